@@ -13,22 +13,22 @@ import pulumi
 from components.kubernetes.chart import Chart
 
 SCRIPTS = Path(__file__).parent / "scripts"
-COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # a line of its own: no script has one within a string
+COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # whole lines only; no script has such a line within a string
 
 Step = Mapping[str, object]
 Connection = Mapping[str, object]
 
 
 def step(script: str, **where_and_when: object) -> Step:
-    """Return one step of a task. `provider/model.py` describes `on`, `when`, `unless`, `turn` and `reboots`."""
+    """Return one step of a task. `provider/model.py` documents `on`, `when`, `unless`, `turn` and `reboots`."""
     return {"script": script, **where_and_when}
 
 
 class HomelabProvider(pulumi.ProviderResource):
     """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
 
-    All tasks share these settings, so a new key or another server changes no task. `drift_checks` are scripts that
-    check every machine for drift at the start of a run. `flags` are set for every task from its start.
+    The settings are not inputs of tasks, so a new SSH key or server runs no task again. `drift_checks` are scripts that
+    check every machine for drift at the start of each Pulumi run. Every task starts with these `flags` set.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class HomelabProvider(pulumi.ProviderResource):
 
 
 class Task(pulumi.CustomResource):
-    """Steps that run on a machine, again whenever their inputs change, and the steps that undo them.
+    """Steps that run on a machine whenever the task's inputs change, and steps that undo the changes.
 
-    `cluster` is the cluster's identity: on a machine of another cluster the scripts do nothing.
-    `chart` (name, version, repository and sha256) passes the CRDs of a Helm chart to the scripts as variable CRDS.
+    `cluster` is the cluster's identity. On a machine of another cluster, the scripts do nothing.
+    With `chart` (name, version, repository and sha256), the scripts get the chart's CRDs in the variable CRDS.
     """
 
     output: pulumi.Output[str]
@@ -89,7 +89,7 @@ class Task(pulumi.CustomResource):
 
 
 class RandomSecret(pulumi.CustomResource):
-    """A random secret of `size` bytes as hexadecimal digits, generated once for each `generation`."""
+    """A random secret of `size` bytes as hexadecimal digits. A new `generation` generates a new secret."""
 
     value: pulumi.Output[str]
 
@@ -101,10 +101,10 @@ class RandomSecret(pulumi.CustomResource):
 
 
 class ChartArchive(pulumi.CustomResource):
-    """The archive of a Helm chart: downloaded once, verified, and stored at `path` for Helm.
+    """The archive of a Helm chart, which is downloaded once, verified, and stored at `path` for Helm.
 
-    Without a `sha256` any archive that the repository returns is accepted. `value_paths` are the paths of values in
-    the stack file, which are checked against the chart. Previews already check all of this.
+    Without a `sha256`, homelab accepts any archive that the repository returns. `value_paths` are the paths of the
+    stack file's Helm values, which homelab compares with the chart. `pulumi preview` checks the archive and the paths.
     """
 
     path: pulumi.Output[str]
@@ -129,7 +129,7 @@ class ChartArchive(pulumi.CustomResource):
 
 
 def _digest(run: Sequence[Step]) -> str:
-    """Return the digest of the scripts of these steps. Comments do not count: another wording runs no task again."""
+    """Return the digest of the steps' scripts without comment lines: rewording a comment runs no task again."""
     return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
 
 

@@ -1,1 +1,1 @@
-"""The stacks: their configuration, version pins, outputs and Pulumi programs."""
+"""Pulumi programs of lab stacks and app stacks, with their configuration, version pins and outputs."""

@@ -1,4 +1,4 @@
-"""The program of an app's stack, which deploys the app on the platform of another stack."""
+"""The Pulumi program of an app stack, which deploys the app on the platform of a lab stack."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ def deploy() -> None:
     settings = AppStack.load().app
     if causes := ", ".join(setting for setting, _ in level_requirements(settings)):
         pulumi.log.info(
-            f"namespace {settings.name} has the Pod Security level {level(settings)} because of its {causes}"
+            f"namespace {settings.name} has the Pod Security level {level(settings)} because of the app's {causes}"
         )
     for name in plaintext_secrets(settings):
         pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
@@ -30,10 +30,10 @@ def deploy() -> None:
 
 
 def _platform(app: AppSettings) -> PlatformOutputs:
-    """Read the platform's outputs from the secret `platformOutputs`, or else from the platform's stack."""
+    """Read the platform's outputs from the secret `platformOutputs` if set, or from the platform's stack."""
     if app.platform_outputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
-        renew = "store the current output of `./homelab platform` in that secret"
+        renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
     else:
         outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(app.platform)))
         renew = "run `pulumi up` on that stack"
@@ -41,5 +41,5 @@ def _platform(app: AppSettings) -> PlatformOutputs:
 
 
 def full_name(stack: str) -> str:
-    """Return a stack's full name; organization and project default to those of the running stack."""
+    """Return a stack's full name. The defaults are the organization and project of the running stack."""
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

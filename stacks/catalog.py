@@ -1,4 +1,4 @@
-"""The default versions of all software, and the catalog of layers, one entry each. Renovate updates the versions."""
+"""Default versions of all software, and the catalog with one entry per layer. Renovate updates the versions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +51,7 @@ KUBE_VIP_IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 NOMAD_VERSION = "v1.10.5"
 
 PROGRAM_VERSIONS: Mapping[str, str] = {"nomad": NOMAD_VERSION}
-"""Versions of the programs that layers install on machines without a chart, by the layer's key."""
+"""Versions of programs that layers install on machines directly, by the layer's key."""
 
 LAYERS: tuple[CatalogEntry, ...] = (
     CatalogEntry(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),

@@ -1,4 +1,4 @@
-"""The configuration's sections, each a top-level key with a model. All their errors are reported together."""
+"""Sections of the configuration, each a top-level key with a model. One message reports the errors of all sections."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
 RelationCheck = Callable[[Mapping[str, Any]], Findings]
-"""Check of the valid settings by section: yields the path (from the section's key down), the reason and the fix."""
+"""Check of valid settings by section. Yields the path (including the section's key), the reason and the fix."""
 
 _ENCRYPTED = "contains an encrypted value"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the configuration. `advice` is the fix if a required section is missing; optional ones have none."""
+    """A section of the configuration. `missing_fix` is the fix if a required section is missing."""
 
     key: str
     model: type[Model]
@@ -32,7 +32,7 @@ class Section:
 def parse(
     config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: RelationCheck
 ) -> dict[str, Model]:
-    """Check the keys of homelab's namespace, passed without prefix. Return the sections or raise `SettingsError`."""
+    """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
     known = [section.key for section in sections]
     encrypted = sorted(set(known) & set(secrets))
     if encrypted:
@@ -50,7 +50,7 @@ def parse(
 
 
 def read_running_config() -> tuple[dict[str, Any], set[str]]:
-    """Return the running program's configuration by key without namespace, and the names of its secrets."""
+    """Return the running stack's configuration (keys without `homelab:`), and the names of its secrets."""
     names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
     full_names = {name.partition(":")[2]: name for name in names if name.startswith(f"{NAMESPACE}:")}
     hidden = pulumi.runtime.get_config_secret_keys_env()
@@ -68,7 +68,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the problems of the fields of one section."""
+    """Yield the problems of invalid fields in one section."""
     encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
     yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
     try:
@@ -82,7 +82,7 @@ def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _relation_problems(
     sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield conflicts between valid fields, and the problems of the secrets that they name."""
+    """Yield conflicts between valid fields, and references to missing secrets."""
     valid = {
         section.key: section.model.model_validate(raw[section.key], context=LENIENT)
         for section in sections

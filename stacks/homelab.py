@@ -1,4 +1,4 @@
-"""The homelab stack: the cluster, the platform on it, and the outputs for app stacks."""
+"""The Pulumi program of a lab stack: the cluster, the platform, and the outputs for app stacks."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
@@ -35,8 +35,8 @@ def deploy() -> None:
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
         names = ", ".join(f"{chart.name} {chart.version}" for chart in unpinned)
         pulumi.log.warn(
-            f"These charts are not pinned: {names}. Their repositories can replace the archives at any time. "
-            "`./homelab pin` writes their checksums into the stack file."
+            f"These charts are not pinned: {names}. Chart repositories can replace unpinned archives at any time. "
+            "`./homelab pin` writes the missing checksums into the stack file."
         )
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
@@ -71,21 +71,21 @@ def charts_of(settings: LabStack) -> list[Chart]:
 
 
 def chart_values_of(settings: LabStack) -> dict[str, Mapping[str, Json]]:
-    """Return the values of these charts by name: the layers' values, overridden by the stack file's values."""
+    """Return the Helm values of the layers' charts by chart name, overridden by the stack file's values."""
     overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
     return {name: merge_values(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
 def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
-    """Return the packages and kernel modules that these layers, and apps, need on every machine."""
+    """Return the packages and kernel modules that layers and apps need on every machine."""
     return reduce(
         lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS
     )
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
-    """Build the outputs for app stacks: facts about the cluster, and the layers' outputs by field name."""
+    """Build the outputs for app stacks from facts about the cluster and from the layers' outputs."""
     nodes = [_node(node) for node in cluster.nodes]
     outputs: dict[str, Json] = {
         "name": cluster.name,
@@ -115,7 +115,7 @@ def _node(node: NodeSettings) -> dict[str, Json]:
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
-    """Return the storage outputs of K3s' own local-storage. The outputs of storage layers override them."""
+    """Return the outputs for K3s' packaged local-storage, which the outputs of storage layers override."""
     if "local-storage" in cluster.k3s.disable:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Outputs of the homelab stack: the typed contract between the platform and app stacks."""
+"""Outputs of a lab stack: the typed contract between the platform and app stacks."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformOutputs(AppPlatformOutputs):
-    """The cluster and its platform, as app stacks see them.
+    """Facts about the cluster and its platform that app stacks read.
 
-    The stack outputs have the names of the fields in camelCase. A disabled layer has no outputs.
+    Each field is a stack output with the field's name in camelCase. A disabled layer has no outputs.
     """
 
     name: pulumi.Output[str] = field(metadata=since("0.1.0"))
@@ -45,13 +45,13 @@ class PlatformOutputs(AppPlatformOutputs):
     sealing_certificate: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
-    """Public certificate for sealing secrets, as PEM, if the stack file sets one."""
+    """Public certificate (PEM) for sealing secrets, if the stack file contains the certificate."""
     object_store_endpoint: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
-    """URL at which pods reach the lab's own S3 service."""
+    """URL of the lab's own S3 service for pods in the cluster."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
-    """Whether Prometheus collects from ServiceMonitors."""
+    """Whether Prometheus scrapes the targets of ServiceMonitors."""
 
     def export(self) -> None:
         """Export every field as an output of this stack."""
@@ -62,7 +62,8 @@ class PlatformOutputs(AppPlatformOutputs):
     def of_stack(cls, stack: pulumi.StackReference) -> Self:
         """Read the outputs of another stack.
 
-        Reading an output that the platform is too old for ends the program. The error names the version to update to.
+        If the platform's version of homelab lacks an output, the program ends with an error. The error names the needed
+        version.
         """
         return cls(
             **{output_field.name: _read(output_field, stack.get_output, stack.name) for output_field in fields(cls)}
@@ -70,7 +71,7 @@ class PlatformOutputs(AppPlatformOutputs):
 
     @classmethod
     def of_text(cls, text: pulumi.Output[str], stack: str) -> Self:
-        """Read the outputs of stack `stack` from a secret text that `./homelab platform` printed."""
+        """Read the outputs of stack `stack` from a secret text, which is the output of `./homelab platform`."""
         parsed = text.apply(_parsed)
 
         def output(name: str) -> pulumi.Output[Any]:
@@ -86,14 +87,14 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy whose kubeconfig is available only if the platform meets all `needs`.
+        """Return a copy of the outputs whose kubeconfig is available only if the platform meets all `needs`.
 
-        `places` yields the app's settings that no node satisfies. `stack` is the platform's name, and `renew` says what
-        to do when the certificate of the kubeconfig has expired.
+        `placement_check` yields the app's settings that no node satisfies. `stack` is the platform's stack.
+        `renewal_fix` tells users how to renew an expired kubeconfig.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
-        # only the kubeconfig, a secret already, depends on this check: the other outputs must not become secrets
+        # only the secret kubeconfig depends on the check, because the check turns its result into a secret
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
         return replace(
             self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
@@ -107,7 +108,7 @@ def _parsed(text: str) -> dict[str, Any]:
         outputs = None
     if not isinstance(outputs, dict):
         where = f"{NAMESPACE}:app.platformOutputs"
-        raise pulumi.RunError(f"{where}: its secret is not the output of `./homelab platform`; set it again")
+        raise pulumi.RunError(f"{where}: the secret is not the output of `./homelab platform`; set the secret again")
     return outputs
 
 
@@ -119,22 +120,22 @@ def _read(
 
 
 def _require_present(output_field: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
-    """Return an output's value. Raises `pulumi.RunError` if the platform is older than the output."""
+    """Return an output's value. Raises `pulumi.RunError` if the platform's version of homelab lacks the output."""
     introduced = output_field.metadata["since"]
-    # Pulumi drops outputs that are None
+    # Pulumi drops outputs with the value None, so the outputs of disabled layers are missing as well
     optional = bool(output_field.metadata["layer"])
     if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
         has = f"version {version}" if version else "a version older than 0.2.0"
         reason = f"has no output {camel_case(output_field.name)}, which needs version {introduced} or newer"
         fix = "run `pulumi up` on that stack with a newer version of homelab"
-        raise pulumi.RunError(f"the platform of stack {stack} {reason}; it has {has}: {fix}")
+        raise pulumi.RunError(f"the platform of stack {stack} {reason}; the platform has {has}: {fix}")
     return value
 
 
 def _checked(
     values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
 ) -> str:
-    """Return the kubeconfig. Raises `pulumi.RunError` with all needs that the platform does not meet."""
+    """Return the kubeconfig. Raises `pulumi.RunError` with a list of the needs that the platform does not meet."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:
@@ -156,14 +157,14 @@ def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[s
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
         reason = f"needs {NAMESPACE}:{key}, which does not provide {camel_case(need.output)}"
-        return [f"{where}: {reason}; enable it in stack {stack} and run `pulumi up` there"]
+        return [f"{where}: {reason}; enable this setting in stack {stack} and run `pulumi up` on that stack"]
     name = values[need.default] if need.default else need.name
     if name is not None and need.in_ranges:
         fix = f"use one of {', '.join(value)}"
         return [] if can_assign(value, name) else [f"{where}: is in no address pool of the platform; {fix}"]
     if name is not None and name not in value and need.missing_error:
         reason, fix = need.missing_error
-        return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` there"]
+        return [f"{where}: {reason}; {fix} in stack {stack} and run `pulumi up` on that stack"]
     if name is not None and name not in value:
         known: Collection[str] = value
         reference = f"is {name} by default" if need.default else f"names {name}"

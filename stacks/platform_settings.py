@@ -16,20 +16,20 @@ from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
 
 
 class _Common(Model):
-    """The platform. The key of a layer enables it; `{}` enables it with its defaults."""
+    """Settings of the platform. The key of a layer enables the layer; `{}` enables the layer with its defaults."""
 
     chart_mirror: ChartRepositoryUrl | None = None
-    """Helm repository, or folder of an OCI registry, from which all layers' charts are downloaded instead."""
+    """Helm repository, or folder of an OCI registry, that replaces the repositories of all charts."""
     versions: dict[Text, Text] = Field(default_factory=dict)
-    """Versions of charts by the chart's name, which override homelab's default versions."""
+    """Chart versions by chart name, which override homelab's default versions."""
     pins: dict[Text, Sha256] = Field(default_factory=dict)
-    """SHA-256 of charts' archives by the chart's name, for charts that homelab does not pin itself."""
+    """SHA-256 checksums of chart archives by chart name, for charts that homelab does not pin."""
     values: dict[Text, ChartValues] = Field(default_factory=dict)
-    """Helm values by the chart's name, which override homelab's values. The chart must have their top-level keys."""
+    """Helm values by chart name, which override homelab's values. The chart must have each top-level key."""
     object_store: ObjectStoreSettings | None = None
-    """Bucket for all layers that set no bucket of their own. Each layer uses a folder of its own."""
+    """Bucket for all layers that set no bucket of their own. Each layer uses its own folder in the bucket."""
     discard: tuple[Text, ...] = ()
-    """Layers that may be disabled although they contain user data, which is then lost."""
+    """Layers that may be disabled even if they contain user data. Disabling such a layer deletes the user data."""
 
     def enabled_layers(self) -> Mapping[str, Model]:
         """Return the settings of the enabled layers by key."""
@@ -37,7 +37,7 @@ class _Common(Model):
         return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
 
     def lab(self, cluster: ClusterSettings) -> LabContext:
-        """Return the lab as layers see it: the cluster, the enabled layers, the shared bucket, and the charts."""
+        """Return the lab's settings for layers: the cluster, the enabled layers, the shared bucket and the charts."""
         invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
         enabled, charts = self.enabled_layers(), {} if invalid else self.charts()
         layers = [entry.layer for entry in LAYERS if entry.layer.key in enabled]

@@ -1,4 +1,4 @@
-"""Selection of the Pulumi program by the stack's configuration."""
+"""Entry point that runs the Pulumi program of a lab or of an app, depending on the stack's configuration."""
 
 import asyncio
 
@@ -9,8 +9,8 @@ from stacks import app, config_sections, homelab
 
 
 def deploy() -> None:
-    """Deploy an app if the stack has `homelab:app`, else a lab."""
-    # the SDK's debug messages cost four blocking engine calls for each resource, even without --debug
+    """Deploy an app if the stack's configuration has `homelab:app`, and a lab in all other cases."""
+    # the Pulumi SDK sends four debug messages for each resource and waits for each reply, even without --debug
     pulumi.log.debug = _ignore_debug
     config, secrets = config_sections.read_running_config()
     program = app if "app" in {*config, *secrets} and "cluster" not in config else homelab
@@ -22,9 +22,9 @@ def _ignore_debug(*_: object, **__: object) -> None: ...
 
 
 async def _start_registrations() -> None:
-    """Let all resource registrations start.
+    """Start all resource registrations before Pulumi's SDK awaits the registrations.
 
-    The SDK awaits started registrations one by one. With registrations that have not started, it watches all
-    outputs again whenever one resolves, so the time grows with the square of their number.
+    The SDK awaits started registrations one by one. While a registration has not started, the SDK watches all outputs
+    again whenever an output resolves, so the time grows with the square of the number of outputs.
     """
     await asyncio.sleep(0)

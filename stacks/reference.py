@@ -1,4 +1,4 @@
-"""The configuration reference in pages of `docs/`, which `python -m stacks.reference` writes."""
+"""Generator of the configuration reference in `docs/`. `python -m stacks.reference` writes the pages."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
 
 
 def page_text(page: str) -> str:
-    """Return a page: the unchanged text before the mark, followed by the reference."""
+    """Return a docs page: the unchanged text before the mark, followed by the generated reference."""
     key, model = PAGES[page]
     titles: dict[type[Model], str] = {}
     _collect_titles(model, f"{NAMESPACE}:{key}", titles)
@@ -36,7 +36,7 @@ def page_text(page: str) -> str:
 
 
 def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], str]) -> None:
-    """Store the title of a model, and of the models inside it, at their first use."""
+    """Store in `titles` a section title for the model and for each model in its fields."""
     if model in titles:
         return
     titles[model] = title
@@ -48,7 +48,7 @@ def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], st
 
 
 def _inside(kind: Any) -> tuple[type[Model] | None, str]:
-    """Return the model inside a field's type, and the path suffix of its values."""
+    """Return the model inside a field's type, and the path suffix for lists (`[]`) and mappings (`.*`)."""
     kind = without_none(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
@@ -117,7 +117,7 @@ def _default(model: type[Model], field: FieldInfo) -> str:
 
 
 def _formatted(value: Any) -> str:
-    """Format a default as in the stack file."""
+    """Format a default value as users write the value in the stack file."""
     if value is None or isinstance(value, Model):
         return ""
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Checks of a configuration's top-level keys and of its references to secrets."""
+"""Checks of the configuration's top-level keys and of references to secrets."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -7,39 +7,39 @@ from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel_case
 from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
 
-NAMING_FIX = "store it under a key of its own with `pulumi config set --secret NAME`, and write {secret: NAME} here"
+NAMING_FIX = "store the secret under its own key with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
 
 def top_level_problems(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Yield problems of the top-level keys, whatever their values. `needed` has the fix for each missing key."""
+    """Yield the problems of the top-level keys. `needed` has the fix for each required key if the key is missing."""
     named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
         yield Problem(f"{NAMESPACE}:{key}", "is not a known key", suggest_fix(key, known))
     for key in sorted((set(raw) & named) - set(known)):
         yield Problem(
-            f"{NAMESPACE}:{key}", "is stored in clear text", f"set it with `pulumi config set --secret {key}`"
+            f"{NAMESPACE}:{key}", "is stored in clear text", f"set the secret with `pulumi config set --secret {key}`"
         )
     for key in sorted(needed.keys() - set(raw)):
         if not any(closest_match(word, [key]) for word in unknown):
             yield Problem(f"{NAMESPACE}:{key}", "is missing", needed[key])
     complete = all(isinstance(raw.get(key), Mapping) for key in needed)
     for key in sorted(set(secrets) - named) if complete else ():
-        fix = f"refer to it from a setting, or remove it with `pulumi config rm {key}`"
+        fix = f"refer to the secret from a setting, or remove the secret with `pulumi config rm {key}`"
         yield Problem(f"{NAMESPACE}:{key}", "is a secret that no setting uses", fix)
 
 
 def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield the fields of a section that name a secret which the stack lacks. Messages do not repeat that name."""
+    """Yield a problem for each field that refers to a missing secret. Messages omit the name of a missing secret."""
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
-            fix = "set one with `pulumi config set --secret` under another name"
+            fix = "set a secret with `pulumi config set --secret` under another name"
             yield Problem(display_path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
             near = closest_match(name, secrets)
-            fix = f"did you mean {near}?" if near else "set it with `pulumi config set --secret` under this name"
+            fix = f"did you mean {near}?" if near else "set this secret with `pulumi config set --secret NAME`"
             yield Problem(display_path((*loc, "secret"), raw), "names a secret that the stack does not have", fix)
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a stack: read once and checked as a whole, with all errors reported together."""
+"""The configuration of a stack, which is read once and validated as a whole. One message reports all errors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -32,10 +32,10 @@ __all__ = [
 ]
 
 LAB_SECTIONS = (
-    Section("cluster", ClusterSettings, "describe the cluster there, see docs/configuration.md"),
+    Section("cluster", ClusterSettings, "describe the cluster under this key, see docs/configuration.md"),
     Section("platform", PlatformSettings),
 )
-APP_SECTIONS = (Section("app", AppSettings, "describe the app there, see docs/apps.md"),)
+APP_SECTIONS = (Section("app", AppSettings, "describe the app under this key, see docs/apps.md"),)
 
 STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "name"): "the stack's name",
@@ -47,16 +47,16 @@ STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
 
 
 class _Stack(ABC):
-    """The settings of one kind of stack."""
+    """The settings of a stack."""
 
     @classmethod
     @abstractmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
+        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
 
     @classmethod
     def load(cls) -> Self:
-        """Read the running program's configuration. An invalid configuration ends the program with one message."""
+        """Read the configuration of the running stack. An invalid configuration ends the program with one message."""
         try:
             return cls.parse(*config_sections.read_running_config(), pulumi.get_stack())
         except SettingsError as error:
@@ -71,14 +71,14 @@ class _Stack(ABC):
 
 @dataclass(frozen=True)
 class LabStack(_Stack):
-    """The valid settings of a lab's stack."""
+    """The validated settings of a lab stack."""
 
     cluster: ClusterSettings
     platform: PlatformSettings
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
+        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
         parsed = config_sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB_SECTIONS, _lab_relations)
         platform_settings = parsed.get("platform", PlatformSettings())
         return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
@@ -86,13 +86,13 @@ class LabStack(_Stack):
 
 @dataclass(frozen=True)
 class AppStack(_Stack):
-    """The valid settings of an app's stack."""
+    """The validated settings of an app stack."""
 
     app: AppSettings
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the keys of homelab's namespace, passed without prefix. Raises `SettingsError`."""
+        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
         with_name = _with_defaults(dict(config), "app", {"name": stack})
         app = config.get("app")
         try:
@@ -105,7 +105,7 @@ class AppStack(_Stack):
 
 
 def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
-    """Add defaults that the models do not know: the stack's name, and the catalog's K3s release."""
+    """Add the defaults that the models do not contain: the stack's name, and the catalog's K3s version."""
     config = _with_defaults(config, "cluster", {"name": stack, "k3s": {}})
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
         config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S_VERSION})
@@ -113,7 +113,7 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
 
 
 def _explain_default_name(problem: Problem) -> Problem:
-    """Add to a problem of the app's name that the name comes from the stack's name."""
+    """Add to a problem of the app's name that homelab derived the name from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
     reason = f"{problem.reason}, and is derived from the stack's name"
@@ -121,7 +121,7 @@ def _explain_default_name(problem: Problem) -> Problem:
 
 
 def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with defaults under `key`, if its value is a mapping and not an encrypted secret."""
+    """Return the configuration with `defaults` under `key`, unless the value is no mapping or an encrypted secret."""
     value = tree.get(key)
     usable = isinstance(value, Mapping) and set(value) != {"secure"}
     return tree | {key: defaults | dict(value)} if value is not None and usable else tree
@@ -145,7 +145,7 @@ def _app_relations(known: Mapping[str, Any]) -> Findings:
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
-    """Yield a problem if an app has a layer's namespace, where its pods would get the layer's Secrets and rights."""
+    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
     for entry in LAYERS:
         try:
             if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):

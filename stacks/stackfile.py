@@ -1,4 +1,4 @@
-"""Reading a `Pulumi.<stack>.yaml` without Pulumi."""
+"""Reader of stack files (`Pulumi.<stack>.yaml`) that does not need Pulumi."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE
 from stacks.validation_errors import Problem, SettingsError
 
-_QUOTE = "put it in quotes if it is text, or write it without the zero if it is a number"
+_QUOTE = "put text in quotes, or write a number without the leading zero"
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:
-    """Return the configuration by key without namespace, and the names of its secrets. Raises `SettingsError`."""
+    """Return the configuration (keys without `homelab:`), and the names of its secrets. Raises `SettingsError`."""
     config = _document(file).get("config") or {}
     if not isinstance(config, Mapping):
         raise SettingsError([Problem("config", "must be a mapping", f"write {NAMESPACE}:cluster: under it")])
@@ -34,7 +34,7 @@ def read(file: Path) -> tuple[dict[str, Any], set[str]]:
 
 
 def stack_name(file: Path) -> str:
-    """Return the stack's name, which is part of its file's name."""
+    """Return the stack's name, derived from the name of the stack file."""
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
@@ -76,20 +76,20 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
-    """Yield a problem for each unquoted scalar that Pulumi reads differently from YAML 1.2 and from homelab."""
+    """Yield a problem for each unquoted scalar that Pulumi and homelab would read differently."""
     for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, ScalarEvent) and event.style is None:
             place = f"{file.name}:{event.start_mark.line + 1}"
             if re.fullmatch("[-+]?0[0-9_]+", event.value):
                 yield Problem(place, "is a number with a leading zero, which Pulumi reads as octal", _QUOTE)
             elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", event.value):
-                yield Problem(place, "is a date, which Pulumi parses and writes in another format", "put it in quotes")
+                yield Problem(place, "is a date, which Pulumi converts to another format", "put it in quotes")
 
 
 def _syntax_problem(file: Path, error: YAMLError) -> Problem:
-    """Return the problem of invalid YAML with its line number, without the text of that line."""
+    """Return the problem of invalid YAML with the line number, but without the line's text."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):
         return Problem(place, "repeats a key of the same mapping", "keep one of them")
-    return Problem(place, "is not valid YAML", "fix this line or the previous one: indentation, quotes, colons")
+    return Problem(place, "is not valid YAML", "fix indentation, quotes or colons in this line or the previous line")

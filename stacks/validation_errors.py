@@ -1,4 +1,4 @@
-"""Errors in a configuration as messages for users: the path, the reason, and the fix."""
+"""Messages about errors in a configuration: the path, the reason and the fix."""
 
 import difflib
 import json
@@ -30,20 +30,20 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """The configuration is invalid. `problems` are all its errors, and the message lists them."""
+    """Raised for an invalid configuration. The message lists all `problems`."""
 
     def __init__(self, problems: Collection[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
     def of_stack(self, stack: str) -> pulumi.RunError:
-        """Return the error that ends the program of that stack, with a heading."""
+        """Return the error that ends the stack's Pulumi program, with a heading above the problems."""
         heading = f"the configuration of stack {stack} is invalid; no changes were made:"
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
 def display_path(loc: SettingPath, raw: Any) -> str:
-    """Return a path as users write it in the stack file, followed by the name of the node in it."""
+    """Return a path as in the stack file. Append the node's name to a path below `nodes`."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
         plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
@@ -54,7 +54,7 @@ def display_path(loc: SettingPath, raw: Any) -> str:
 
 
 def value_at(raw: Any, loc: SettingPath) -> Any:
-    """Return the value at path `loc` in the stack file, or None if there is none."""
+    """Return the value at path `loc` in the stack file, or None if the path does not exist."""
     for key in loc:
         try:
             raw = raw[key]
@@ -69,7 +69,7 @@ def _valid_name(raw: Any, loc: SettingPath) -> str:
 
 
 def closest_match(word: Any, known: Collection[str]) -> str | None:
-    """Return the known word closest to `word`, or None."""
+    """Return the known word that resembles `word` most, or None if no known word resembles `word`."""
     by_lower_case = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower().replace("_", ""), by_lower_case, n=1, cutoff=0.7)
     return by_lower_case[matches[0]] if matches else None
@@ -85,11 +85,11 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
     "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
 }  # fmt: skip
-"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings here."""
+"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings of homelab."""
 
 
 def suggest_fix(word: Any, known: Collection[str]) -> str:
-    """Return the fix for an unknown word: the closest known word, or all of them."""
+    """Return the fix for an unknown word: the closest known word, or all known words."""
     synonyms = _SYNONYMS.get(str(word).lower(), ())
     near = closest_match(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
     if near:
@@ -98,7 +98,7 @@ def suggest_fix(word: Any, known: Collection[str]) -> str:
 
 
 def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
-    """Convert pydantic's errors for `model` to messages. The invalid value is at path `top` in `raw`."""
+    """Convert pydantic's errors for `model` to problems. The invalid value is at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
     for detail in details:
@@ -110,7 +110,7 @@ def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: Se
 
 
 def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[SettingPath]:
-    """Yield the paths of required keys that unknown keys probably misspell."""
+    """Yield the paths of required keys that the stack file probably contains with a spelling mistake."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
         near = (
@@ -122,7 +122,7 @@ def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[S
 
 @dataclass(frozen=True)
 class _Field:
-    """The models' information about a path: its description, its type, and the keys beside it."""
+    """A field in the models: its description, its type, and all keys of its model."""
 
     meaning: str
     kind: Any
@@ -130,7 +130,7 @@ class _Field:
 
 
 def _field(model: Any, loc: SettingPath) -> _Field:
-    """Find the field at path `loc` in the models."""
+    """Return the field at path `loc` in the models."""
     meaning, siblings, kind = "", (), model
     for key in loc:
         kind = without_none(kind)
@@ -147,7 +147,7 @@ def _field(model: Any, loc: SettingPath) -> _Field:
 
 
 def without_none(kind: Any) -> Any:
-    """Return a type without its `| None`."""
+    """Return a type without `| None`."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
     return next(arg for arg in get_args(kind) if arg is not NoneType)
@@ -173,7 +173,7 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")
     elif kind == "model_type" and without_none(field.kind) is SecretRef:
-        fix = "write {secret: NAME}, and set it with `pulumi config set --secret NAME`"
+        fix = "write {secret: NAME}, and set the secret with `pulumi config set --secret NAME`"
         words = ("must name a secret, not contain it", fix)
     elif kind in _BOUNDS:
         reason, bound, beyond = _BOUNDS[kind]
@@ -198,7 +198,7 @@ _TYPES = {
     "string_type": ("text", "put it in quotes"),
     "int_type": ("a whole number", "write it in digits, without quotes"),
     "bool_type": ("true or false", "write true or false, without quotes"),
-    "tuple_type": ("a list", "write it as [one, two] or as lines that begin with -"),
+    "tuple_type": ("a list", "write the list as [one, two] or as lines that start with -"),
     "dict_type": ("a mapping", "write it as key: value"),
     "model_type": ("a mapping", "write it as key: value"),
 }

@@ -1,1 +1,1 @@
-"""The cluster: its settings, its nodes, K3s, the API endpoint, and kubeconfigs."""
+"""Package of the cluster: settings, nodes, K3s, the API endpoint and kubeconfigs."""

@@ -17,13 +17,13 @@ class Validity:
 
     @classmethod
     def of_kubeconfig_user(cls, user: Mapping[str, str]) -> "Validity":
-        """Read the validity of the client certificate in a kubeconfig's user entry."""
+        """Read the validity period of the client certificate in a kubeconfig's user entry."""
         certificate = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
         return cls(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
     @property
     def remaining(self) -> timedelta:
-        """Remaining validity, negative after the end."""
+        """Time until the certificate expires, or a negative time if the certificate has expired."""
         return self.ends - datetime.now(UTC)
 
     @property
@@ -33,10 +33,10 @@ class Validity:
 
     @property
     def needs_renewal(self) -> bool:
-        """Whether `pulumi up` renews the certificate, which it does in the last quarter of its validity."""
+        """Whether the certificate is in the last quarter of its validity, when `pulumi up` renews the certificate."""
         return self.remaining <= (self.ends - self.begins) / 4
 
     @property
     def end_text(self) -> str:
-        """End of the validity as text for messages, in UTC."""
+        """End of the certificate's validity in UTC, formatted for messages."""
         return f"{self.ends:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""Cluster: machines joined into a K3s cluster in a fixed order, and access to the cluster's API."""
+"""Component `Cluster`: joins machines to a K3s cluster in a fixed order, and gives access to the cluster's API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ IDENTITY_BYTES = 8
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """Access to the cluster: its API, and the machine that cluster-wide tasks belong to."""
+    """Access to a cluster: Pulumi providers for the Kubernetes API and the machines, and SSH connection settings."""
 
     kubernetes_provider: kubernetes.Provider
     homelab_provider: HomelabProvider
     identity: pulumi.Output[str]
-    """Random identity of the cluster, stored on each of its machines."""
+    """Random ID of the cluster, stored on every machine of the cluster."""
     first_server: Mapping[str, object]
     connections: Mapping[str, Mapping[str, object]]
-    """Machines by node name."""
+    """SSH connection settings of the machines by node name."""
     prior_tasks: tuple[pulumi.Resource, ...]
-    """Tasks that must finish before anything is installed in the cluster: the rolls of all nodes."""
+    """Tasks that must finish before homelab installs charts in the cluster, such as the roll tasks of all nodes."""
 
 
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    All machines are prepared in parallel. The first server bootstraps the cluster; then all others join, several at
-    once. Later changes roll through the servers one by one, then through the agents. Only a node's own resources have
-    names from the stack file, so renaming the cluster recreates nothing.
+    homelab prepares all machines in parallel. The first server bootstraps the cluster. Then all other machines join,
+    several at once. Later changes reach first the servers, one by one, and then the agents. No resource name contains
+    the cluster's name, so renaming the cluster recreates no resource.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Cluster(pulumi.ComponentResource):
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
-            upsert_existing_objects=True,  # adopts objects of an interrupted run, missing in its state
+            upsert_existing_objects=True,  # adopts objects that an interrupted run did not record in its state
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.access = ClusterAccess(provider, machines, self.identity, first, reach, tuple(settled))
@@ -93,7 +93,7 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
-        """Bootstrap, join, rotate tokens and roll; return the tasks of the rolls, servers first."""
+        """Create the tasks that bootstrap, join, rotate tokens and roll. Return the roll tasks, servers first."""
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
         bootstrapped = servers[0].bootstrap()
@@ -115,7 +115,7 @@ class Cluster(pulumi.ComponentResource):
         )  # fmt: skip
 
     def mark_on_destroy(self, resources: Sequence[pulumi.Resource]) -> None:
-        """Create the task that `pulumi destroy` undoes first: it marks servers, so that nodes leave without drains."""
+        """Create the task that `pulumi destroy` undoes first. Undoing the task lets nodes leave without drains."""
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark = step("cluster/clear-destroy-marker.sh", on="servers")
@@ -133,5 +133,5 @@ def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:
 
 
 def _immutable(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-    # without its token nothing can join the cluster, and its snapshots cannot be restored
+    # never regenerate these secrets, because joining nodes and restoring etcd snapshots require the original token
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))

@@ -1,11 +1,11 @@
-"""SSH connection settings of a machine, in the form that homelab's provider reads."""
+"""SSH connection settings of a machine, in the format of homelab's provider plugin."""
 
 from components.cluster.settings import NodeSettings, SSHSettings
 from components.provider_resources import Connection
 
 
 def connection_settings(node: NodeSettings, ssh: SSHSettings) -> Connection:
-    """Return the connection settings of a machine. They name the private keys and do not contain them."""
+    """Return the SSH connection settings of a machine, with the names of private keys instead of the keys."""
     key = None if ssh.private_key is None else ssh.private_key.secret
     connection: dict[str, object] = {
         "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,

@@ -1,4 +1,4 @@
-"""Requirements of the platform on the machines themselves."""
+"""Packages, kernel modules and services that layers need on the machines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,11 +23,12 @@ NO_REQUIREMENTS = HostRequirements()
 
 @dataclass(frozen=True)
 class HostService:
-    """A part of a layer that scripts of `components/scripts` set up outside Helm, on one machine or in the cluster.
+    """A service of a layer that scripts in `components/scripts` set up without Helm, on a machine or in the cluster.
 
-    Without a `node`, the scripts run on any ready server. `undo` lists the scripts that remove the service. The script
-    `drift_check` prints differences from the state set up. Services of one machine must not share a `drift_check`.
-    A service with `runs_last` is set up after everything else in its layer, and removed before everything else.
+    If `node` is empty, the scripts run on any ready server. The scripts in `undo` remove the service. The
+    script `drift_check` prints how the actual state differs from the state that the `run` scripts set up. Two services
+    of one machine need different `drift_check` scripts. A service with `runs_last` is set up after all other parts of
+    its layer, and removed before all other parts.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The stack's kubeconfigs: private keys that never leave the stack, and certificates signed by the cluster."""
+"""Kubeconfigs of the stack. Private keys never leave the stack; the cluster signs the client certificates."""
 
 import base64
 import hashlib
@@ -22,24 +22,24 @@ from components.provider_resources import Connection, RandomSecret, Task, step
 ADMIN, APPS = "admin", "apps"
 USERS = (ADMIN, APPS)
 VALIDITY_DAYS = 365
-"""Validity of client certificates in days; they are renewed in its last quarter."""
+"""Validity of client certificates in days. `pulumi up` renews a certificate in the last quarter of its validity."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the curve P-256. Its private keys are smaller numbers."""
+"""Order of the P-256 curve. Private keys are positive integers below this order."""
 
 
 Rights = Callable[[str], list[Manifest]]
-"""Returns the RBAC objects of a user."""
+"""Function that returns the RBAC objects of a user."""
 
 
 def _administrator(user: str) -> list[Manifest]:
-    # cluster-admin for a dedicated user: the permissions of K3s' own administrator cannot be revoked
+    # a dedicated user gets cluster-admin, because the permissions of K3s' own administrator cannot be revoked
     return [rbac.cluster_role_binding(user, _binding(ADMIN), "cluster-admin")]
 
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """A kubeconfig of the stack, and the Kubernetes user that it authenticates as."""
+    """A kubeconfig of the stack, and the name of the Kubernetes user in the kubeconfig."""
 
     user: pulumi.Output[str]
     text: pulumi.Output[str]
@@ -56,8 +56,8 @@ def create_kubeconfigs(
 ) -> dict[str, Kubeconfig]:
     """Create the kubeconfigs of the administrator and of app stacks.
 
-    Pulumi generates the private keys. A server receives only the certificate requests, which are public, and has the
-    cluster sign them.
+    homelab's provider plugin generates the private keys. A server receives only the certificate signing requests, which
+    contain no secrets, and submits the requests to the cluster.
     """
     generation = settings.k3s.rotation.kubeconfigs
     immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
@@ -89,7 +89,7 @@ def _binding(name: str) -> str:
 
 
 def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
-    """Return user names that cannot be predicted: a leaked kubeconfig could request certificates for known names."""
+    """Return unpredictable user names, because a leaked kubeconfig could request certificates for predictable names."""
     return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in USERS}
 
 
@@ -110,7 +110,7 @@ def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
 
 
 def signing_request(key: str, user: str) -> str:
-    """Return a certificate signing request of a user, in base64. The same key gives the same request."""
+    """Return a user's certificate signing request in base64. The same key always produces the same request."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
     unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
     signed = unsigned.sign(_derived_key(key), hashes.SHA256(), ecdsa_deterministic=True)
@@ -118,12 +118,12 @@ def signing_request(key: str, user: str) -> str:
 
 
 def _derived_key(key: str) -> ec.EllipticCurvePrivateKey:
-    """Derive a private key from random hexadecimal digits."""
+    """Derive a P-256 private key from random hexadecimal digits."""
     return ec.derive_private_key(int(key, 16) % (_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def private_key(key: str) -> str:
-    """Return the private key derived from random hexadecimal digits, as PEM in base64."""
+    """Derive a private key from random hexadecimal digits, and return the key as PEM in base64."""
     form, clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return base64.b64encode(_derived_key(key).private_bytes(serialization.Encoding.PEM, form, clear)).decode()
 
@@ -133,8 +133,8 @@ def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) 
     signed, key = signed_and_key
     ca, *certificates = signed.split()
     if len(certificates) != len(USERS):
-        reason = "cluster-kubeconfig was created by an older version of homelab"
-        raise pulumi.RunError(f"{reason}: run `pulumi up` without --target to create it again")
+        reason = "the resource cluster-kubeconfig was created by an older version of homelab"
+        raise pulumi.RunError(f"{reason}: run `pulumi up` without --target to recreate the resource")
     name = json.dumps(settings.name)
     return f"""\
 apiVersion: v1

@@ -1,4 +1,4 @@
-"""Node: one machine of the cluster, from preparing the bare machine to removing it from the cluster."""
+"""Component `Node`: prepares a machine, joins the machine to the cluster, applies changes, and removes the machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from components.settings.addresses import is_ipv6
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
-"""Number of servers, and of agents, that join at the same time. Joining more at once makes nodes time out."""
+"""Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
 SYSCTL = {
-    # nodes forward packets; kubelet and the containerd shims need more inotify instances and watches than the default
+    # nodes forward pod traffic; kubelet and containerd's shims need more inotify instances and watches than the default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
-    # required by kubelet and by K3s' hardening guide
+    # kubelet and K3s' hardening guide require the following values
     "vm.overcommit_memory": 1,
     "vm.panic_on_oom": 0,
     "kernel.panic": 10,
@@ -32,7 +32,8 @@ SYSCTL = {
     "kernel.keys.root_maxbytes": 25000000,
 }
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
-"""Set only if the cluster has IPv6: a kernel may lack IPv6, and forwarding makes it ignore router advertisements."""
+"""Kernel parameters that only clusters with IPv6 get. IPv6 forwarding makes a kernel ignore router advertisements, and
+some kernels lack IPv6."""
 
 DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
@@ -97,8 +98,9 @@ class ClusterInputs:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor prepares the machine. `bootstrap` or `join` adds it to the cluster, once. `roll` applies all later
-    changes, one machine at a time. Deleting the node removes it from the cluster and undoes all changes to the machine.
+    The constructor prepares the machine. `bootstrap` or `join` adds the machine to the cluster once. `roll` applies all
+    later changes, to one server or to `max_unavailable` agents at a time. Deleting the resource removes the node from
+    the cluster and undoes all changes to the machine.
     """
 
     def __init__(self, settings: NodeSettings, shared: ClusterInputs, opts: pulumi.ResourceOptions) -> None:
@@ -115,20 +117,20 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def bootstrap(self) -> Task:
-        """Bootstrap the cluster on this machine. Pulumi's state records this task, so it never runs again."""
+        """Bootstrap the cluster on this machine. Pulumi's state records the task, so bootstrapping never repeats."""
         return self._task(
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
     def join(self, bootstrapped: Task) -> Task:
-        """Join the machine to the cluster: once, and again if the machine lost its membership data."""
+        """Join the machine to the cluster. The task repeats only if the machine has lost its membership data."""
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
             drift_check="drift/membership.sh", run_once=True, variables=self._variables,
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
-        """Apply every later change to the machine. Disruptive steps wait for the node's turn."""
+        """Apply changes. Disruptive steps run on one server at a time, or on up to `max_unavailable` agents."""
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
         return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="drift/k3s.sh", variables=variables)
@@ -198,7 +200,7 @@ class Node(pulumi.ComponentResource):
 
 
 def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return the concurrency limit: several nodes join at once; later, one server or `max_unavailable` agents roll."""
+    """Return a task's concurrency limit: several nodes join at once; one server or `max_unavailable` agents roll."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":

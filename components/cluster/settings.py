@@ -61,29 +61,31 @@ def _default_port(validated: dict[str, Any]) -> int:
 
 
 class ApiSettings(Model):
-    """Endpoint of the Kubernetes API. Optional with one server."""
+    """Endpoint of the Kubernetes API. A cluster with one server does not need these settings."""
 
     vip: Address | None = None
-    """Virtual IP of the API, which one of the servers holds at any time: a free address of the LAN."""
+    """Virtual IP of the API: a free address of the LAN, which one server holds at any time."""
     by: Literal["keepalived", "kube-vip"] = "keepalived"
     """Program that moves the virtual IP to a healthy server."""
     balancer: Literal["haproxy"] | None = None
-    """Load balancer behind keepalived's virtual IP: HAProxy on every server forwards to all ready API servers."""
+    """Load balancer behind keepalived's virtual IP. HAProxy on every server forwards requests to all ready API
+    servers."""
     external: Host | None = None
-    """Name or address of your own load balancer in front of all servers, instead of `vip`."""
+    """Host name or IP address of your own load balancer in front of all servers. Set either `external` or `vip`."""
     port: Port = Field(default_factory=_default_port)
-    """Port of the load balancer. Default: 7443 with `balancer`, else 6443. A virtual IP alone always uses 6443."""
+    """Port of the load balancer. Default: 7443 with `balancer`, and 6443 without `balancer`. A virtual IP without a
+    load balancer always uses 6443."""
     tls_sans: tuple[Host, ...] = ()
-    """Additional host names and addresses (SANs) in the API's certificate."""
+    """Additional host names and IP addresses (SANs) in the API server's certificate."""
 
 
 class NetworkSettings(Model):
-    """The CNI, and the pod and Service CIDRs. One IPv4 and one IPv6 CIDR for each make the cluster dual-stack."""
+    """CNI plugin, pod CIDRs and Service CIDRs. In a dual-stack cluster, `pods` and `services` list two CIDRs each."""
 
     cni: Literal["flannel", "none"] = "flannel"
-    """Pod network: K3s' flannel, or `none` to install another CNI plugin."""
+    """Pod network: K3s' flannel, or `none` if you install another CNI plugin."""
     flannel_backend: Literal["vxlan", "host-gw", "wireguard-native"] = "vxlan"
-    """Flannel's backend, which carries packets between nodes."""
+    """Flannel's backend, which carries pod traffic between nodes."""
     pods: tuple[Cidr, ...] = ("10.42.0.0/16",)
     """Pod CIDRs."""
     services: tuple[Cidr, ...] = ("10.43.0.0/16",)
@@ -99,19 +101,20 @@ class NodeSettings(Model):
     """One machine of the cluster."""
 
     name: DnsLabel
-    """Name of the node. It becomes the machine's host name."""
+    """Name of the node. homelab also sets the machine's host name to the node's name."""
     role: Literal["server", "agent"]
-    """Role of the node: a server runs the control plane, etcd and workloads, an agent runs workloads only."""
+    """Role of the node: servers run the control plane, etcd and workloads; agents run workloads only."""
     address: Address
     """IP address of the machine, for SSH and for joining the cluster."""
     second_address: Address | None = None
-    """The machine's address of the other IP family. A dual-stack cluster requires it."""
+    """The machine's address of the IP family that `address` does not have. Dual-stack clusters require a second address
+    for every node."""
     host_key: HostKey
-    """The machine's public SSH host key. A machine with another key is refused."""
+    """The machine's public SSH host key. homelab does not connect to a machine with another host key."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Expected architecture. A machine with another architecture is refused. Default: any architecture."""
+    """Expected architecture. homelab rejects a machine with another architecture. Default: any architecture."""
     interface: Interface | None = None
-    """Network interface in the LAN. Default: the interface that has `address`."""
+    """Name of the network interface in the LAN. Default: the interface that has the node's `address`."""
     ssh: NodeSSHSettings = NodeSSHSettings()
     """SSH settings of this machine, which override the cluster's `ssh`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
@@ -123,7 +126,7 @@ class NodeSettings(Model):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The node's one or two addresses, in the order of the cluster's IP families."""
+        """The node's addresses: first `address`, then `second_address` if the node has a second address."""
         return (self.address, self.second_address) if self.second_address else (self.address,)
 
 
@@ -131,10 +134,11 @@ class AppsSettings(Model):
     """Permissions of the cluster's apps beyond the defaults."""
 
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
-    """Highest Pod Security level that an app may use. `baseline` allows root in containers and NFS shares;
-    `privileged` lets apps be root on the nodes."""
+    """Least restrictive Pod Security level that an app may use. `baseline` allows apps to run containers as root and to
+    mount NFS shares. `privileged` allows apps to become root on the nodes."""
     nfs: StrictBool = False
-    """Install an NFS client on all nodes, so that apps can mount NFS shares. An app can then act as any user there."""
+    """Install an NFS client on all nodes, so that apps can mount NFS shares. An app that mounts an NFS share can act as
+    any user of the share."""
 
 
 def _lan_of_first_server(validated: dict[str, Any]) -> Any:
@@ -151,44 +155,45 @@ class ClusterSettings(Model):
     name: DnsLabel
     """Name of the cluster."""
     domain: Domain
-    """Domain of the lab. The host names of its services are subdomains of it."""
+    """Domain of the lab. Host names of the lab's services are subdomains of this domain."""
     ssh: SSHSettings
-    """SSH login on the machines. A node can override it with its own `ssh`."""
+    """SSH login on the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     nodes: tuple[NodeSettings, ...]
     """The machines: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
-    """CIDR of the machines' LAN. Default: the /24 (IPv6: /64) of the first server's address."""
+    """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: /64 subnet) of the first server."""
     api: ApiSettings = ApiSettings()
     """Endpoint of the Kubernetes API."""
     network: NetworkSettings = NetworkSettings()
-    """The CNI, and the pod and Service CIDRs."""
+    """CNI plugin, pod CIDRs and Service CIDRs."""
     k3s: K3sSettings
-    """K3s: its version, options and snapshots."""
+    """Settings of K3s, such as version, options and snapshots."""
     registries: RegistriesSettings = RegistriesSettings()
-    """Mirrors of image registries, and their credentials."""
+    """Mirrors of image registries, and credentials for image registries."""
     hardening: Literal["default", "cis"] = "default"
-    """Hardening level. `default` applies measures without side effects; `cis` applies K3s' whole hardening guide,
+    """Hardening level. `default` applies measures without side effects. `cis` applies K3s' complete hardening guide,
     including the Pod Security level `restricted`."""
     apps: AppsSettings = AppsSettings()
     """Permissions of apps beyond the defaults."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that may be removed although they have the only replica of a volume, which is then lost."""
+    """Names of nodes that homelab may remove even if a node has the only replica of a volume, whose data is
+    then lost."""
     max_unavailable: PositiveInt = 1
-    """Number of agents that may be out of service at the same time during a change."""
+    """Number of agents that may be unavailable at the same time during a change."""
 
     @property
     def servers(self) -> tuple[NodeSettings, ...]:
-        """The servers, in the order of the stack file."""
+        """The servers of the cluster, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "server")
 
     @property
     def agents(self) -> tuple[NodeSettings, ...]:
-        """The agents, in the order of the stack file."""
+        """The agents of the cluster, in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
     def endpoint_host(self) -> str:
-        """Host of the API endpoint: the load balancer, the virtual IP, or the address of the only server."""
+        """Host of the API endpoint: your own load balancer, the virtual IP, or the address of the only server."""
         return self.api.external or self.api.vip or self.servers[0].address
 
     @property
@@ -197,15 +202,15 @@ class ClusterSettings(Model):
         return self.api.port
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy that also disables these components packaged with K3s."""
+        """Return a copy of the settings that also disables these packaged K3s components."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """Return a copy whose nodes also have these labels. A node's own labels win."""
+        """Return a copy of the settings with additional node labels. A node's own labels take precedence."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
-        """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own."""
+        """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own `ssh`."""
         return merge_ssh(self.ssh, node.ssh)

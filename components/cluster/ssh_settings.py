@@ -18,7 +18,7 @@ class BastionSettings(Model):
     host_key: HostKey
     """Public host key of the bastion. homelab refuses a bastion that shows another key."""
     private_key: SecretRef | None = None
-    """Secret that contains the private key for the bastion. Default: the key of the machine behind the bastion."""
+    """Secret that contains the private key for the bastion. Default: the private key for the machine."""
 
 
 class SSHSettings(Model):
@@ -29,20 +29,20 @@ class SSHSettings(Model):
     port: Port = 22
     """SSH port of the machines."""
     private_key: SecretRef | None = None
-    """Secret that contains the private key (OpenSSH format, no passphrase). Either this or `agent`."""
+    """Secret that contains the private key (OpenSSH format, no passphrase). Set either `privateKey` or `agent`."""
     agent: StrictBool = False
-    """Use the keys of the SSH agent on your workstation. Either this or `privateKey`."""
+    """Use the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`."""
     sudo: StrictBool = Field(default_factory=lambda fields: fields.get("user") != "root")
-    """Become root through sudo. Default: true unless the user is root."""
+    """Become root through sudo. Default: true for all users except root."""
     bastion: BastionSettings | None = None
     """Bastion to connect through. Default: none."""
     host_authority: CaPublicKey | None = None
-    """Public key of an SSH CA. A machine or bastion whose host key differs from its `hostKey` is trusted if it shows a
-    host certificate that this CA signed for its address."""
+    """Public key of an SSH CA. If the host key of a machine or bastion differs from `hostKey`, homelab accepts a host
+    certificate that this CA signed for the machine's or bastion's address."""
 
 
 class NodeSSHSettings(Model):
-    """Overrides of the cluster's `ssh` for one machine. Settings left out here come from the cluster's `ssh`."""
+    """SSH settings of one machine. Settings that the machine's `ssh` omits come from the cluster's `ssh`."""
 
     user: User | None = None
     """User to log in as."""
@@ -53,13 +53,14 @@ class NodeSSHSettings(Model):
     agent: StrictBool | None = None
     """Use the keys of the SSH agent on your workstation."""
     sudo: StrictBool | None = None
-    """Become root through sudo. Default: the cluster's `ssh.sudo` if it is set, else true unless the user is root."""
+    """Become root through sudo. Default: the cluster's `ssh.sudo` if set. If `ssh.sudo` is unset, the default is true
+    for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. `null` connects directly to this machine although the cluster has a bastion."""
+    """Bastion to connect through. `null` connects to this machine directly, even if the cluster has a bastion."""
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return `common` overridden by the settings of `own`; a private key replaces the agent, and vice versa."""
+    """Return `common` overridden by `own`. `privateKey` in `own` replaces `agent` in `common`, and vice versa."""
     overrides = {name: getattr(own, name) for name in own.model_fields_set}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
     if "private_key" in overrides:

@@ -18,7 +18,7 @@ Manifest = dict[str, Json]
 
 @dataclass(frozen=True)
 class DerivedPassword:
-    """A password for programs only, derived once for each layer and name: at most 64 hexadecimal digits."""
+    """A password for programs, derived once for each layer and name: at most 64 hexadecimal digits (`length`)."""
 
     name: str
     length: int = 32
@@ -26,7 +26,7 @@ class DerivedPassword:
 
 @dataclass(frozen=True)
 class BcryptHash:
-    """The bcrypt hash of a secret. Pulumi stores its salt, so the hash changes only when the secret does."""
+    """The bcrypt hash of a secret. Pulumi's state contains the salt, so the hash changes only with the secret."""
 
     secret: SecretRef | DerivedPassword
 
@@ -41,7 +41,7 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A text that a function computes from the layer's random bytes, passed as hexadecimal digits."""
+    """A secret text that `compute` derives from the layer's random bytes, passed as hexadecimal digits."""
 
     compute: Callable[[str], str]
 
@@ -50,11 +50,11 @@ SaltFactory = Callable[[], pulumi.Output[str]]
 
 
 def _no_salt() -> pulumi.Output[str]:
-    raise ValueError("this object needs a salt for its secrets, and has none")
+    raise ValueError("derived passwords and hashes need a salt, but no salt is set")
 
 
 def resolve_secrets(tree: Json, salt: SaltFactory = _no_salt) -> Json:
-    """Replace the secrets in `tree` by secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
+    """Replace the secrets in `tree` with secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
     if isinstance(tree, SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret):
         return _resolve_secret(tree, salt)
     if isinstance(tree, Mapping):
@@ -79,12 +79,12 @@ def _resolve_secret(
 
 
 def derive_password(salt: str, wanted: DerivedPassword) -> str:
-    """Derive a password from `salt`: 16 secret bytes as hexadecimal digits."""
+    """Derive a password from `salt`, which is 16 secret bytes as hexadecimal digits."""
     return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
-    """Hash the first 72 bytes of a password with bcrypt. `salt` is 16 bytes as hexadecimal digits."""
+    """Hash the first 72 bytes of a password with bcrypt. The `salt` is 16 bytes as hexadecimal digits."""
     prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 
@@ -103,18 +103,18 @@ def secret_manifest(metadata: Mapping[str, Json], data: Mapping[str, Json]) -> M
 
 
 def is_custom_resource(manifest: Manifest) -> bool:
-    """Whether a CRD defines the object's kind: its API group has a dot and is not built into Kubernetes."""
+    """Whether a CRD defines the object's kind: the API group contains a dot and is not built into Kubernetes."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and group not in _OWN_GROUPS
 
 
 def create_resource(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Create the Pulumi resource of an object whose secrets are all resolved."""
+    """Create the Pulumi resource of a Kubernetes object. All secrets in the object must already be resolved."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
     secret_fields = ["data", "stringData"] if kind == "Secret" else []
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret_fields))
-    # the SDK's typed classes take a second to import, and accept only metadata and spec for custom kinds
+    # untyped, because the SDK's typed classes import slowly and accept only metadata and spec for custom resources
     return pulumi.CustomResource(token, name, manifest, opts)
 
 

@@ -14,7 +14,7 @@ from components.settings.model import SecretRef
 
 @dataclass(frozen=True)
 class _Values:
-    """Type of a chart's values in the stack file: any YAML mapping, with secrets by name."""
+    """Type of a chart's values in the stack file: any YAML mapping, with secrets as `{secret: NAME}`."""
 
     name: str = "values of a chart"
 
@@ -30,7 +30,9 @@ ChartValues = Annotated[dict[str, Any], _Values()]
 
 def _mapping(value: Any) -> dict[str, Json]:
     if not isinstance(value, Mapping) or not value:
-        raise setting_error("is not a mapping of values", "write it like the chart's values.yaml, or leave it out")
+        raise setting_error(
+            "is not a mapping of values", "write a mapping as in the chart's values.yaml, or remove the key"
+        )
     return {str(key): _tree(inner) for key, inner in value.items()}
 
 
@@ -43,14 +45,14 @@ def _tree(value: Any) -> Json:
 
 
 def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> dict[str, Json]:
-    """Merge `overrides` into `values` as Helm does: mappings key by key, all other values as a whole."""
+    """Merge `overrides` into `values` as Helm does. Helm merges mappings key by key, and replaces other values."""
     merged = {key: merge_values(values[key], overrides[key]) for key in values.keys() & overrides.keys()
             if isinstance(values[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
     return {**values, **overrides, **merged}
 
 
 def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of keys to each value. An empty mapping counts as a value."""
+    """Yield the path of each value as a tuple of keys. Empty mappings count as values."""
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
             yield from value_paths(inner, (*prefix, key))
@@ -59,6 +61,6 @@ def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def has_null(values: Json) -> bool:
-    """Whether the values contain a null, which removes a default of the chart."""
+    """Whether the values contain a null. In Helm, a null removes a default value of the chart."""
     inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
     return values is None or any(map(has_null, inner))

@@ -1,4 +1,4 @@
-"""Layer: one system of the platform, described as data. `Platform` creates its resources."""
+"""Base class `Layer`: describes one system of the platform as data, from which `Platform` creates resources."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,28 +16,28 @@ from components.settings.model import UNKNOWN, Model, UnknownValueError
 S = TypeVar("S", bound=Model)
 
 LAYER_LABEL = "homelab/layer"
-"""Label on the namespaces of layers. Its value is the layer's key."""
+"""Label on the namespaces of layers. The label's value is the layer's key."""
 
 
 @dataclass(frozen=True)
 class LabContext:
-    """The lab as layers see it: the cluster's settings, and the settings of all enabled layers by key."""
+    """The lab's settings for layers: settings of the cluster, and settings of all enabled layers by key."""
 
     cluster: ClusterSettings
     layers: Mapping[str, Model] = field(default_factory=dict)
     shared_object_store: ObjectStoreSettings | None = None
-    """The bucket of all layers that do not set a bucket of their own."""
+    """The bucket for all layers that do not set a bucket of their own."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
-    """The catalog's charts by name, for layers whose chart Argo CD installs."""
+    """The catalog's charts by name, with the version, repository and pin from the settings."""
     namespaces: Collection[str] = ()
     """Namespaces of the enabled layers."""
     further_namespaces: Collection[str] = ()
-    """Namespaces that the layers' own software creates. They do not have the layer label."""
+    """Namespaces that the software of layers creates. These namespaces do not have the layer label."""
     program_versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the programs that layers install on machines without a chart, by the layer's key."""
+    """Versions of programs that layers install on machines directly, by the layer's key."""
 
     def object_store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
-        """Return the bucket of a layer: `own` if set, else this folder of the shared bucket."""
+        """Return the bucket of a layer: `own` if set, or `folder` in the shared bucket if `own` is None."""
         if own is not None or self.shared_object_store is None:
             return own
         if self.shared_object_store is UNKNOWN:
@@ -46,19 +46,19 @@ class LabContext:
         return self.shared_object_store.model_copy(update={"path": path})
 
     def is_enabled(self, key: str) -> bool:
-        """Whether the layer with this key is enabled."""
+        """Whether the layer with the key `key` is enabled."""
         return key in self.layers
 
     def settings_of(self, kind: type[S]) -> S | None:
-        """Return the settings of this type, or None if their layer is disabled."""
+        """Return the layer settings of type `kind`, or None if the layer is disabled."""
         return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """Limit the `wanted` replicas to the number of nodes, so that each replica has a node of its own."""
+        """Limit the `wanted` number of replicas to the number of nodes, so that every replica gets its own node."""
         return min(wanted, len(self.cluster.nodes))
 
     def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
-        """Yield a finding for each name in the setting at `path` that is unknown or repeated."""
+        """Yield a finding for each unknown or repeated node name in the setting at `path`."""
         known = [node.name for node in self.cluster.nodes]
         for index, name in enumerate(names):
             if name not in known:
@@ -68,7 +68,7 @@ class LabContext:
 
     @property
     def quorum_size(self) -> int:
-        """Number of quorum members, one per node: three, or one if fewer than three nodes are untainted."""
+        """Number of members of a quorum: three, or one if the cluster has fewer than three untainted nodes."""
         return 3 if len(self.schedulable_nodes) >= 3 else 1
 
     @property
@@ -79,47 +79,47 @@ class LabContext:
 
 
 class Layer(ABC, Generic[S]):
-    """A system of the platform, described as data: a layer creates no resources itself.
+    """A system of the platform, described as data. `LayerResources` creates the resources of a layer.
 
-    Its values and manifests contain secrets as `SecretRef`, or as one of the secret types of `kubernetes/manifest.py`.
+    Secrets in Helm values and manifests are a `SecretRef` or one of the secret types of `kubernetes/manifest.py`.
     """
 
     key: ClassVar[str]
-    """Key of the layer under `homelab:platform`. Without this key in the stack file the layer is disabled."""
+    """Key of the layer under `homelab:platform`. A layer whose key is missing in the stack file is disabled."""
     settings_type: ClassVar[type[Model]]
-    """Model of the settings under that key."""
+    """Model of the layer's settings in the stack file."""
     namespace: ClassVar[str]
     """Namespace of the layer."""
     owns_namespace: ClassVar[bool] = True
-    """Whether the namespace belongs to the layer alone, and is created and deleted with the layer."""
+    """Whether only this layer uses the namespace, so that homelab creates and deletes the namespace with the layer."""
     further_namespaces: ClassVar[tuple[str, ...]] = ()
-    """Namespaces that the layer's software creates for its pods."""
+    """Namespaces that the layer's software creates for pods."""
     pod_security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of the layer's namespace."""
     requires: ClassVar[tuple[str, ...]] = ()
-    """Layers that must be enabled. They are installed before this layer."""
+    """Keys of the layers that this layer requires. Required layers are installed before this layer."""
     installs_after: ClassVar[tuple[str, ...]] = ()
-    """Layers that are installed before this layer if they are enabled."""
+    """Keys of optional layers that, if enabled, are installed before this layer."""
     installs_first: ClassVar[bool] = False
-    """Whether this layer is installed before all others, because no pod starts without it (a CNI plugin)."""
+    """Whether this layer is installed before all other layers. True for CNI plugins, which all pods need."""
     host_requirements: ClassVar[HostRequirements] = NO_REQUIREMENTS
     """Packages and kernel modules that the layer needs on every machine."""
     replaces_packaged: ClassVar[tuple[str, ...]] = ()
-    """Components packaged with K3s that this layer replaces, so K3s must not run them."""
+    """Packaged K3s components that this layer replaces. homelab disables these components in K3s."""
     early_charts: ClassVar[tuple[str, ...]] = ()
-    """Charts of the layer with CRDs for other layers. They are installed before the charts of all other layers."""
+    """Charts with CRDs for other layers. These charts are installed before the charts of all other layers."""
     charts_with_crds_folder: ClassVar[tuple[str, ...]] = ()
-    """Charts of the layer with a `crds/` folder. homelab applies these CRDs itself: Helm never upgrades them."""
+    """Charts with a `crds/` folder. homelab applies the CRDs in that folder, because Helm never upgrades such CRDs."""
     crd_only_charts: ClassVar[tuple[str, ...]] = ()
-    """Charts of the layer that contain only CRDs. homelab applies them itself, without a Helm release."""
+    """Charts that contain only CRDs. homelab applies the CRDs of these charts without a Helm release."""
     awaited_objects: ClassVar[tuple[str, ...]] = ()
-    """Objects (`kind/name`) that the layer's software creates after it is ready, and that other layers need."""
+    """Objects (`kind/name`) that other layers need, and that the layer's software creates after its start."""
     user_data: ClassVar[str] = ""
-    """User data in the layer, such as `volumes`. While `user_data_queries` find any, the layer cannot be disabled."""
+    """Kind of user data in the layer, such as `volumes`. A layer with user data cannot be disabled."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
-    """Arguments of `kubectl get`, one entry for each query, that print the names of user data."""
+    """Arguments of `kubectl get`. Each entry is a query that prints the names of objects with user data."""
     timeout_seconds: ClassVar[int] = 600
-    """Seconds that a chart may take to become ready, or to be deleted."""
+    """Timeout in seconds for the installation or deletion of a chart."""
 
     def __init__(self, settings: S, lab: LabContext) -> None:
         self.settings = settings
@@ -127,14 +127,14 @@ class Layer(ABC, Generic[S]):
 
     @abstractmethod
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values by chart name. Helm installs the charts in this order."""
+        """Return the Helm values by chart name. Helm installs the charts in the order of this mapping."""
 
     def host_services(self) -> Sequence[HostService]:
-        """Return services that scripts set up on machines or in the cluster."""
+        """Return the layer's services that scripts set up on machines or in the cluster."""
         return ()
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the objects that the charts read, such as Secrets and ConfigMaps."""
+        """Return the objects to create before the charts, such as Secrets that the charts refer to."""
         return ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
@@ -146,16 +146,16 @@ class Layer(ABC, Generic[S]):
         return {}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the layer's outputs for app stacks, by the field names of `PlatformOutputs`."""
+        """Return the layer's outputs for app stacks. The keys are field names of `PlatformOutputs`."""
         return {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield conflicts between the layer's settings and the lab."""
+        """Yield conflicts between the layer's settings and other settings of the lab."""
         return iter(())
 
     @property
     def has_monitoring(self) -> bool:
-        """Whether Prometheus collects from ServiceMonitors, that is, the monitoring layer is enabled."""
+        """Whether the monitoring layer is enabled, so that Prometheus scrapes the targets of ServiceMonitors."""
         return self.lab.is_enabled("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Layer(ABC, Generic[S]):
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A layer of the catalog, with the charts that it may install."""
+    """A layer of the catalog, with all charts that the layer may install."""
 
     layer: type[Layer[Any]]
     charts: tuple[Chart, ...]
@@ -176,7 +176,7 @@ class CatalogEntry:
 
 
 def topology_spread(labels: Mapping[str, str]) -> list[Json]:
-    """Return topology spread constraints that place pods with these labels on as many nodes as possible."""
+    """Return topology spread constraints that spread pods with `labels` over as many nodes as possible."""
     return [
         {
             "maxSkew": 1,
@@ -188,7 +188,7 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
 
 
 def evicted_after(seconds: int) -> list[Json]:
-    """Build tolerations: pods leave a node that is not ready or unreachable after `seconds`, instead of 300 s."""
+    """Return tolerations that evict pods from a not-ready or unreachable node after `seconds`, not after 300 s."""
     return [
         {
             "key": f"node.kubernetes.io/{condition}",
@@ -201,10 +201,10 @@ def evicted_after(seconds: int) -> list[Json]:
 
 
 def resources(cpu: str, memory: str) -> Json:
-    """Return a container's requests, with a memory limit equal to the request and no CPU limit."""
+    """Return a container's resource requests, a memory limit equal to the memory request, and no CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
 
 
 def uncapped_resources(cpu: str, memory: str) -> Json:
-    """Return the same for a chart with a default CPU limit: null removes that limit."""
+    """Return resources as in `resources()`, with a null that removes the chart's default CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

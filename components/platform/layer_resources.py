@@ -1,4 +1,4 @@
-"""LayerResources: one layer's resources, from its namespace to its custom resources."""
+"""Component `LayerResources`: the Pulumi resources of one layer, such as its namespace, charts and tasks."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ AnyLayer = Layer[Any]
 
 
 class LayerResources(pulumi.ComponentResource):
-    """One layer in the cluster: its charts, objects and scripts; `user_values` come from the stack file."""
+    """The charts, objects and scripts of one layer. `user_values` are the Helm values in the stack file."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class LayerResources(pulumi.ComponentResource):
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the rest of the layer after the resources in `after`."""
+        """Create the remaining resources of the layer once the resources in `after` exist."""
         created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:
@@ -79,7 +79,7 @@ class LayerResources(pulumi.ComponentResource):
         archive = ChartArchive(
             f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts
         )
-        # Helm installs the CRDs of a chart's `crds/` folder once and never upgrades them
+        # a task applies the CRDs in a chart's `crds/` folder, because Helm never upgrades these CRDs
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         applies_crds = has_bare_crds or name in layer.crd_only_charts
         source = _source(chart, archive)
@@ -91,10 +91,10 @@ class LayerResources(pulumi.ComponentResource):
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=archive.path,  # verified: Helm itself checks no checksum
+            chart=archive.path,  # verified archive, because Helm checks no checksums
             version=chart.version,
             values=resolve_secrets(self._values[name], self._random_bytes),
-            allow_null_values=has_null(self._values[name]) or None,  # else Pulumi drops nulls, which unset defaults
+            allow_null_values=has_null(self._values[name]) or None,  # by default, Pulumi drops nulls
             skip_crds=has_bare_crds,
             timeout=layer.timeout_seconds,
             max_history=MAX_HISTORY,
@@ -104,7 +104,7 @@ class LayerResources(pulumi.ComponentResource):
         )
 
     def _gate(self, extension: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> Task:
-        """Create the task that waits until the API accepts the custom resources: webhooks may start after their pod."""
+        """Create the task that waits until the API accepts custom resources, as webhooks may start after their pods."""
         by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom_resource(item)}
         samples = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(by_kind.values())}) if by_kind else ""
         variables = {
@@ -117,7 +117,7 @@ class LayerResources(pulumi.ComponentResource):
         return self._task("gate", ["platform/wait-for-objects.sh"], variables, after)
 
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the task that is undone first when the layer is removed: it refuses while protected objects exist."""
+        """Create the task whose undo runs first when the layer is removed. The undo fails while user data exists."""
         key = self._layer.key
         check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.user_data_queries)
@@ -160,7 +160,7 @@ class LayerResources(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes_provider, depends_on=list(after))
 
     def _random_bytes(self) -> pulumi.Output[str]:
-        """Return the layer's random bytes, generated at their first use."""
+        """Return the layer's random bytes as hexadecimal digits. The first call generates the random bytes."""
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])
             self._salt = RandomSecret(f"{self._layer.key}-salt", SALT_BYTES, opts).value

@@ -7,20 +7,22 @@ from components.settings.errors import setting_error
 from components.settings.fields import Bucket, TextType, Url
 from components.settings.model import Model, SecretRef
 
-MISSING_BUCKET_FIX = "set a bucket here, or one for all layers under homelab:platform.objectStore"
+MISSING_BUCKET_FIX = "set a bucket here, or a bucket for all layers under homelab:platform.objectStore"
 _FOLDER = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 
 def _folder(value: str) -> str:
     if not re.fullmatch(_FOLDER, value, re.ASCII):
-        fix = "use letters, digits, dots, dashes and underscores between single slashes, none at the ends"
+        fix = "use letters, digits, dots, dashes, underscores and single slashes, with no slash at the ends"
         raise setting_error("is not a valid folder of a bucket", fix)
     return value
 
 
 def _region(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]+", value, re.ASCII):
-        raise setting_error("is not a region", "write it like eu-central-1; self-hosted services often use us-east-1")
+        raise setting_error(
+            "is not a region", "write a region such as eu-central-1; self-hosted services often use us-east-1"
+        )
     return value
 
 
@@ -45,5 +47,5 @@ class ObjectStoreSettings(Model):
 
     @property
     def url(self) -> str:
-        """URL of the S3 service, also for Amazon S3."""
+        """URL of the S3 service. Without `endpoint`, the URL of Amazon S3 in the bucket's region."""
         return self.endpoint or f"https://s3.{self.region}.amazonaws.com"

@@ -1,4 +1,4 @@
-"""Platform: the enabled layers, installed in the order of their dependencies."""
+"""Component `Platform`: installs the enabled layers in the order of their dependencies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from components.provider_resources import Task, step
 
 
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each follows its dependencies. Otherwise the order is stable."""
+    """Sort the layers so that each layer follows its dependencies. Layers of the same stage keep their order."""
     return [layer for stage in install_stages(layers) for layer in stage]
 
 
@@ -33,7 +33,7 @@ def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Return the keys of the layers that must be installed before each layer."""
+    """Map each layer's key to the keys of the layers that must be installed before the layer."""
     first = {layer.key for layer in layers if layer.installs_first}
     return {
         layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
@@ -79,7 +79,7 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _clear_pending_releases(self, releases: Sequence[str], access: ClusterAccess) -> Task:
-        """Clear the pending Helm releases of a killed run. The next `up` detects them and runs this task."""
+        """Create the task that clears Helm releases left pending by a killed run, which the next run detects."""
         return Task(
             "platform-releases", access.first_server, [step("platform/clear-stuck-releases.sh", on="server")],
             cluster=access.identity, drift_check="platform/list-stuck-releases.sh",
@@ -87,7 +87,7 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
-        """Stop before the installation if the nodes lack CPU or memory. On a running lab the preview checks it too."""
+        """Create the task that fails if the nodes lack CPU or memory, also in previews of a running lab."""
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(
             "platform-fits", access.first_server, [step("platform/check-capacity.sh", on="server")],

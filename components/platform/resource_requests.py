@@ -20,7 +20,7 @@ class ResourceRequests:
 
 
 def total_requests(values: Json) -> ResourceRequests:
-    """Sum the requests in Helm values, multiplied by the replicas set beside them. A DaemonSet counts once."""
+    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`. A DaemonSet counts once."""
     return sum(_requests_in(values), ResourceRequests())
 
 
@@ -35,7 +35,7 @@ def _requests_in(values: Json) -> Iterator[ResourceRequests]:
 
 
 def _per_program(resources: Mapping[str, Json]) -> list[Json]:
-    """Return the resources of each program: some charts set them for several programs, by name."""
+    """Return the resources of each program. Some charts list the resources of several programs by name."""
     return [resources] if "requests" in resources else list(resources.values())
 
 

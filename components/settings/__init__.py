@@ -1,1 +1,1 @@
-"""Base model and field types of all settings."""
+"""Base class and field types of all settings models."""

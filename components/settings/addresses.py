@@ -1,4 +1,4 @@
-"""Validation of addresses, CIDRs, address ranges, hosts and URLs, and their canonical forms."""
+"""Validation and canonical forms of addresses, CIDRs, address ranges, hosts and URLs."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
@@ -20,7 +20,7 @@ _SPECIAL = {
 
 
 def machine_ip(value: str) -> str:
-    """Return the canonical address of one machine (IPv4 or IPv6)."""
+    """Validate the IPv4 or IPv6 address of a machine, and return its canonical form."""
     try:
         address = ip_address(value)
     except ValueError:
@@ -28,7 +28,7 @@ def machine_ip(value: str) -> str:
             "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
         ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise setting_error("has a zone or is IPv4-mapped", "remove the zone, or write the IPv4 address itself")
+        raise setting_error("has a zone or is IPv4-mapped", "remove the zone after %, or write the IPv4 address itself")
     _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 
@@ -40,7 +40,7 @@ def _refuse_special(address: IP, fix: str) -> None:
 
 
 def cidr(value: str) -> str:
-    """Return the canonical form of a CIDR; reject host bits."""
+    """Validate a CIDR without host bits, and return its canonical form."""
     try:
         subnet = ip_interface(value).network
     except ValueError:
@@ -57,7 +57,7 @@ _RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
 
 
 def address_range(value: str) -> str:
-    """Return the canonical form of an address range: a CIDR, or `FIRST-LAST`, both inclusive."""
+    """Validate an address range, written as a CIDR or as `FIRST-LAST` inclusive, and return its canonical form."""
     if "/" in value:
         canonical = cidr(value)
         first, last = bounds(canonical)
@@ -68,7 +68,7 @@ def address_range(value: str) -> str:
             raise setting_error("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise setting_error("must have both ends in one address family, without zone", _RANGE_FIX)
+        raise setting_error("must have both ends in the same IP family, without a zone", _RANGE_FIX)
     if int(first) > int(last):
         raise setting_error("ends before it starts", f"write {last}-{first}")
     for end in (first, last):
@@ -97,31 +97,31 @@ def overlap(one: str, other: str) -> bool:
 
 
 def host(value: str) -> str:
-    """Return a host name or IP address in canonical form."""
+    """Validate a host name or IP address, and return its canonical form."""
     try:
         ip_address(value)
     except ValueError:
         looks_like_address = re.fullmatch(r"[0-9.]+", value)
         if looks_like_address or not _HOST_NAME.fullmatch(value):
             reason = "is neither a host name nor an IP address"
-            raise setting_error(reason, "write it without scheme and port, in lower case") from None
+            raise setting_error(reason, "write the host without scheme and port, in lower case") from None
         return value
     return machine_ip(value)
 
 
 def host_port(value: str) -> str:
-    """Return a host with an optional port, as in `s3.lan:9000` or `[fd00::1]:9000`."""
+    """Validate a host with an optional port, such as `s3.lan:9000` or `[fd00::1]:9000`."""
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
         raise setting_error(
-            "is not a host with an optional port", "write it without scheme and path, such as s3.lan:9000"
+            "is not a host with an optional port", "write the host without scheme and path, such as s3.lan:9000"
         )
     host(parts["v6"] or parts["name"])
     return value
 
 
 def http_url(value: str) -> str:
-    """Return an http or https URL without credentials, query and trailing slash."""
+    """Validate an http or https URL without credentials and query, and remove a trailing slash."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -138,7 +138,7 @@ def http_url(value: str) -> str:
 
 
 def chart_repository(value: str) -> str:
-    """Return the URL of a Helm repository: http(s)://, or oci:// for a path in a registry."""
+    """Validate the URL of a Helm repository, which starts with http(s)://, or with oci:// for an OCI registry."""
     scheme, _, rest = value.partition("://")
     return f"oci{http_url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else http_url(value)
 
@@ -153,13 +153,13 @@ def is_address(value: str) -> bool:
 
 
 def default_lan(address: str) -> str:
-    """Return the /24 (IPv6: /64) subnet of an address."""
+    """Return the /24 subnet of an IPv4 address, or the /64 subnet of an IPv6 address."""
     prefix = 24 if ip_address(address).version == 4 else 64
     return str(ip_interface(f"{address}/{prefix}").network)
 
 
 def bracketed(host: str) -> str:
-    """Return a host as written before a port in a URL: IPv6 addresses get brackets."""
+    """Return a host in the form that URLs need: IPv6 addresses get brackets, other hosts do not change."""
     try:
         return f"[{host}]" if ip_address(host).version == 6 else host
     except ValueError:

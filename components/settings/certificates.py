@@ -1,4 +1,4 @@
-"""CA certificates in the stack file: PEM encoded as one line of base64."""
+"""Validation of CA certificates, which the stack file contains as one line of base64-encoded PEM."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ _RSA = bytes.fromhex("2a864886f70d010101")
 
 
 def base64_pem(value: str) -> str:
-    """Validate that `value` is base64 of PEM certificates, and return it unchanged."""
+    """Validate that `value` is base64-encoded PEM with certificates, and return `value` unchanged."""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
@@ -23,7 +23,7 @@ def base64_pem(value: str) -> str:
 
 
 def is_rsa(value: str) -> bool:
-    """Whether the first certificate has an RSA key, judged by the object identifier in its DER encoding."""
+    """Whether the first certificate has an RSA key: its DER encoding contains the object identifier of RSA."""
     first = decode_pem(value).partition(_END)[0].partition(_BEGIN)[2]
     return _RSA in base64.b64decode(first)
 

@@ -1,4 +1,4 @@
-"""Types of the settings' fields: validation, canonical form, and the error message with its fix."""
+"""Types of fields in settings: how to validate a value, its canonical form, and the error message with the fix."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from components.settings.errors import setting_error
 
 @dataclass(frozen=True)
 class TextType:
-    """A type of text: its name, a check that returns its canonical form, and a regular expression for editors."""
+    """A text type: a name, a check that returns the canonical form, and a regular expression for editors."""
 
     name: str
     check: Callable[[str], str]
@@ -112,7 +112,7 @@ Sha256 = Annotated[
         "SHA-256",
         "[0-9a-f]{64}",
         "is not a SHA-256 checksum",
-        "write its 64 lower-case hexadecimal digits, as sha256sum prints them",
+        "write the 64 lower-case hexadecimal digits that sha256sum prints",
     ),
 ]
 Bucket = Annotated[
@@ -130,7 +130,7 @@ Registry = Annotated[
         "registry",
         r"\*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?",
         "is not a registry",
-        "write host or host:port without scheme or path, such as docker.io, or * for all others",
+        "write host or host:port without scheme or path, such as docker.io, or * for all other registries",
     ),
 ]
 OptionName = Annotated[
@@ -139,7 +139,7 @@ OptionName = Annotated[
         "K3s option",
         "[a-z][a-z0-9-]*",
         "is not the name of a K3s option",
-        "write it in lower case with dashes and without the leading --, such as kubelet-arg",
+        "write the option in lower case with dashes and without the leading --, such as kubelet-arg",
     ),
 ]
 Text = Annotated[str, TextType("text", _one_line)]

@@ -5,13 +5,13 @@ import binascii
 
 from components.settings.errors import setting_error
 
-_FIX = "copy the line in /etc/ssh/ssh_host_ed25519_key.pub on that machine"
+_FIX = "copy the line in /etc/ssh/ssh_host_ed25519_key.pub on the machine"
 _POINT_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 KEY_TYPES = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _POINT_BYTES), "ssh-rsa")
 
 
 def host_key(value: str, fix: str = _FIX) -> str:
-    """Validate a public host key, and return it as `type base64` without its comment."""
+    """Validate a public host key, and return the key as `type base64` without the comment."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
         raise setting_error(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
@@ -22,19 +22,19 @@ def host_key(value: str, fix: str = _FIX) -> str:
     except (binascii.Error, ValueError):
         raise setting_error("is truncated or not base64", fix) from None
     if not parts or parts[0] != words[0].encode():
-        raise setting_error("contains a key of another type than its first word says", fix)
+        raise setting_error("contains a key of another type than the first word states", fix)
     if not _is_complete(words[0], parts[1:]):
         raise setting_error(f"is not a usable {words[0]} key", fix)
     return f"{words[0]} {words[1]}"
 
 
 def ca_public_key(value: str) -> str:
-    """Validate the public key of an SSH CA, and return it as `type base64` without its comment."""
-    return host_key(value, "copy the one-line public key that your SSH CA signs host certificates with")
+    """Validate the public key of an SSH CA, and return the key as `type base64` without the comment."""
+    return host_key(value, "copy the one-line public key of the SSH CA that signs your host certificates")
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Split SSH's wire format: each part is a four-byte length, then the data."""
+    """Split data in SSH's wire format, where each part is a four-byte length followed by the part's data."""
     parts = []
     while data:
         size = int.from_bytes(data[:4], "big")

@@ -14,14 +14,14 @@ class _Lines(TextType):
     """Text that may have several lines or be empty."""
 
     def __call__(self, value: str) -> str:
-        """Return the text unchanged. Reject null bytes, which files and variables cannot contain."""
+        """Return the text unchanged. Reject null bytes, which files and environment variables cannot contain."""
         if "\0" in value:
             raise setting_error("must not contain null bytes", "write plain text")
         return value
 
 
 def matching(name: str, pattern: str, fix: str) -> TextType:
-    """Return a kind of text that must match `pattern`; `fix` tells users how to write it."""
+    """Return a type of text that must match `pattern`. `fix` tells users how to write a valid text."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
@@ -66,7 +66,7 @@ def _absolute_path(value: str) -> str:
     if value != value.strip():
         raise setting_error("must not begin or end with a space", "remove it")
     if not re.fullmatch(_ABSOLUTE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
-        fix = "start it with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
+        fix = "start the path with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
         raise setting_error("is not an absolute path", fix)
     return value
 
@@ -81,7 +81,7 @@ def _cpu(value: str) -> str:
         fix = f"write {millicores}m" if millicores else "write 250m for a quarter of a CPU"
         raise setting_error("must not have a decimal point", fix)
     if not re.fullmatch(_CPU, value, re.ASCII):
-        raise setting_error("is not a CPU quantity", "write it as 250m for a quarter of a CPU, or as 2 for two CPUs")
+        raise setting_error("is not a CPU quantity", "write 250m for a quarter of a CPU, or 2 for two CPUs")
     if not value.endswith("m") and int(value) > _MAX_CPUS:
         raise setting_error(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
     return value
@@ -93,13 +93,13 @@ def _host(value: str) -> str:
     except ValueError:
         return DOMAIN.check(value)
     raise setting_error(
-        "must be a name, not an IP address", "write a name, or use ports and loadBalancer for an address"
+        "must be a name, not an IP address", "write a host name, or set ports and loadBalancer to use an IP address"
     )
 
 
 def _app_name(value: str) -> str:
     if not re.fullmatch("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", value, re.ASCII):
-        fix = "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
+        fix = "use at most 40 lower-case letters, digits and dashes, start with a letter and do not end with a dash"
         raise setting_error("is not a valid app name", fix)
     if value == "default-deny":
         raise setting_error("is the name of a NetworkPolicy that every app has", "use another name")
@@ -118,13 +118,15 @@ ObjectName = Annotated[
     matching(
         "Kubernetes object name",
         r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
-        "write it as kubectl shows it, such as data-shop-0",
+        "write the name that `kubectl get` prints, such as data-shop-0",
     ),
 ]
 EnvName = Annotated[
     str,
     matching(
-        "environment variable name", "[A-Za-z_][A-Za-z0-9_]*", "use letters, digits and underscores, no digit first"
+        "environment variable name",
+        "[A-Za-z_][A-Za-z0-9_]*",
+        "use letters, digits and underscores, and do not start with a digit",
     ),
 ]
 StackName = Annotated[
@@ -136,14 +138,15 @@ StackName = Annotated[
     ),
 ]
 UrlPath = Annotated[
-    str, matching("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "start it with /, such as /healthz, without host or spaces")
+    str,
+    matching("URL path", "/[A-Za-z0-9._~%=&?+/-]*", "start the path with /, such as /healthz, without host or spaces"),
 ]
 IngressPath = Annotated[
     str,
     matching(
         "Ingress path",
         r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~=&+-]+)+/?",
-        "start it with /, such as /api, and leave out //, ?, % and the segments . and ..",
+        "start the path with /, such as /api, and do not use //, ?, % or the segments . and ..",
     ),
 ]
 Size = Annotated[str, matching("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
@@ -173,7 +176,9 @@ _CAPABILITIES = (
 
 def _capability(value: str) -> str:
     if value not in {*_CAPABILITIES.split(), ALL_CAPABILITIES}:
-        raise setting_error("is not a Linux capability", "write it in capitals and without CAP_, such as NET_ADMIN")
+        raise setting_error(
+            "is not a Linux capability", "write the capability in capitals and without CAP_, such as NET_ADMIN"
+        )
     return value
 
 

@@ -1,4 +1,4 @@
-"""Base class of the settings models: frozen, rejects unknown keys, and shows no values in errors."""
+"""Base class of all settings models. Models are frozen, reject unknown keys, and show no values in errors."""
 
 import re
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from components.settings.fields import SecretName
 NAMESPACE = "homelab"
 """Namespace of homelab's configuration keys, which is the name of the Pulumi project."""
 LENIENT = {"lenient": True}
-"""Validation context that replaces invalid values by `UNKNOWN` instead of raising an error."""
+"""Validation context that replaces invalid values with `UNKNOWN` instead of raising an error."""
 
 
 class UnknownValueError(Exception):
-    """The program read a field whose value is missing or invalid in the configuration."""
+    """Raised when code reads a field whose value is missing or invalid in the configuration."""
 
 
 UNKNOWN: Any = object()
@@ -85,11 +85,11 @@ class Model(BaseModel):
 
 
 class SecretRef(Model):
-    """A reference to a secret of the stack by its name. Settings never contain the secret's value."""
+    """A reference to a secret of the stack by the secret's name. Settings never contain the secret's value."""
 
     secret: SecretName
     """Name of a secret in the stack's configuration, set with `pulumi config set --secret NAME`."""
 
     def resolve(self) -> pulumi.Output[str]:
-        """Return the value as a secret Output. Raises `pulumi.ConfigMissingError` if the stack has no such secret."""
+        """Return the value as a secret Pulumi Output. Raises `pulumi.ConfigMissingError` if the secret is missing."""
         return pulumi.Config(NAMESPACE).require_secret(self.secret)

@@ -1,4 +1,4 @@
-"""Kubernetes quantities of bytes."""
+"""Conversion of Kubernetes byte quantities."""
 
 _MEBIBYTES = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "Pi": 1024**3}
 

@@ -1,4 +1,4 @@
-"""Checks of relations between the settings of a configuration. A check with an invalid setting is skipped."""
+"""Checks for conflicts between settings. homelab skips a check that reads an invalid setting."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +20,7 @@ _OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NOD
 
 
 def cluster_findings(cluster: ClusterSettings) -> Findings:
-    """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings of the cluster. A check that reads an invalid field is skipped."""
     for check in _OF_CLUSTER:
         yield from _until_unknown(check(cluster))
     for index, node, _ in _until_unknown(nodes_with(cluster, lambda _: True)):

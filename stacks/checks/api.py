@@ -15,8 +15,8 @@ def _single_endpoint(cluster: ClusterSettings) -> Findings:
     if api.vip is not None and api.external is not None:
         yield ("api",), "has both vip and external", "keep the one that is the API endpoint"
     elif api.vip is None and api.external is None and len(cluster.servers) > 1:
-        reason = "has neither vip nor external, but several servers need one of them"
-        yield ("api",), reason, "set vip to a free address of the lan, or external to your load balancer's address"
+        reason = "has neither vip nor external, but a cluster with several servers needs vip or external"
+        yield ("api",), reason, "set vip to a free address of the lan, or set external to your load balancer's address"
 
 
 def _vip_options(cluster: ClusterSettings) -> Findings:
@@ -40,9 +40,9 @@ def _port(cluster: ClusterSettings) -> Findings:
         return
     if api.balancer is None:
         if api.port != API_PORT:
-            yield loc, "is set without balancer", f"leave it out: without a load balancer the port is {API_PORT}"
+            yield loc, "is set without balancer", f"remove the setting: without a load balancer, the port is {API_PORT}"
         return
-    fix = f"choose another port, or leave it out: the default is {BALANCER_PORT}"
+    fix = f"choose another port, or remove the setting: the default is {BALANCER_PORT}"
     if api.port in K3S_PORTS:
         yield loc, "is a port of K3s itself", fix
     if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
@@ -67,7 +67,7 @@ def _vip_in_lan(cluster: ClusterSettings) -> Findings:
         return
     vip, lan = ip_address(cluster.api.vip), ip_network(cluster.lan)
     if vip not in lan:
-        yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or set lan"
+        yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or change lan"
     elif lan.num_addresses > 2 and vip == lan.network_address:
         yield ("api", "vip"), f"is the network address of the lan {lan}", "choose a free address of the lan"
     elif lan.version == 4 and lan.num_addresses > 2 and vip == lan.broadcast_address:
@@ -80,7 +80,7 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
     lan = ip_network(cluster.lan)
     for index, _, address in nodes_with(cluster, lambda node: node.address if node.role == "server" else None):
         if ip_address(address) not in lan:
-            fix = "a virtual IP works only within one subnet: set lan, or use an external load balancer"
+            fix = "a virtual IP works only within one subnet: set lan to that subnet, or use an external load balancer"
             yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
 
 
@@ -89,8 +89,8 @@ def _external_is_no_node(cluster: ClusterSettings) -> Findings:
         return
     for index, node, address in nodes_with(cluster, lambda node: node.address):
         if address == cluster.api.external:
-            reason = f"is the address of {name_or_index(node, index)}: the API would fail with that node"
-            yield ("api", "external"), reason, "name a load balancer in front of all servers, or set vip"
+            reason = f"is the address of {name_or_index(node, index)}: if that node fails, the API is unreachable"
+            yield ("api", "external"), reason, "set external to a load balancer for all servers, or set vip instead"
 
 
 CLUSTER_CHECKS = (

@@ -1,4 +1,4 @@
-"""The findings of a check, and helpers for checks of several nodes."""
+"""Helpers for checks that read a setting of every node."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def nodes_with(
     cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
 ) -> Iterator[tuple[int, NodeSettings, T]]:
-    """Yield the nodes for which `read` returns a value: their index in the stack file, the node, and the value."""
+    """Yield each node for which `read` returns a value, with the node's index in the stack file and the value."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)

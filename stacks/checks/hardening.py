@@ -1,4 +1,4 @@
-"""Checks of hardening: no other setting may override the options that `cis` sets."""
+"""Checks of hardening: other settings must not override the K3s options that `hardening: cis` sets."""
 
 from collections.abc import Iterator
 

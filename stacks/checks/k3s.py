@@ -18,7 +18,7 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """A ValidatingAdmissionPolicy restricts the permissions of app stacks."""
+    """Require a version with ValidatingAdmissionPolicy, which restricts the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
     if (int(major), int(minor)) < OLDEST_VERSION:
         name = "v{}.{}".format(*OLDEST_VERSION)
@@ -89,9 +89,9 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:
         reason = f"is http, but these pins are missing: {', '.join(missing)}"
-        fix = "add them with `./homelab pin --official`, or use https"
+        fix = "add the pins with `./homelab pin --official`, or use https"
         if "any" in declared:
-            fix += "; a node without arch can have any architecture"
+            fix += "; nodes without arch need the pins of all architectures"
         yield ("k3s", "mirror"), reason, fix
 
 
@@ -111,7 +111,7 @@ def _mirrors(cluster: ClusterSettings) -> Findings:
         )
     for name, mirror in registries.mirrors.items():
         if not mirror.endpoints and not registries.embedded:
-            yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded"
+            yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded: true"
 
 
 CLUSTER_CHECKS = (_version, _options, _pinned_mirror, _disabled, _mirrors)

@@ -1,4 +1,4 @@
-"""Checks of pod and Service CIDRs against each other, the LAN, and the nodes' addresses."""
+"""Checks that pod CIDRs, Service CIDRs, the LAN and the nodes' addresses do not conflict."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
@@ -23,13 +23,13 @@ def _ip_families(cluster: ClusterSettings) -> Findings:
     for key, entries in (("pods", cluster.network.pods), ("services", cluster.network.services)):
         versions = [network.version for network in _networks(entries)]
         if len(versions) not in (1, 2) or len(set(versions)) < len(versions):
-            fix = "give one CIDR, or one IPv4 and one IPv6 CIDR"
+            fix = "write one CIDR, or one IPv4 CIDR and one IPv6 CIDR"
             yield ("network", key), f"has {_families(entries) or 'no CIDR'}", fix
             return
     pods, services = _families(cluster.network.pods), _families(cluster.network.services)
     if pods != services:
         reason = f"is {services}, but pods is {pods}"
-        yield ("network", "services"), reason, "use the same IP families in the same order for both"
+        yield ("network", "services"), reason, "use the same IP families in the same order for pods and services"
 
 
 def _overlaps(cluster: ClusterSettings) -> Findings:
@@ -56,7 +56,7 @@ def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
         block = _POD_BLOCK[entry.version]
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
-            yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs a /{block}"
+            yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs its own /{block}"
 
 
 def _backend(cluster: ClusterSettings) -> Findings:
@@ -68,18 +68,18 @@ def _address_family(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     version = ip_address(node.address).version
     required = next((network.version for network in _networks(cluster.network.pods)), None)
     if required and version != required:
-        reason = f"is IPv{version}, but network.pods begins with IPv{required}"
+        reason = f"is IPv{version}, but the first CIDR of network.pods is IPv{required}"
         yield (
             ("address",),
             reason,
-            f"use the node's IPv{required} address, or pod and Service CIDRs that begin with IPv{version}",
+            f"use the node's IPv{required} address, or put the IPv{version} CIDR first in network.pods and services",
         )
 
 
 def _second_address(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     if not cluster.network.dual_stack:
         if node.second_address is not None:
-            fix = "leave it out, or add a second CIDR to network.pods and network.services"
+            fix = "remove the setting, or add a second CIDR to network.pods and network.services"
             yield ("secondAddress",), "has no effect: the cluster is not dual-stack", fix
         return
     required = _networks(cluster.network.pods)[1].version
@@ -96,10 +96,10 @@ def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Find
     for key in ("pods", "services"):
         for entry in _networks(getattr(cluster.network, key)):
             if address in entry and not entry.overlaps(lan):
-                yield ("address",), f"is in network.{key} {entry}", "choose CIDRs without any machine's address"
+                yield ("address",), f"is in network.{key} {entry}", "choose CIDRs that contain no machine's address"
     if cluster.network.flannel_backend == "host-gw" and cluster.network.cni == "flannel" and address not in lan:
-        fix = "set lan, or use another network.flannelBackend"
-        yield ("address",), f"is not in the lan {lan}, which flannel's host-gw needs", fix
+        fix = "set lan to the CIDR of your LAN, or use another network.flannelBackend"
+        yield ("address",), f"is not in the lan {lan}, but flannel's host-gw needs all nodes in the lan", fix
 
 
 CLUSTER_CHECKS = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)

@@ -14,9 +14,9 @@ def _server_count(cluster: ClusterSettings) -> Findings:
         return
     count = len(cluster.servers)
     if not count:
-        yield ("nodes",), "has no server", "set role: server on one node, or on three"
+        yield ("nodes",), "has no server", "set role: server on one node or on three nodes"
     elif count % 2 == 0:
-        reason = f"has {count} servers, which tolerate only as many failures as {count - 1}"
+        reason = f"has {count} servers, but an even number of servers tolerates no more failures than {count - 1}"
         yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
 
 
@@ -55,7 +55,7 @@ def _discard(cluster: ClusterSettings) -> Findings:
             yield (
                 ("discard", index),
                 "is still in nodes",
-                "delete it from nodes to remove the node, or from discard to keep the node",
+                "to remove the node, delete its entry in nodes; to keep the node, delete its name in discard",
             )
 
 
@@ -73,7 +73,7 @@ CLUSTER_CHECKS = (
     _unique(
         "hostKey",
         lambda node: node.host_key,
-        "read it from the machine itself; if machines were cloned, create new host keys on them",
+        "read the key from the machine itself; if machines were cloned, create new host keys on the clones",
     ),
     _max_unavailable,
     _discard,

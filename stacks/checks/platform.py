@@ -1,4 +1,4 @@
-"""Checks of relations between the layers, and between the layers and the cluster."""
+"""Checks for conflicts between layers, and between layers and the cluster."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from stacks.validation_errors import suggest_fix
 
 
 def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
-    """Yield all conflicts between settings. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings of the platform. A check that reads an invalid field is skipped."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
@@ -49,7 +49,7 @@ def _charts(platform: PlatformSettings) -> Findings:
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Require pins with an http:// mirror: attackers on the network could replace charts, which get all permissions."""
+    """Require pinned charts with an http:// mirror, because attackers on the network could replace unpinned charts."""
     try:
         mirror = platform.chart_mirror or ""
     except UnknownValueError:
@@ -57,7 +57,7 @@ def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
     missing = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _unpinned(entry, lab)]
     if mirror.startswith("http://") and missing:
         reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
-        yield ("chartMirror",), reason, "pin them with `./homelab pin --official`, or use https"
+        yield ("chartMirror",), reason, "pin the charts with `./homelab pin --official`, or use https"
 
 
 def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:

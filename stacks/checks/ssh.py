@@ -26,7 +26,7 @@ def _sudo(user: str, sudo: bool, loc: tuple[str, ...]) -> Findings:
     if user == "root" and sudo:
         yield loc, "is true although the user is root", "leave it out"
     if user != "root" and not sudo:
-        yield loc, f"is false although the user is {user}: K3s needs root", "leave it out, or log in as root"
+        yield loc, f"is false although the user is {user}: only root can install K3s", "leave it out, or log in as root"
 
 
 def _own_login(cluster: ClusterSettings, node: NodeSettings) -> Findings:
@@ -57,7 +57,7 @@ def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> F
         return
     for index, node, (address, key) in nodes_with(cluster, lambda node: (node.address, node.host_key)):
         if address == bastion.address and key != bastion.host_key:
-            reason = f"differs from the host key of {name_or_index(node, index)}, which has the same address"
+            reason = f"differs from the host key of {name_or_index(node, index)}, which has the bastion's address"
             yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both settings"
 
 

@@ -221,7 +221,7 @@ def test_what_the_platform_lacks_is_named_before_anything_is_made(lacking: tuple
         heading
         == "the platform of stack organization/homelab/lab does not meet this app's needs; no changes were made:"
     )
-    fix = "; enable it in stack organization/homelab/lab and run `pulumi up` there"
+    fix = "; enable this setting in stack organization/homelab/lab and run `pulumi up` on that stack"
     assert found == [f"  homelab:app.{line}{fix}" for line in lines]
     gc.collect()
 
@@ -237,7 +237,7 @@ def test_an_issuer_that_the_platform_does_not_have_is_named() -> None:
 @pytest.mark.parametrize(
     ("classes", "line"),
     [
-        ([], "needs homelab:platform.longhorn, which does not provide sharedStorageClasses; enable it"),
+        ([], "needs homelab:platform.longhorn, which does not provide sharedStorageClasses; enable this setting"),
         (["nfs"], "is longhorn by default, which is not among sharedStorageClasses; use one of: nfs"),
     ],
 )
@@ -296,7 +296,7 @@ def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> 
         (outputs_without("ingressClass"), "hosts: needs homelab:platform.traefik"),
         (
             outputs_without("appUser") | {"version": "0.2.0"},
-            "no output appUser, which needs version 0.3.0 or newer; it has version 0.2.0",
+            "no output appUser, which needs version 0.3.0 or newer; the platform has version 0.2.0",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""HAProxy on the servers: it balances API requests from the virtual IP to every ready server."""
+"""HAProxy, which runs on every server and balances API requests to all ready servers."""
 
 from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import bracketed
@@ -41,7 +41,7 @@ exec curl -fksS -o /dev/null --max-time 5 https://127.0.0.1:{port}/ping"""
 
 
 def haproxy_config(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the HAProxy configuration of one server; empty where HAProxy does not run."""
+    """Render the HAProxy configuration of one server, or an empty text if HAProxy does not run on the node."""
     if node.role == "agent" or cluster.api.balancer is None:
         return ""
     has_ipv6 = any(":" in address for address in node.addresses)

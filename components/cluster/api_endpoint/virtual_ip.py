@@ -1,4 +1,4 @@
-"""The API's virtual IP: keepalived on the servers, with or without HAProxy behind it, or kube-vip."""
+"""The API's virtual IP, held by keepalived (with or without HAProxy as load balancer) or by kube-vip."""
 
 from ipaddress import ip_address, ip_network
 
@@ -46,7 +46,7 @@ vrrp_instance api {{
 }}
 """
 
-# retries while the API is briefly unready, as when etcd adds a member; a refused connection fails at once
+# curl retries while the API is briefly unready, for example when etcd adds a member, but not if it refuses to connect
 API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
@@ -54,7 +54,7 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the variables of `node/prepare.sh` for keepalived and HAProxy; empty strings where they do not run."""
+    """Return the variables of `node/prepare.sh` for keepalived and HAProxy, empty if the program does not run."""
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
     keepalived = keepalived_config(cluster, node)
     addresses = {
@@ -70,19 +70,20 @@ def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
-    """Return the packages of the programs behind the virtual IP that run on `node`."""
+    """Return the packages that `node` needs for the virtual IP: keepalived, haproxy, both or none."""
     configs = variables(cluster, node)
     return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
 
 def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the keepalived configuration of one server; empty where keepalived does not run.
+    """Render the keepalived configuration of one server, or an empty text if keepalived does not run on the node.
 
-    `node/prepare.sh` replaces `@DEVICE@` with the machine's interface. The router ID is derived from the VIP, so two
-    labs on one network do not collide. A passing health check raises a server's priority: the VIP moves to a server
-    whose API is ready, or whose HAProxy reaches a ready API. Base priorities are equal, so the VIP does not fail back.
-    While no API is ready, the VIP stays. Two servers may hold the VIP for a moment; the remaining one repeats
-    gratuitous ARP every second to correct its neighbours.
+    `node/prepare.sh` replaces `@DEVICE@` with the name of the machine's network interface. The VRRP router ID is
+    derived from the VIP, so two labs in one LAN use different router IDs. A passing health check raises a server's
+    priority. The VIP therefore moves to a server with a ready API, or with an HAProxy that reaches a ready API. All
+    base priorities are equal, so the VIP does not move back to a repaired server. While no server passes its health
+    check, the VIP does not move. Two servers may briefly hold the VIP. The server that still holds the VIP
+    afterwards repeats gratuitous ARP every second, which corrects the ARP caches of other machines.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
@@ -97,7 +98,7 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def kube_vip_manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
-    """Render the manifests of kube-vip that K3s deploys on a server; empty without kube-vip."""
+    """Render the kube-vip manifests for a server, or an empty text for an agent or without kube-vip."""
     if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
         return ""
     return yaml.safe_dump_all([*_kube_vip_rbac(), _kube_vip_daemonset(cluster.api.vip, image)], sort_keys=False)
@@ -129,7 +130,7 @@ def _kube_vip_rbac() -> list[dict[str, object]]:
 
 def _kube_vip_daemonset(vip: str, image: str) -> dict[str, object]:
     labels = {"app.kubernetes.io/name": "kube-vip"}
-    # kube-vip manages only the API's VIP; MetalLB manages the addresses of Services
+    # kube-vip announces only the API's VIP, because MetalLB announces the addresses of Services
     environment = {
         "vip_arp": "true", "port": "6443", "address": vip, "cp_enable": "true", "cp_namespace": "kube-system",
         "svc_enable": "false", "vip_leaderelection": "true", "vip_leaseduration": "5", "vip_renewdeadline": "3",

@@ -21,7 +21,7 @@ GATEWAY_API_MINOR = 37
 
 
 def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the node's config.yaml, which contains no secrets."""
+    """Render the node's K3s config.yaml, which contains no secrets."""
     options = _common(cluster, node)
     if node.role == "server":
         options |= _server(cluster, node)
@@ -31,7 +31,7 @@ def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
-    """Render the secret part of the configuration: the S3 keys for etcd snapshots."""
+    """Render the part of the K3s configuration with secrets, which are the S3 keys for etcd snapshots."""
     s3 = cluster.k3s.snapshots.s3
     if s3 is None or node.role == "agent":
         return pulumi.Output.from_input("")
@@ -39,7 +39,7 @@ def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.O
 
 
 def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
-    """Render registries.yaml, passwords included."""
+    """Render K3s' registries.yaml, which contains the passwords of registries."""
     mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
     auth = cluster.registries.auth
     if not mirrors and not auth:
@@ -55,7 +55,7 @@ def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
 
 
 def release_variables(cluster: ClusterSettings) -> dict[str, str]:
-    """Return the variables of `node/stage-k3s.sh` for the release: version, download URLs, and pinned checksums."""
+    """Return the variables of `node/stage-k3s.sh` for the K3s release: version, download URLs and pinned checksums."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
     releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES_URL}/{version}"
     installer = f"{releases if mirror else f'{SOURCES_URL}/{version}'}/install.sh"
@@ -70,7 +70,7 @@ def release_variables(cluster: ClusterSettings) -> dict[str, str]:
 
 
 def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """List settings that are fixed once the node has joined, one per line: K3s cannot change them safely."""
+    """Return the settings that K3s cannot change safely after the node has joined, one per line."""
     network = cluster.network
     values = {
         f"nodes[{node.name}].role": node.role,
@@ -90,12 +90,12 @@ def certificate_rotation(cluster: ClusterSettings) -> str:
 
 
 def api_endpoint(cluster: ClusterSettings) -> str:
-    """Return host and port of the API, in URL form."""
+    """Return host and port of the API endpoint, with an IPv6 address in brackets."""
     return f"{bracketed(cluster.endpoint_host)}:{cluster.endpoint_port}"
 
 
 def peer_addresses(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Return host and port of every server except `besides`, separated by spaces."""
+    """Return address and API port of every server except `node`, separated by spaces."""
     others = (server for server in cluster.servers if server.name != node.name)
     return " ".join(f"{bracketed(server.address)}:6443" for server in others)
 
@@ -129,7 +129,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 
 
 def _disabled_components(version: str) -> list[str]:
-    """Return K3s' packaged components to disable: layers install them, and two owners would overwrite each other."""
+    """Return the packaged K3s components that homelab disables, because K3s would overwrite objects of layers."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
 
@@ -157,7 +157,7 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Call `render` with the resolved secrets, passed as one JSON text: their names may contain any character."""
+    """Call `render` with the secrets' values by name, passed as JSON because names may contain any character."""
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))
 

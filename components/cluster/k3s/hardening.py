@@ -1,4 +1,4 @@
-"""Hardening: K3s options and files beyond K3s' defaults, for the level set by `hardening`."""
+"""Hardening of K3s: options and files for the hardening level in the setting `hardening`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
-"""Cipher suites that K3s allows its API server below TLS 1.3."""
+"""Cipher suites that K3s allows for its API server with TLS 1.2."""
 _TLS = {"tls-min-version": "VersionTLS12", "tls-cipher-suites": ",".join(CIPHERS)}
 _PLUGINS = "enable-admission-plugins"
 
@@ -49,7 +49,7 @@ OVERRIDABLE = frozenset(
         *("pod-max-pids", "streaming-connection-idle-timeout", "terminated-pod-gc-threshold", _PLUGINS),
     }
 )
-"""Arguments that users may override at any level: limits, and the plugin list, which users extend."""
+"""Arguments that users may set at any hardening level: limits replace homelab's, plugins extend homelab's list."""
 
 _POD_SECURITY = {
     "default": {"enforce": "privileged", "warn": "baseline"},
@@ -60,14 +60,14 @@ _INGRESS = "traefik"
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with the user's (`extra`); `folder` contains `files`."""
+    """Return the hardened K3s options of `node`, merged with user options (`extra`). `folder` contains `files()`."""
     by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
     merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
 def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
-    """Return the hardened arguments as K3s option -> argument of the component -> value."""
+    """Return the hardened arguments of Kubernetes components by K3s option (such as `kubelet-arg`) and name."""
     cis, server = level == "cis", role == "server"
     by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
@@ -79,7 +79,7 @@ def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str
 
 
 def argument_name(text: object) -> str:
-    """Return the argument's name in `name=value`; K3s also accepts `--name+=value`, which appends."""
+    """Return the name in an argument of the form `name=value` or `--name+=value` (K3s' append syntax)."""
     return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
 
 
@@ -89,7 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the files next to config.yaml as name -> content; empty content means that the file must not exist."""
+    """Return the contents of files next to config.yaml by file name. Files with empty content must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
@@ -98,7 +98,7 @@ def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def _admission(level: str) -> dict[str, Any]:
-    """Return the admission configuration: default Pod Security levels, and with `cis` the event rate limits."""
+    """Return the AdmissionConfiguration: default Pod Security levels, plus event rate limits at level `cis`."""
     modes = _POD_SECURITY[level]
     pods = {
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
@@ -123,7 +123,7 @@ def _admission(level: str) -> dict[str, Any]:
 
 
 def _audit() -> dict[str, Any]:
-    """Return the audit policy: metadata of all requests, except noise and reads by the cluster's own components."""
+    """Return the audit policy: log requests' metadata except health checks, leases, events and components' reads."""
     secret = {"group": "", "resources": ["secrets", "serviceaccounts/token"]}
     noise = [{"group": "coordination.k8s.io", "resources": ["leases"]}, {"group": "", "resources": ["events"]}]
     component_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
@@ -153,21 +153,21 @@ def _audit() -> dict[str, Any]:
 
 
 def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render manifests that K3s deploys: NetworkPolicies of its namespaces, and ServiceAccounts without tokens."""
+    """Render the manifests of level `cis`: NetworkPolicies, and default ServiceAccounts without automounted tokens."""
     if cluster.hardening != "cis" or node.role == "agent":
         return ""
     return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
 
 
 def _allow_own_namespace(namespace: str) -> dict[str, Any]:
-    """Return a NetworkPolicy that allows traffic from the same namespace, and into `default` from Traefik."""
+    """Return a NetworkPolicy that allows traffic within `namespace`, and from Traefik to the namespace `default`."""
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": _INGRESS}}}
     sources = [{"podSelector": {}}, *([ingress] if namespace == "default" else [])]
     return _policy("own-namespace", namespace, {}, {"from": sources})
 
 
 def _allow_services() -> Iterator[dict[str, Any]]:
-    """Yield NetworkPolicies that open CoreDNS and metrics-server to all pods and to the API servers."""
+    """Yield NetworkPolicies that allow connections from any source to CoreDNS and metrics-server."""
     ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}, {"protocol": "TCP", "port": 9153}]
     yield _policy("dns", "kube-system", {"k8s-app": "kube-dns"}, {"ports": ports})
     metrics_api = {"ports": [{"protocol": "TCP", "port": 10250}]}
@@ -188,7 +188,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # without this label K3s deletes the account, and running pods' tokens with it, when hardening is disabled
+    # without this label, disabling hardening deletes the ServiceAccount and invalidates the tokens of running pods
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

@@ -1,4 +1,4 @@
-"""Options of `k3s server` and `k3s agent`: the kind of each, and the options that users cannot set."""
+"""Options of `k3s server` and `k3s agent`: flags, single values and lists, and the options that homelab reserves."""
 
 _SHARED = {
     "flag": """
@@ -57,23 +57,23 @@ AGENT_OPTIONS = _kinds(_SHARED, _AGENT_ONLY)
 """Option of `k3s agent` -> flag, value or list."""
 
 _FIXES = {
-    "leave it out: homelab generates the tokens and decides which server a node joins": """
+    "remove the option: homelab generates the tokens and decides which server a node joins": """
         token token-file agent-token agent-token-file server cluster-init cluster-reset
         cluster-reset-restore-path
     """,
-    "leave it out: homelab needs K3s' files at their default paths": """
+    "remove the option: homelab needs K3s' files at K3s' default paths": """
         config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
-    "leave it out: K3s listens on the node's address and port 6443": """
+    "remove the option: K3s listens on the node's address and port 6443": """
         bind-address https-listen-port advertise-address advertise-port
     """,
-    "leave it out: the cluster stores its state in etcd": """
+    "remove the option: the cluster stores its state in etcd": """
         datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
     """,
-    "leave it out: every server runs the whole control plane and workloads": """
+    "remove the option: every server runs the whole control plane and workloads": """
         disable-agent disable-apiserver disable-controller-manager disable-etcd disable-scheduler
     """,
-    "leave it out: K3s runs as root": "rootless",
+    "remove the option: K3s runs as root": "rootless",
     "set the node's name instead": "node-name with-node-id",
     "set the node's address instead": "node-ip node-external-ip",
     "set the node's labels instead": "node-label",
@@ -93,7 +93,7 @@ _FIXES = {
 
 
 def as_tuple(value: object) -> tuple[object, ...]:
-    """Return the values of a list option as a tuple; K3s also accepts a single value without a list."""
+    """Return the values of a list option as a tuple. K3s also accepts a single value instead of a list."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -102,7 +102,7 @@ RESERVED_OPTIONS = (
     | {name: "set k3s.snapshots instead" for name in SERVER_OPTIONS if name.startswith("etcd-snapshot-")}
     | {name: "set k3s.snapshots.s3 instead" for name in SERVER_OPTIONS if name.startswith("etcd-s3")}
 )
-"""Options that users cannot set -> the fix for the error message."""
+"""Options that users cannot set, with the fix for the error message."""
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy

@@ -25,25 +25,25 @@ Options = dict[OptionName, OptionValue]
 
 
 class Pins(Model):
-    """SHA-256 checksums of the K3s release, written by `./homelab pin`. Without them, only HTTPS protects downloads."""
+    """SHA-256 checksums of the K3s release, written by `./homelab pin`. Without pins, only HTTPS protects downloads."""
 
     amd64: Sha256 | None = None
     """Checksum of `sha256sum-amd64.txt`, which lists the checksums of the binary and the images for amd64."""
     arm64: Sha256 | None = None
-    """Checksum of `sha256sum-arm64.txt`, the list for arm64."""
+    """Checksum of `sha256sum-arm64.txt`, which lists the checksums of the binary and the images for arm64."""
     arm: Sha256 | None = None
-    """Checksum of `sha256sum-arm.txt`, the list for 32-bit arm."""
+    """Checksum of `sha256sum-arm.txt`, which lists the checksums of the binary and the images for 32-bit ARM."""
     installer: Sha256 | None = None
     """Checksum of K3s' `install.sh`."""
 
 
 class S3Settings(Model):
-    """S3 bucket that etcd snapshots are copied to."""
+    """S3 bucket to which K3s copies etcd snapshots."""
 
     endpoint: HostPort = "s3.amazonaws.com"
-    """Host of the S3 service, optionally with its port. Connections use HTTPS."""
+    """Host of the S3 service, optionally with a port. Connections use HTTPS."""
     bucket: Bucket
-    """Bucket. It must exist."""
+    """Name of the bucket, which must already exist."""
     region: Text = "us-east-1"
     """Region of the bucket."""
     folder: Text | None = None
@@ -53,64 +53,67 @@ class S3Settings(Model):
     secret_key: SecretRef
     """Secret that contains the secret access key."""
     endpoint_ca: Certificate | None = None
-    """CA certificate of the S3 service, as printed by `base64 -w0 ca.pem`. Default: the CAs that machines trust."""
+    """CA certificate of the S3 service, as printed by `base64 -w0 ca.pem`. Default: the CAs that the machines trust."""
     retention: PositiveInt = 15
-    """Number of scheduled snapshots to retain in the bucket, all servers together."""
+    """Number of scheduled snapshots of all servers together that K3s retains in the bucket."""
 
 
 class SnapshotSettings(Model):
-    """etcd snapshots, taken on every server."""
+    """Settings of the etcd snapshots that K3s takes on every server."""
 
     schedule: Schedule = "0 */12 * * *"
-    """Cron schedule of the snapshots: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of the etcd snapshots: minute, hour, day of the month, month, day of the week."""
     retention: PositiveInt = 5
-    """Number of scheduled snapshots that each server retains on its disk."""
+    """Number of scheduled etcd snapshots that each server retains on its disk."""
     s3: S3Settings | None = None
-    """Bucket for copies of the snapshots. Default: snapshots stay on the servers only."""
+    """S3 bucket for copies of the etcd snapshots. Default: K3s stores snapshots on the servers only."""
 
 
 class RotationSettings(Model):
-    """Rotation numbers: raising a number rotates the credentials it stands for."""
+    """Rotation numbers of credentials. Raising a credential's rotation number rotates the credential."""
 
     token: PositiveInt = 1
-    """Rotation number of the join tokens. Restoring a snapshot needs the token from the time of the snapshot."""
+    """Rotation number of the join tokens. Restoring an etcd snapshot requires the token that was valid at the time
+    of the snapshot."""
     certificates: PositiveInt = 1
     """Rotation number of the servers' K3s certificates."""
     kubeconfigs: PositiveInt = 1
-    """Rotation number of the kubeconfigs of administrator and app stacks. Older ones lose their permissions."""
+    """Rotation number of the administrator's and the app stacks' kubeconfigs. A rotation revokes the permissions of
+    older kubeconfigs."""
 
 
 class K3sSettings(Model):
-    """K3s: version, download source, and options."""
+    """Settings of K3s, such as version, download source and options."""
 
     version: K3sVersion
     """K3s release to install."""
     mirror: Url | None = None
-    """URL to download K3s releases from, with each version under `MIRROR/VERSION/`. Default: GitHub."""
+    """URL from which machines download K3s releases, with the files of a release under `MIRROR/VERSION/`. Default:
+    GitHub."""
     pins: Pins = Pins()
-    """Checksums that the downloaded release must match, from GitHub or a mirror."""
+    """Checksums that a K3s release from GitHub or from a mirror must match."""
     secrets_encryption: StrictBool = True
     """Encrypt Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
     """Schedule, retention and S3 copies of etcd snapshots."""
     rotation: RotationSettings = RotationSettings()
-    """Rotation of tokens, certificates and kubeconfigs: raise a number by one, and run `pulumi up` with no other
-    change."""
+    """Rotation of tokens, certificates and kubeconfigs. To rotate credentials, raise the rotation number by one,
+    and run `pulumi up` with no other change."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
-    """Packaged K3s components to disable, in addition to traefik, servicelb and gateway-api-crd."""
+    """Packaged K3s components to disable. homelab always disables traefik, servicelb and gateway-api-crd."""
     options: Options = Field(default_factory=dict)
-    """Additional K3s options for all nodes, as in K3s' config.yaml."""
+    """Additional K3s options for all nodes, written as in K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
-    """Additional K3s options for servers."""
+    """Additional K3s options for all servers."""
     agent_options: Options = Field(default_factory=dict)
-    """Additional K3s options for agents."""
+    """Additional K3s options for all agents."""
 
 
 class MirrorSettings(Model):
     """Mirrors of one image registry."""
 
     endpoints: tuple[Url, ...] = ()
-    """URLs of mirrors, tried in this order before the registry itself."""
+    """URLs of mirrors. containerd tries the mirrors in this order before the registry itself."""
 
 
 class RegistryAuthSettings(Model):
@@ -128,6 +131,6 @@ class RegistriesSettings(Model):
     embedded: StrictBool = False
     """Enable K3s' embedded registry mirror: nodes share images of the registries under `mirrors` with each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
-    """Mirrors by registry. `*` matches all other registries."""
+    """Mirrors by registry. The entry `*` applies to all registries without an entry of their own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
     """Logins by registry host."""

@@ -130,7 +130,7 @@ def test_a_platform_that_gives_no_such_level_is_told_which_and_where() -> None:
         run_fixture("home", **SMALL | {"user": 0}, outputs=OUTPUTS | {"podSecurityLevels": ["restricted"]})
     assert str(caught.value).splitlines()[1:] == [
         "  homelab:app.user: needs the Pod Security level baseline, which the platform does not allow for apps; set "
-        "`apps: {podSecurity: baseline}` under homelab:cluster in stack lab and run `pulumi up` there"
+        "`apps: {podSecurity: baseline}` under homelab:cluster in stack lab and run `pulumi up` on that stack"
     ]
     gc.collect()
 

@@ -169,7 +169,7 @@ def test_a_variable_that_looks_like_a_secret_is_known(name: str, text: str, said
 def test_a_name_that_the_stack_gave_is_said_to_be_its() -> None:
     assert report_of_stack("shop.dev") == [
         "homelab:app.name: is not a valid app name, and is derived from the stack's name; set a name here: "
-        "use at most 40 lower-case letters, digits and dashes, a letter first and no dash last"
+        "use at most 40 lower-case letters, digits and dashes, start with a letter and do not end with a dash"
     ]
     assert report_of_stack("monitoring") == [
         "homelab:app.name: is the namespace of the layer monitoring, and is derived from the stack's name; "

@@ -70,7 +70,7 @@ def test_grafana_finds_the_logs_and_from_them_the_traces() -> None:
         (
             {"store": "s3"},
             "s3: is missing, and the platform has no objectStore; "
-            "set a bucket here, or one for all layers under homelab:platform.objectStore",
+            "set a bucket here, or a bucket for all layers under homelab:platform.objectStore",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
             {},
             {"backup": {}},
             "backup.s3: is missing, and the platform has no objectStore; "
-            "set a bucket here, or one for all layers under homelab:platform.objectStore",
+            "set a bucket here, or a bucket for all layers under homelab:platform.objectStore",
         ),
     ],
 )

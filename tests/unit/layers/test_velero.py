@@ -70,7 +70,7 @@ def test_what_is_wrong_is_reported() -> None:
     without = lab(snapshotController={}, velero={"password": {"secret": "password"}})
     assert problems("velero", without) == [
         "s3: is missing, and the platform has no objectStore; "
-        "set a bucket here, or one for all layers under homelab:platform.objectStore"
+        "set a bucket here, or a bucket for all layers under homelab:platform.objectStore"
     ]
     both = {"a": {"namespaces": ["shop", "loki"]}}
     assert problems("velero", on(schedules=both)) == [
