@@ -156,7 +156,7 @@ class Connections:
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
                 raise Unreachable(
-                    f"{machine_label(hop)}: the machine's SSH key {hop.key} is no longer in the configuration."
+                    f"{machine_label(hop)}: its private SSH key {hop.key} is no longer in the stack's configuration."
                 ) from cause
             raise TaskError(
                 f"{machine_label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "

@@ -113,7 +113,8 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Reports(), warned)
             assert warned[0].startswith(
-                "a (127.0.0.1): the machine's SSH key gone is no longer in the configuration.\na was not cleaned up"
+                "a (127.0.0.1): its private SSH key gone is no longer in the stack's configuration.\n"
+                "a was not cleaned up"
             )
 
     run_scenario(scenario())
