@@ -14,11 +14,11 @@ from provider.errors import TaskError
 from provider.model import Chart
 
 FOLDER = ".charts"
-"""Folder of the cache, relative to the project's folder, in which Pulumi starts its plugins."""
+"""Folder of the cache, relative to the project's folder; Pulumi starts its plugins in the project's folder."""
 
 
 def cached_path(chart: Chart) -> str:
-    """Return the cached archive's path in the project's folder. The path contains the archive's SHA-256."""
+    """Return the path of a chart's cached archive in the project's folder. The path contains the archive's SHA-256."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
@@ -36,7 +36,7 @@ def cache(chart: Chart) -> Chart:
 
 
 def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
-    """Return origin (path or URL) and content of the archive; fetch an archive that is not cached. Raises TaskError.
+    """Return path or URL and the content of a chart's archive; fetch the archive if it is not cached. Raises TaskError.
 
     This call blocks.
     """
