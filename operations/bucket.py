@@ -37,7 +37,7 @@ class StoredObject:
 
 
 def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
-    """Yield the S3 objects directly in the configured folder, without subfolders. Raises `BucketError`."""
+    """Yield the S3 objects in the configured folder, but not the objects in subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
     while more:

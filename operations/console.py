@@ -44,7 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def say(message: str) -> None:
-    """Print a progress message with the elapsed seconds to standard error."""
+    """Print the elapsed seconds and a progress message to standard error."""
     stderr.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
 
 

@@ -34,7 +34,7 @@ class MergeResult:
 
 
 def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
-    """Return the entries of a single-cluster kubeconfig by section; the context uses cluster and user `name`."""
+    """Return the entries of a single-cluster kubeconfig by section; the context's cluster and user are `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
@@ -59,7 +59,7 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
 
 
 def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a kubeconfig entry with its keys in the order that kubectl writes."""
+    """Build a kubeconfig entry with its keys in the same order as kubectl."""
     return dict(sorted({"name": name, SECTIONS[section]: own[section]}.items()))
 
 

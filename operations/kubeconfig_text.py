@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """Entries cannot be inserted into a kubeconfig of this style, such as JSON."""
+    """The kubeconfig's style, such as JSON, does not allow inserting entries into the text."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Renders untrusted text as Markdown code, because GitHub does not interpret text inside code.
 
-In other text, even if it is escaped, GitHub notifies `@name`, links `#1` and URLs, and renders HTML.
+Outside of code, GitHub notifies `@name`, links `#1` and URLs, and renders HTML, even if the text is escaped.
 """
 
 import re

@@ -53,7 +53,7 @@ class Stack:
         return outputs
 
     def resources(self) -> Sequence[Mapping[str, Any]]:
-        """Return all resources in the stack's state; secrets are in plaintext and marked. Raises `StackError`."""
+        """Return all resources in the stack's state; Pulumi decrypts and marks secrets. Raises `StackError`."""
         state = json.loads(self._pulumi("the state", "stack", "export", "--show-secrets"))
         return state["deployment"].get("resources") or ()
 

@@ -66,7 +66,7 @@ class SnapshotInventory:
 
     @property
     def ready_servers(self) -> tuple[str, ...]:
-        """Names of the servers whose API is ready."""
+        """Names of the servers whose Kubernetes API is ready."""
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:

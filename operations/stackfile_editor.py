@@ -42,7 +42,7 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
-    """Set host keys in the stack file `text`; `keys` maps paths below `homelab:cluster` to host keys."""
+    """Set host keys in a stack file and return the new text; `keys` maps paths below `homelab:cluster` to keys."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
@@ -53,7 +53,7 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel.yaml attaches comments after a mapping to the mapping's last key, so never append `hostKey`
+            # ruamel.yaml attaches comments after a mapping to the mapping's last key, so do not append `hostKey`
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 

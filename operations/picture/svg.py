@@ -55,7 +55,7 @@ def _width(character: str, mono: bool) -> float:
 
 
 def fit_text(text: str, style: Style, max_width: float) -> tuple[str, float]:
-    """Fit a text into `max_width` pixels with a smaller font, then by cutting its middle. Return text and font size."""
+    """Fit a text into `max_width` pixels: shrink the font, then cut the text's middle. Return text and font size."""
     size = max(style.size * MIN_SCALE, min(style.size, max_width / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
     while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > max_width:
@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Draw a text on the baseline at `at`, at most `max_width` pixels wide; a cut text has a tooltip."""
+        """Draw a text with at most `max_width` pixels on the baseline at `at`; a tooltip shows a cut text in full."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""

@@ -36,9 +36,9 @@ def cache(chart: Chart) -> Chart:
 
 
 def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
-    """Return path or URL and the content of a chart's archive; fetch the archive if it is not cached. Raises TaskError.
+    """Return the path or URL of a chart's archive and the archive's content; fetch an archive that is not cached.
 
-    This call blocks.
+    This call blocks. Raises TaskError.
     """
     cached = _cached(chart) if chart.sha256 else None
     return fetch(chart) if cached is None else (cached_path(chart), cached)

@@ -45,7 +45,7 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
 
 
 def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """Download a URL; return the content, and request headers with the anonymous token if the registry requires one."""
+    """Download a URL of a registry; return the content and the headers for later requests, with a token if required."""
     try:
         return download(url, max_bytes, headers), headers
     except Unauthorized as error:

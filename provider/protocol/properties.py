@@ -13,7 +13,7 @@ Properties = Mapping[str, Any]
 
 
 def parse_settings(properties: Properties) -> Settings:
-    """Parse the plugin's settings. Return empty settings while Pulumi does not know the settings, as in previews."""
+    """Parse the plugin's settings. Return empty settings if the settings are unknown to Pulumi, as in some previews."""
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
@@ -47,5 +47,5 @@ def drift_checks_enabled() -> bool:
 
 
 def deletes_unreachable() -> bool:
-    """Return whether undo steps may be skipped if a machine or its API does not answer; see docs/operations.md."""
+    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` allows skipping undo steps on unreachable machines."""
     return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

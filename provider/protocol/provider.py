@@ -64,7 +64,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Store the plugin's settings, then start the drift checks of all machines."""
-        settings = request.variables.get("homelab:config:settings", "{}")  # missing if Pulumi does not know it yet
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing if the value is unknown to Pulumi
         try:
             self._runner = Runner(Settings.model_validate_json(settings), properties.deletes_unreachable())
         except TaskError as error:

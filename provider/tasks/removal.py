@@ -64,8 +64,8 @@ def with_cluster_identity(task: Task) -> Task:
     """Add a cluster identity to the task, so that the task's scripts refuse machines of another cluster.
 
     Tasks that older versions of homelab stored have no cluster identity, and their machines may belong to a newer lab.
-    A task with a data-loss guard is returned unchanged. After a failed `pulumi up`, such a task may belong to the
-    current lab without a cluster identity, and the guard must run.
+    A task with a data-loss guard is returned unchanged, so that the guard runs. After a failed `pulumi up`, a task
+    of the current lab may still have no cluster identity.
     """
     if _undone_by(task, GUARD_SCRIPT):
         return task

@@ -71,7 +71,7 @@ class Runner:
         Steps on the task's own machine are skipped with a warning if the machine does not answer and is being removed.
         A step that runs on a server is retried on another server, and fails if no server answers. A step on a machine
         of another cluster is skipped. Pulumi shows the output of undo steps as a warning. `program_runs` is false
-        during `pulumi destroy`; only such a run continues an earlier `pulumi destroy` that did not finish.
+        during `pulumi destroy`, which also continues an earlier `pulumi destroy` that did not finish.
         """
         results = StepResults(set(self.settings.flags))
         task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
@@ -83,7 +83,7 @@ class Runner:
             try:
                 results.add_output(await self._undo(task_run, step, warn), step.exports)
                 if FOREIGN in results.flags:
-                    results.raise_flag(FOREIGN)  # node/check-ownership.sh raises only the flag; set the variable
+                    results.raise_flag(FOREIGN)  # the script raised only the flag; set the variable as well
             except TaskError as error:
                 if not self._removal.may_skip(task_run, step, error):
                     raise

@@ -21,8 +21,8 @@ ReadMark = Callable[[Machine], Awaitable[str]]
 class Teardown:
     """Whether this `pulumi destroy`, or an earlier unfinished `pulumi destroy`, destroys the whole lab.
 
-    An unfinished `pulumi destroy` leaves marks on the servers. Only `pulumi destroy` reads the marks,
-    because `pulumi destroy` runs without the Pulumi program. `pulumi up` removes the marks.
+    An unfinished `pulumi destroy` leaves marks on the servers. Only runs without the Pulumi program, such as
+    `pulumi destroy`, read the marks. `pulumi up` removes the marks.
     """
 
     servers: tuple[Machine, ...]
