@@ -11,7 +11,7 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the benchmark results; the ratio compares the row with the row named `baseline`."""
+    """One row of the benchmark results; `baseline` contains the name of the row that the ratio refers to."""
 
     name: str
     seconds: tuple[float, ...]

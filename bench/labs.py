@@ -35,7 +35,7 @@ def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]
 
 
 def benchmark_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build the stack file of a benchmark; its virtual IP stays free in labs with up to 200 agents."""
+    """Build the stack file of a benchmark; the virtual IP differs from the addresses of up to 200 agents."""
     return stack_document(servers, agents, api={"vip": VIP}, **settings)
 
 

@@ -38,7 +38,7 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
 
 
 def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return all container images that Kubernetes objects name, also in arguments, variables and ConfigMaps."""
+    """Return all container images in Kubernetes objects, including images in arguments, variables and ConfigMaps."""
     relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 

@@ -70,7 +70,7 @@ class ClusterAccess:
 
 
 async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
-    """Run work on several machines concurrently and wait for its end. Raises one `TaskError` with all failures."""
+    """Run work on several machines concurrently until all work has ended. Raises one `TaskError` with all failures."""
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:

@@ -141,7 +141,7 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
 
 
 def algorithms(pinned: str | None) -> list[str]:
-    """Return the host key algorithms to request; the pinned key's type is first, so that keys are comparable."""
+    """Return the host key algorithms to request; the pinned key's type is first, to get a comparable key."""
     own = pinned.split()[0] if pinned else _PREFERRED[0]
     kinds = (own, *(kind for kind in _PREFERRED if kind != own))
     return [algorithm for kind in kinds for algorithm in _ALGORITHMS.get(kind, (kind,))]

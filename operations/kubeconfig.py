@@ -58,7 +58,7 @@ def _file(output: Path | None) -> Path:
 
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the common name of the stack's kubeconfig entries, and the entries by kubeconfig section."""
+    """Return the name that the stack's kubeconfig entries share, and the entries by kubeconfig section."""
     groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:

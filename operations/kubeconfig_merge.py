@@ -59,7 +59,7 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
 
 
 def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Build a kubeconfig entry with its keys in the same order as kubectl."""
+    """Build a kubeconfig entry with its keys in the order that kubectl uses."""
     return dict(sorted({"name": name, SECTIONS[section]: own[section]}.items()))
 
 

@@ -60,7 +60,7 @@ def _name(item: Node) -> str | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return the index of the end of a YAML node's content; the parser's end mark is at the start of the next node."""
+    """Return the index where a YAML node's content ends; the parser's end mark is later, where the next node starts."""
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]

@@ -87,7 +87,10 @@ def _as_text(pins: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
-    """Return the cluster settings; `official` removes the K3s mirror. Raises `FetchError` for an http mirror."""
+    """Return the cluster settings, without the K3s mirror if `official` is set.
+
+    Raises `FetchError` if the mirror is not https.
+    """
     mirror = cluster.k3s.mirror
     if official or not mirror:
         return cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})

@@ -90,7 +90,7 @@ def start_renderer(version: str, program: Path | None = None) -> Iterator[Render
 
 
 def find_plugin() -> Path:
-    """Find Pulumi's Kubernetes provider plugin in PATH, or its newest installed version. Raises `RenderError`."""
+    """Find Pulumi's Kubernetes provider plugin: in PATH, or the newest installed version. Raises `RenderError`."""
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")

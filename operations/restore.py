@@ -57,7 +57,7 @@ def restore(
 
 
 def _token(file: Path | None) -> str:
-    """Read a server token from a file; remove the prefix with the CA hash and the user that K3s' token file has."""
+    """Read a server token from a file. If the file is K3s' token file, the prefix (CA hash and user) is removed."""
     return _existing(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
 
 

@@ -1,4 +1,4 @@
-"""Restores a cluster from a snapshot: prepares the machines, restores one server, and rejoins the other machines.
+"""Restores a cluster from a snapshot: prepares the machines, restores one server, and lets the others rejoin.
 
 An interrupted restore can run again from its start, because every step is idempotent.
 """
@@ -151,7 +151,7 @@ class RestoreRunner:
         return True
 
     async def _snapshot_current_state(self) -> None:
-        """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
+        """If an API server is ready, take a snapshot of the current cluster before the restore replaces its data."""
         for name in self._plan.ready_servers[:1]:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)

@@ -1,4 +1,4 @@
-"""Resumable downloads of large files over HTTPS, saved only after their checksum is verified."""
+"""Downloads large files over HTTPS, resumes interrupted downloads, and saves a file only if its checksum matches."""
 
 import time
 from collections.abc import Iterator

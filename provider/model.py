@@ -90,7 +90,7 @@ class Task(Model):
     once: bool = False  # never runs again after it succeeded
 
     def needs_rerun(self, old: "Task") -> bool:
-        """Return whether the steps must run again; a task with only new SSH connection settings runs no steps."""
+        """Return whether the task's steps must run again; new SSH connection settings alone require no run."""
         return not self.once and self._work() != old._work()
 
     def _work(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Draw a text with at most `max_width` pixels on the baseline at `at`; a tooltip shows a cut text in full."""
+        """Draw a text, at most `max_width` pixels wide, on the baseline at `at`; a tooltip shows a cut text in full."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""

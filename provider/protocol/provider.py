@@ -127,7 +127,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=diff_kind(bool(differing) or unfinished), diffs=differing)
 
     async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run the task, generate the secret, or return the path of the chart's archive."""
+        """Create a resource: run the task, generate the secret, or return the path of the chart's archive."""
         inputs = to_dict(request.properties)
         if resource_type(request.urn) == SECRET_TYPE:
             value = properties.generate_secret(inputs, preview=request.preview)
@@ -141,7 +141,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=to_struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run a failed or changed task again, renew a secret, or only store a task's new SSH connection settings."""
+        """Update a resource: run a failed or changed task again, renew a secret, or store new SSH settings."""
         inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
         if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)

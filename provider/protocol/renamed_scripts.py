@@ -2,9 +2,9 @@
 
 A Pulumi state from before the scripts were moved contains old script names, and digests of the old script texts.
 `renamed_scripts.json` maps old names and digests to the names and digests of the release that moved the scripts. The
-move of the scripts did not change their behaviour. If a later release changes a script, the digests of all tasks with
-this script change, and these tasks run again. `renamed_scripts.json` contains the digests of all tasks that homelab
-registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
+release that moved the scripts did not change the scripts' behaviour. If a later release changes a script, the digests
+of all tasks with this script change, and these tasks run again. `renamed_scripts.json` contains the digests of all
+tasks that homelab registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
 Pulumi stores a task's new properties only when Pulumi updates the task. Until Pulumi first updates a task, the task's
 outputs in Pulumi's state contain old script names. A change of `lib.sh` updates every task that has undo steps. After

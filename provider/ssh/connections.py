@@ -167,7 +167,7 @@ class Connections:
             raise Unreachable(f"{machine_label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """Connect if the machine shows the pinned host key, or a host certificate signed by the configured SSH CA."""
+        """Connect if the machine presents the pinned host key, or a host certificate of the configured SSH CA."""
         try:
             return await self._open_to(hop, tunnel, keys=[hop.host_key])
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
@@ -190,7 +190,7 @@ class Connections:
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
-        """Return a machine's SSH key, or all SSH keys if the key of a removed machine is no longer configured."""
+        """Return a machine's private key, or all private keys if a removed machine's key is no longer configured."""
         keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 

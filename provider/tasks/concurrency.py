@@ -26,7 +26,10 @@ class Turns:
 
     @asynccontextmanager
     async def take(self, limit: DisruptionLimit, name: str) -> AsyncIterator[None]:
-        """Wait for a turn and hold the turn in the `with` block. Raises TaskError if a task of the group has failed."""
+        """Wait until the group has a free turn, and hold the turn in the `with` block.
+
+        Raises TaskError if a task of the group has failed.
+        """
         group = self._groups.setdefault(limit.group, _Group(asyncio.Semaphore(limit.width)))
         async with group.slots:
             if group.failed:

@@ -106,7 +106,10 @@ class Runner:
         return output
 
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
-        """Yield the steps with fulfilled conditions. Wait for the task's turn before the first disruptive step."""
+        """Yield the steps with fulfilled `when` and `unless` conditions.
+
+        Before the first disruptive step, wait for the task's turn.
+        """
         async with contextlib.AsyncExitStack() as stack:
             limit = task_run.task.turn
             for step in steps:

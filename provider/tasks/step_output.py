@@ -31,7 +31,7 @@ class StepResults:
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
     def raise_flag(self, name: str) -> None:
-        """Raise a flag that belongs to the plugin. Later scripts get the flag as an upper-case variable."""
+        """Raise a flag of the plugin, such as `unreachable`. Later scripts get the flag as an upper-case variable."""
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 
