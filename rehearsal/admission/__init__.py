@@ -1,4 +1,4 @@
-"""Validation rules of simulated webhooks, modelled on the known rules of the real webhooks."""
+"""Validation rules of the simulated admission webhooks, modelled on known rules of the real webhooks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ RULES: dict[str, Mapping[str, Rule]] = {
 
 
 def answer(system: str, review: Json, api: KubernetesApi) -> Json:
-    """Answer an AdmissionReview with the rules of a system; the message of a rejection lists all errors."""
+    """Answer an AdmissionReview for the webhook of `system`; the message of a rejection lists all validation errors."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     rule = RULES[system].get(request["kind"]["kind"])
@@ -30,5 +30,5 @@ def answer(system: str, review: Json, api: KubernetesApi) -> Json:
 
 
 def _leaves(thing: Json) -> bool:
-    """Return whether an object is being deleted; no rule applies to deletions, which only change finalizers."""
+    """Return whether the object is being deleted; the rules skip such objects, because only their finalizers change."""
     return bool(thing["metadata"].get("deletionTimestamp"))

@@ -1,4 +1,4 @@
-"""Checks of text formats, for the validation rules of simulated webhooks."""
+"""Functions that check text formats, for the validation rules of simulated webhooks."""
 
 import calendar
 import re
