@@ -1,7 +1,7 @@
 """Let's Encrypt's stand-in: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
 
-The machines and the pods use the lab's DNS server. As public DNS does for a real lab, the DNS server resolves the hosts
-of Ingresses (see `rehearsal.controllers.lets_encrypt`).
+The machines and the pods use the lab's DNS server. The lab's DNS server resolves the hosts of Ingresses, like public
+DNS for a real lab (see `rehearsal.controllers.lets_encrypt`).
 """
 
 import os
@@ -41,8 +41,7 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # Pebble loses all ACME accounts when Pebble stops. A new CA makes the stand-in operator reset the issuers, so
-        # that cert-manager registers new accounts.
+        # a restarted Pebble has no ACME accounts; a new CA makes the stand-in operator reset the issuers' accounts
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):

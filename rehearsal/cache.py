@@ -52,7 +52,7 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
 
 def root() -> Path:
-    """Return the cache's folder. Users may delete the folder while no rehearsal runs."""
+    """Return the cache's folder, which users may delete while no rehearsal runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "homelab" / "tools"
 

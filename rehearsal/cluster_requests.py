@@ -26,7 +26,7 @@ STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def api_of(state: Path) -> ApiClient:
-    """Return a Kubernetes API client for the lab that contains the folder `state`, the folder of the lab's server."""
+    """Return a client for the Kubernetes API of a lab; `state` is the folder of the lab's server."""
     return ApiClient(servers(state.parent))
 
 
@@ -70,7 +70,7 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Return the status that a Helm hook's Job polls: OK (success), CONFLICT (failure), or another one (poll again)."""
+    """Return the status that a Helm hook's Job polls: OK (success), CONFLICT (failure), or any other (poll again)."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"

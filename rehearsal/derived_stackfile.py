@@ -46,7 +46,7 @@ class DerivedStackFile:
     def write(self, target: Path) -> dict[str, str]:
         """Write the stack file `target`; return the secrets that Pulumi must encrypt and add to the stack file.
 
-        The new file reuses the ciphertexts of an existing `target`, because the secrets' values never change.
+        The new stack file reuses ciphertexts of an existing `target`, because the secrets' values never change.
         """
         old = _yaml().load(target) if target.exists() else {}
         config, missing = self.document["config"], {}

@@ -18,7 +18,7 @@ _writing = threading.Lock()
 
 
 class ImageSource(StrEnum):
-    """Sources of an image, the best source first; RECORD_FILE contains the values."""
+    """Possible sources of an image, the best source first; RECORD_FILE stores the values of the enumeration."""
 
     MACHINE = "on the machines"
     BUILT = "built here"

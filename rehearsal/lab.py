@@ -161,12 +161,12 @@ class Lab:
         programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
         on_path = shutil.which("kubectl")
         program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
-        # k3s unpacks its programs into K3S_DATA_DIR, because a K3s on the host may use the default folder
+        # `k3s` unpacks its programs into K3S_DATA_DIR; the default folder may belong to a K3s that runs on the host
         variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
         return self.namespace.command(*program, *arguments), os.environ | variables
 
     def kubectl(self, *arguments: str) -> str:
-        """Run `kubectl` and return the output of `kubectl`; fail if `kubectl` fails."""
+        """Run a `kubectl` command and return the output; fail if the command fails."""
         command, environment = self.kubectl_command(*arguments)
         return run(command, env=environment)
 

@@ -68,7 +68,7 @@ class Machine:
         return cgroups.processes(self._groups())
 
     def provision(self, furnishing: Path) -> None:
-        """Copy missing or changed files to the machine's /var/lib/rancher; uninstalling K3s deletes the files."""
+        """Restore the files of `furnishing` in the machine's /var/lib/rancher, for example after K3s is uninstalled."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
             if not target.exists() or not filecmp.cmp(file, target):

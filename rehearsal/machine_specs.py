@@ -29,7 +29,7 @@ def used_addresses(cluster: ClusterSettings) -> set[str]:
 
 
 def choose_gateway(cluster: ClusterSettings) -> str:
-    """Choose a free address in the LAN for the default gateway, which is the host, without routes to other networks."""
+    """Choose a free address in the lab's LAN for the host, which is the machines' default gateway."""
     return free_address(lan(cluster), used_addresses(cluster))
 
 

@@ -79,7 +79,7 @@ class Namespace:
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def command(self, *command: str | Path) -> list[str]:
-        """Build the command line that runs `command` in the namespace; `ip netns exec` would hide /sys/fs/cgroup."""
+        """Build an `nsenter` command line, because `ip netns exec` would hide /sys/fs/cgroup from `command`."""
         return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:

@@ -58,7 +58,7 @@ class Engine:
             env=self.environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            # the engine inherits the lab's lock, so that the lab stays locked while the engine runs without homelab
+            # the engine inherits the lab's lock, so the lab stays locked if homelab is killed before the engine ends
             pass_fds=() if self.lab.lock is None else (self.lab.lock,),
             text=True,
         )
@@ -89,7 +89,7 @@ class Engine:
         )
 
     def capture(self, *arguments: str) -> str:
-        """Run `pulumi` and return the output of `pulumi`; fail if `pulumi` fails."""
+        """Run a `pulumi` command and return the output; fail if the command fails."""
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
@@ -147,7 +147,7 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed engine. No engine is running, because homelab holds the lab's lock."""
+        """Remove the stack lock of a killed engine; the lab's lock ensures that no other engine is running."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
@@ -159,7 +159,7 @@ class Engine:
         environment |= {
             "PATH": self.tools.path_env,
             "PULUMI_HOME": str(self._home),
-            # without metadata files, because a killed run can leave a broken `.attrs` file, which blocks later runs
+            # metadata=skip, because a killed run could leave a broken `.attrs` metadata file that blocks later runs
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # public, because the lab's secrets are placeholders
             "PULUMI_STACK": self.stack,

@@ -50,7 +50,7 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
 
 
 def allow_pulls(name: str, state: Path) -> None:
-    """Allow pulls from the registry and repository of `name`, the name of an image that a pod uses."""
+    """Allow machines to pull images from the registry and repository of the image `name`."""
     if repository_of(name) not in _asked_for(state):
         write_atomically(
             state / REPOSITORIES_FILE,

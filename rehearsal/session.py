@@ -127,7 +127,7 @@ def _engine(
 
 
 def require_suitable_computer() -> None:
-    """Fail unless the host runs Linux and homelab runs as root, because simulated machines need both."""
+    """Fail unless the host runs Linux and homelab runs as root, which simulated machines require."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
             "The rehearsal simulates machines with systemd-nspawn: start the rehearsal on Linux or in a Linux VM."

@@ -57,7 +57,7 @@ class Blob:
 
 
 def cache_folder() -> Path:
-    """Return the cache's folder, which all labs share. Users may delete the folder while no lab runs."""
+    """Return the folder of the image cache, which all labs share and users may delete while no lab runs."""
     return root().parent / "registry"
 
 
@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """A client for all registries, without logins; `run_outside` runs a function outside the lab's network."""
+    """An anonymous client for all registries; `run_outside` runs a function in the host's network."""
 
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]
@@ -154,7 +154,7 @@ class Upstream:
             raise UnreachableError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
-        """Download `url` and store the content by digest; fail if `reference` is a digest and differs."""
+        """Download `url` and store the content by digest; fail if the digest differs from a digest in `reference`."""
         part = self.folder / f".{os.getpid()}-{threading.get_ident()}.part"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -193,7 +193,7 @@ def _name(kept: Path, digest: str) -> Path:
 
 
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
-    """Pass the response's body to `write`; return the body's digest. Raises TaskError if the connection ends early."""
+    """Pass the response's body to `write`; return the body's digest. Raises TaskError for an incomplete body."""
     digest = hashlib.sha256()
     while block := response.read(BLOCK_BYTES):
         digest.update(block)
@@ -204,7 +204,10 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
 
 
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = READ_TIMEOUT) -> HTTPResponse:
-    """Open `url`, with an anonymous token if the registry requires a token. Redirects do not get the token."""
+    """Open `url`, with an anonymous token if the registry requires a token.
+
+    The target of a redirect does not receive the token, because the target can be another host.
+    """
     request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": USER_AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)

@@ -24,7 +24,7 @@ _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 @dataclass(frozen=True)
 class WebUi:
-    """A web UI; `served_by` names the web UI's Ingress or IngressRoute, `secret` is the Secret of its certificate."""
+    """A web UI; `served_by` is the name of its Ingress or IngressRoute, and `secret` identifies its TLS Secret."""
 
     host: str
     path: str
@@ -68,7 +68,7 @@ def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:
 
 
 def _certificate(lab: Lab, secret: SecretRef, key: str) -> str | None:
-    """Read a certificate from a Secret; return None if the Secret is missing, "" if `key` is missing (with ACME)."""
+    """Read a certificate from a Secret; return None if the Secret is missing, and "" if `key` is missing (ACME)."""
     path = f"--output=jsonpath=there{{.data.{key}}}"  # without the private key
     encoded = lab.kubectl("get", "secret", "-n", *secret, "--ignore-not-found", path)
     return base64.b64decode(encoded.removeprefix("there")).decode() if encoded else None

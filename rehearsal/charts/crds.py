@@ -16,9 +16,9 @@ APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"
 def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
     """Build the chart files for a list of CRDs.
 
-    If `folder` is true in the list, the CRDs are files in the chart's folder `crds/`. Otherwise, the CRDs are one
-    template, and `when` is the name of the Helm value that enables the template. `keep` is the name of the Helm value
-    that retains the CRDs on uninstall; `keep: always` retains the CRDs unconditionally.
+    If `folder` is true in the list, the CRDs are files in the chart's folder `crds/`. Without `folder`, one template
+    contains the CRDs, and `when` is the name of the Helm value that enables the template. `keep` is the name of the
+    Helm value that retains the CRDs on uninstall; `keep: always` retains the CRDs unconditionally.
     """
     definitions = list(_definitions(listed["groups"]))
     if listed.get("folder"):

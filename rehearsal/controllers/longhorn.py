@@ -1,4 +1,4 @@
-"""Stand-in operator for Longhorn: creates the StorageClass and volumes; a volume is a host folder in all machines."""
+"""Stand-in operator for Longhorn: creates the StorageClass and the volumes, host folders that all machines mount."""
 
 import shutil
 from pathlib import Path
@@ -44,7 +44,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def needs_volume(claim: Json, storage_class: Json) -> bool:
-    """Return whether a pending claim can be provisioned; WaitForFirstConsumer first requires a node for the pod."""
+    """Return whether a claim waits for a volume; with WaitForFirstConsumer, the claim's pod must have a node first."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
@@ -57,7 +57,7 @@ def volume_name(claim: Json) -> str:
 
 
 def persistent_volume(claim: Json, storage_class: Json) -> Json:
-    """Build the `local` PersistentVolume of a claim; `hostPath` volumes would not support `fsGroup`."""
+    """Build a claim's PersistentVolume of type `local`, because the type `hostPath` does not support `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {
