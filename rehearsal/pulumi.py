@@ -153,7 +153,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The engine's environment variables."""
+        """Environment variables for Pulumi's engine."""
         private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
         environment = {key: value for key, value in os.environ.items() if key not in private}
         environment |= {

@@ -204,7 +204,7 @@ def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEnd
 
 
 def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
-    """Create the mirror on `port` (0: any free port); `upstream` provides images that are not built locally."""
+    """Create the mirror's HTTP server; `port` 0 means any free port; `upstream` provides images of other registries."""
     handler = partial(MirrorHandler, root=root, upstream=upstream)
     return LoggingServer(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 

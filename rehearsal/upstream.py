@@ -49,7 +49,7 @@ class Existence(StrEnum):
 
 @dataclass(frozen=True)
 class Blob:
-    """A stored manifest or blob: its file, digest and media type."""
+    """A manifest or blob in the image cache: file, digest and media type."""
 
     file: Path
     digest: str

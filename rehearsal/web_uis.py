@@ -14,7 +14,7 @@ from rehearsal.shell import RehearsalError
 
 PORT = 443
 SecretRef = tuple[str, str]
-"""Namespace and name."""
+"""Namespace and name of a Secret."""
 CA_SECRET: SecretRef = (CertManager.namespace, "ca")
 WILDCARD_SECRET: SecretRef = (Traefik.namespace, "wildcard")
 """Secrets of the lab's own CA and of Traefik's default certificate, for hosts without a certificate."""

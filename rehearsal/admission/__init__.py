@@ -8,12 +8,12 @@ from rehearsal.controllers.api import KubernetesApi
 
 Json = dict[str, Any]
 Rule = Callable[[Json, Json | None, KubernetesApi], Iterator[str]]
-"""Yields an object's errors, given the object, its old version (None on creation), and the API."""
+"""Yields the errors of an object. Arguments: the object, the object's old version (None on creation), and the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
     "longhorn": longhorn.RULES,
 }
-"""Rules by system and kind."""
+"""Validation rules by simulated system and by kind of object."""
 
 
 def answer(system: str, review: Json, api: KubernetesApi) -> Json:
