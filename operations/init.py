@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from components.settings.model import NAMESPACE
 from operations import files, stackfile_editor
 from operations.console import Console, report_errors
-from operations.prompts import Answers, Interview, ask_all
+from operations.init_questions import Answers, Interview, ask_all
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.trust import trust
 

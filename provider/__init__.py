@@ -1,1 +1,1 @@
-"""Pulumi provider plugin that runs scripts on machines over SSH, records each run in the state, and can undo it."""
+"""Pulumi provider plugin that runs scripts on machines over SSH, stores each run in Pulumi's state, and undoes runs."""

@@ -1,4 +1,4 @@
-"""Start the plugin's gRPC server: print its port, then serve Pulumi's engine until the engine exits."""
+"""Start the plugin's gRPC server, print the server's port, and serve Pulumi's engine until the engine exits."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ GRPC_OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 
 
 async def serve(engine_address: str) -> None:
-    """Serve the engine that listens at `engine_address` (host:port)."""
+    """Serve the Pulumi engine that started the plugin and listens at `engine_address` (host:port)."""
     server = grpc.aio.server(options=GRPC_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(Engine(engine_address)), server)
     port = server.add_insecure_port("127.0.0.1:0")

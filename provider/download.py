@@ -1,4 +1,4 @@
-"""Download files over HTTP with limits on size and time; an incomplete file is an error."""
+"""Download files over HTTP with limits on size and time. Every incomplete download raises an error."""
 
 import http.client
 import ssl
@@ -17,7 +17,7 @@ USER_AGENT = "homelab"  # some hosts refuse Python's default User-Agent
 
 
 class Unauthorized(TaskError):  # noqa: N818 - the name of HTTP's status 401
-    """The host requires authentication; `challenge` is its `WWW-Authenticate` header."""
+    """The HTTP server requires authentication; `challenge` is the response's `WWW-Authenticate` header."""
 
     def __init__(self, text: str, challenge: str) -> None:
         super().__init__(text)
@@ -30,16 +30,16 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917 - as the base class has it
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Any:
-        """Return the request that follows the redirect. Raises TaskError if it would not use TLS any more."""
+        """Return the request for the redirect's target. Raises TaskError for a redirect from https to http."""
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise TaskError(f"{req.full_url} redirects from https to http ({newurl}); nothing was fetched from there.")
+            raise TaskError(f"{req.full_url} redirects from https to http ({newurl}); the redirect was not followed.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
-    """Fetch a file of at most `max_bytes` over http or https; blocks. Raises TaskError that names the URL.
+    """Fetch a file of at most `max_bytes` over http or https. This call blocks. Raises TaskError.
 
-    `headers` are sent to this host only, not to a host that it redirects to.
+    `headers` are sent only to the host in `url`, never to the target of a redirect.
     """
     request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})  # noqa: S310
     for name, value in (headers or {}).items():
@@ -57,11 +57,11 @@ def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None)
         raise TaskError(f"{url} could not be fetched ({cause or type(cause).__name__}): {_FIX}") from error
 
 
-_FIX = "check that your workstation can reach it and that the repository's URL is correct, then try again."
+_FIX = "check that your workstation can reach the server and that the repository's URL is correct, then try again."
 
 
 def url_opener() -> urllib.request.OpenerDirector:
-    """Return a URL opener for http and https only, which uses the proxy from the environment variables."""
+    """Return a URL opener for http and https that uses the proxy in environment variables such as `HTTPS_PROXY`."""
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -81,7 +81,7 @@ def _read(response: http.client.HTTPResponse, url: str, max_bytes: int, end: flo
     while block := response.read1(BLOCK_BYTES):
         content += block
         if len(content) > max_bytes:
-            raise TaskError(f"{url} is larger than {max_bytes >> 20} MiB; it was not used. Is it the right file?")
+            raise TaskError(f"{url} is larger than {max_bytes >> 20} MiB; the download was stopped. Check the URL.")
         if time.monotonic() > end:
             raise TaskError(f"{url} was not completely downloaded within {TOTAL_SECONDS} s: {_FIX}")
     if response.length:  # bytes of Content-Length that are still missing

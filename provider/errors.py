@@ -1,20 +1,20 @@
-"""Errors of connections to machines and of scripts that run there."""
+"""Errors of SSH connections to machines and of scripts that run on machines."""
 
 
 class TaskError(Exception):
-    """A task failed; the text names machine, step, cause and what to do next."""
+    """A task failed; the error message contains the machine, the step, the cause and the fix."""
 
 
 class Unreachable(TaskError):  # noqa: N818 - the state of the machine
-    """SSH on the machine does not answer, or its connection was lost."""
+    """The machine does not answer on SSH, or the SSH connection was lost."""
 
 
 class ApiUnavailable(TaskError):  # noqa: N818 - the state of the API
-    """SSH on the machine answers, but its Kubernetes API does not."""
+    """The machine answers on SSH, but its Kubernetes API does not answer."""
 
 
 class HostKeyMismatch(TaskError):  # noqa: N818 - the state of the machine
-    """The SSH server at the address of `hop` shows another host key than the pinned one."""
+    """The SSH server named `hop` shows another host key than the pinned host key."""
 
     def __init__(self, hop: str, message: str) -> None:
         super().__init__(message)
@@ -22,4 +22,4 @@ class HostKeyMismatch(TaskError):  # noqa: N818 - the state of the machine
 
 
 class OtherCluster(TaskError):  # noqa: N818 - the state of the machine
-    """The machine is a node of another cluster; no changes were made there."""
+    """The machine is a node of another cluster, so the script made no changes on the machine."""

@@ -1,4 +1,4 @@
-"""Models of the plugin's inputs: a task with its machine, steps and variables; a chart; the plugin's settings."""
+"""Models of the plugin's inputs: tasks (with machines, steps and variables), Helm charts, and the plugin's settings."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """Base of the frozen models that the engine sends as properties with camelCase keys."""
+    """Base class of the plugin's immutable inputs, which Pulumi's engine sends as properties with camelCase keys."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -20,14 +20,14 @@ class Model(BaseModel):
 
 
 class Hop(Model):
-    """An SSH server: its address, its login and its pinned host key."""
+    """Address, login and pinned host key of an SSH server."""
 
     name: str
     address: str
     port: int
     user: str
     host_key: str
-    host_authority: str = ""  # public key of the SSH CA whose host certificates are accepted, too
+    host_authority: str = ""  # public key of an SSH CA, whose host certificates are accepted as well
     key: str | None  # name of the private key in the plugin's settings; None: the keys of the user's SSH agent
 
 
@@ -39,14 +39,14 @@ class Machine(Hop):
 
 
 Script = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9-]+\.sh$")]
-"""Name of a script below `components/scripts`; it cannot lead out of that folder."""
+"""Name of a script below `components/scripts`; the pattern allows no path out of this folder."""
 
 
 class Step(Model):
-    """One script of a task: its target machine and its conditions.
+    """One script of a task, with the machine that runs the script and the flags that the script depends on.
 
-    `on` is the task's own machine (`machine`), a ready server (`server`), a ready server other than the task's own
-    machine (`other`), or all servers at once (`servers`).
+    `on` selects where the script runs: on the task's own machine (`machine`), on a ready server (`server`), on a ready
+    server other than the task's own machine (`other`), or on all servers at once (`servers`).
     """
 
     script: Script
@@ -55,7 +55,7 @@ class Step(Model):
     unless: tuple[str, ...] = ()  # flags that no earlier step may have raised
     turn: bool = False  # from this step on, the task holds its turn
     reboots: bool = False
-    exports: tuple[str, ...] = ()  # variables that it prints for later steps, one line `export: NAME=value` each
+    exports: tuple[str, ...] = ()  # variables that the script prints for later steps as lines `export: NAME=value`
 
 
 class DisruptionLimit(Model):
@@ -66,7 +66,7 @@ class DisruptionLimit(Model):
 
 
 class Chart(Model):
-    """A Helm chart. In a task, its scripts get the chart's CRDs as the variable CRDS."""
+    """A Helm chart. The scripts of a task with a chart get the chart's CRDs in the variable `CRDS`."""
 
     name: str
     version: str
@@ -90,7 +90,7 @@ class Task(Model):
     once: bool = False  # never runs again after it succeeded
 
     def needs_rerun(self, old: "Task") -> bool:
-        """Return whether an update from `old` must run the steps; a changed SSH connection alone does not."""
+        """Return whether an update from `old` runs the steps; a change of the SSH connection alone runs no steps."""
         return not self.once and self._work() != old._work()
 
     def _work(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Task(Model):
 
 
 class Settings(Model):
-    """Settings of the plugin, which all tasks share and which no task stores in its state."""
+    """Settings of the plugin, which apply to all tasks and are not part of any task's state."""
 
     keys: Mapping[str, str] = Field(default_factory=dict)
     servers: tuple[Machine, ...] = ()

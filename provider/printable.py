@@ -1,4 +1,4 @@
-"""Remove control sequences from untrusted text before it is printed to a terminal or a pull request comment."""
+"""Remove control sequences from untrusted text, so that the text is safe in a terminal or a pull request comment."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    """Remove terminal control sequences and replace other invisible characters, except newline and tab, by U+FFFD."""
+    """Remove terminal control sequences and replace other invisible characters, except newline and tab, with U+FFFD."""
     if text.isprintable():
         return text
     plain = _SEQUENCE.sub("", text.replace("\r\n", "\n"))

@@ -95,4 +95,7 @@ def _environment() -> dict[str, str]:
 
 def _install(problem: str) -> str:
     least = ".".join(map(str, MIN_VERSION))
-    return f"Go {problem}, but the rehearsal must build missing programs: install Go {least} or newer from go.dev/dl."
+    return (
+        f"Go {problem}, but the rehearsal must build programs that it cannot download: "
+        f"install Go {least} or newer from go.dev/dl."
+    )

@@ -83,7 +83,7 @@ class MirrorHandler(Handler):
         super().__init__(*args)  # type: ignore[arg-type]  # the base class' own arguments
 
     def do_GET(self) -> None:
-        """Respond with a file, an image's blob, Git's response, or the status that a chart's job polls."""
+        """Serve a file, an image blob, a response of the Git server, or the status that a Helm hook's Job polls."""
         if self.path.startswith(git.PREFIX):
             self._ask_git(b"")
             return

@@ -48,8 +48,8 @@ class AppPlatformOutputs:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """Kubernetes user of the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch, which may be
-    unknown."""
+    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch; a node has
+    no arch if the stack file does not set `arch`."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))

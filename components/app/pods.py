@@ -42,7 +42,7 @@ def job_pod_spec(
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
     app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME_LABEL}
-    # a Job can mount a single-pod volume only on the node of the app's pod
+    # a ReadWriteOnce volume is attached to one node, so a Job that mounts it must run on the node of the app's pod
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
         **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),

@@ -30,7 +30,8 @@ class AppBlueGreenSettings(Model):
 
 
 class AppAnalysisSettings(Model):
-    """A Prometheus query during a rollout. If the query fails, Argo Rollouts returns to the old version."""
+    """A Prometheus query during a rollout. If the query's result does not meet the condition, Argo Rollouts rolls back
+    to the old version."""
 
     query: Text
     """Query in PromQL."""

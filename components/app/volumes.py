@@ -69,7 +69,7 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     if volume.claim:
         return {"persistentVolumeClaim": {"claimName": volume.claim}}
     if volume.host_path:
-        # Kubernetes must not create a missing folder: without the folder's disk, the app would fill the root disk
+        # if the folder's disk is not mounted, DirectoryOrCreate would create the folder on the node's root disk
         return {"hostPath": {"path": volume.host_path.path, "type": "Directory"}}
     if volume.memory:
         return {"emptyDir": {"medium": "Memory", "sizeLimit": volume.size}}

@@ -140,7 +140,7 @@ class Node(pulumi.ComponentResource):
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
         secrets = {} if run is PREPARE else self._secrets
-        turn = _turn(self.settings, self._shared.cluster, run)
+        turn = _disruption_limit(self.settings, self._shared.cluster, run)
         identity = self._shared.identity
         return Task(name, self.machine, run, cluster=identity, secrets=secrets, turn=turn, opts=opts, **inputs)
 
@@ -199,7 +199,7 @@ class Node(pulumi.ComponentResource):
         }
 
 
-def _turn(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
+def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
     """Return a task's concurrency limit: several nodes join at once; one server or `max_unavailable` agents roll."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}

@@ -9,7 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-# without its plugin the operator fails over no database, so the only replica must not wait 300 s on a failed node
+# CloudNativePG cannot fail over a database while the Barman Cloud plugin is down. The plugin has one pod, so Kubernetes
+# must evict the pod from a failed node earlier than after the default toleration of 300 s.
 
 
 class CloudNativePGSettings(Model):

@@ -24,8 +24,8 @@ class ZoneSettings(Model):
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
     """Host names in the zone, with their IP addresses."""
     wildcard: tuple[Address, ...] = ()
-    """IP addresses of all names in the zone that `hosts` does not list. With `wildcard`, CoreDNS queries no other DNS
-    server for the zone."""
+    """IP addresses that CoreDNS returns for every name in the zone that is not in `hosts`. With `wildcard`, CoreDNS
+    queries no other DNS server for the zone."""
     forward: tuple[Address, ...] = ()
     """DNS servers that resolve all names in the zone that `hosts` does not list. Default: the DNS servers of the
     nodes."""

@@ -107,7 +107,7 @@ class Layer(ABC, Generic[S]):
     replaces_packaged: ClassVar[tuple[str, ...]] = ()
     """Packaged K3s components that this layer replaces. homelab disables these components in K3s."""
     early_charts: ClassVar[tuple[str, ...]] = ()
-    """Charts with CRDs for other layers. These charts are installed before the charts of all other layers."""
+    """Charts whose CRDs other layers use. These charts are installed before the charts of all other layers."""
     charts_with_crds_folder: ClassVar[tuple[str, ...]] = ()
     """Charts with a `crds/` folder. homelab applies the CRDs in that folder, because Helm never upgrades such CRDs."""
     crd_only_charts: ClassVar[tuple[str, ...]] = ()

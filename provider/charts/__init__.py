@@ -1,1 +1,1 @@
-"""Helm charts: fetched, verified and read."""
+"""Fetch, verify and read Helm charts."""

@@ -1,4 +1,7 @@
-"""Cache of Helm chart archives in the project's folder. Helm installs from it; each use verifies the checksum."""
+"""Cache Helm chart archives in the project's folder.
+
+Helm installs charts from the cached archives. Every read from the cache verifies the archive's checksum.
+"""
 
 import hashlib
 import os
@@ -15,14 +18,14 @@ FOLDER = ".charts"
 
 
 def cached_path(chart: Chart) -> str:
-    """Return the relative path of the cached archive: the same on every workstation, with the SHA-256 in its name."""
+    """Return the cached archive's path in the project's folder. The path contains the archive's SHA-256."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
 def cache(chart: Chart) -> Chart:
-    """Store the archive in the cache and return the chart with its sha256; blocks. Raises TaskError.
+    """Store the chart's archive in the cache and return the chart with the archive's sha256. Raises TaskError.
 
-    A chart without a sha256 is fetched again, because the repository may have changed since the last fetch.
+    This call blocks. A chart without a sha256 is always fetched, because the archive in the repository may change.
     """
     if chart.sha256 and _cached(chart) is not None:
         return chart
@@ -33,13 +36,16 @@ def cache(chart: Chart) -> Chart:
 
 
 def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
-    """Return origin and content of the archive, from the cache or else fetched; blocks. Raises TaskError."""
+    """Return origin (path or URL) and content of the archive; fetch an archive that is not cached. Raises TaskError.
+
+    This call blocks.
+    """
     cached = _cached(chart) if chart.sha256 else None
     return fetch(chart) if cached is None else (cached_path(chart), cached)
 
 
 def _cached(chart: Chart) -> bytes | None:
-    """Return the archive from the cache; None if it is missing or has the wrong checksum."""
+    """Return the archive from the cache, or None if the cached file is missing or has the wrong checksum."""
     try:
         archive = Path(cached_path(chart)).read_bytes()
     except OSError:
@@ -64,12 +70,12 @@ def _write(file: Path, content: bytes) -> None:
     except OSError as error:
         raise TaskError(
             f"{file.absolute()} cannot be written: {error.strerror}. "
-            "Make its folder writable: homelab caches charts there."
+            "Make the file's folder writable, because homelab caches Helm charts in this folder."
         ) from error
 
 
 def _set_owner(file: Path) -> None:
-    """Give the file to the owner of the project's folder when root runs Pulumi, so that the owner can write it too."""
+    """When root runs Pulumi, change the file's owner to the owner of the project's folder."""
     if os.geteuid() == 0:
         owner = Path().stat()
         os.chown(file, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""Read CRDs and other files from a chart's archive, in memory: nothing is executed or unpacked to disk."""
+"""Read CRDs and other files from a chart's archive in memory, without executing or unpacking the archive's files."""
 
 import gzip
 import io
@@ -20,12 +20,12 @@ CRD_KIND = "CustomResourceDefinition"
 
 
 def crds(chart: Chart) -> str:
-    """Return the CRDs of a chart and its sub-charts as YAML documents; blocks. Raises TaskError."""
+    """Return the CRDs of a chart and its sub-charts as YAML documents. This call blocks. Raises TaskError."""
     return crds_of_archive(chart.name, *archives.read_or_fetch(chart))
 
 
 def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
-    """Return the CRDs in an archive as YAML documents; error messages name the archive as `url`. Raises TaskError."""
+    """Return the CRDs in an archive as YAML documents. Error messages contain the archive's `url`. Raises TaskError."""
     folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
     crds_folder = rf"{folder}/crds/.+\.(ya?ml|json)"
     crd_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
@@ -36,32 +36,35 @@ def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
             plain = pattern == crds_folder
             texts = [_checked(name, text if plain else _without_directives(name, text)) for name, text in matches]
             return "\n---\n".join(texts)
-    raise TaskError(f"{url} contains no CRDs. Is it the right chart and version?")
+    raise TaskError(f"{url} contains no CRDs. Check the chart's name, repository and version.")
 
 
 def _without_directives(name: str, text: str) -> str:
-    """Remove the template directives, each of which must be on a line of its own. Raises TaskError."""
+    """Remove Helm's template directives from a file of CRDs.
+
+    Raises TaskError if a template directive shares a line with YAML text, because homelab does not render templates.
+    """
     plain = re.sub(r"^\s*\{\{.*\}\}\s*$\n?", "", text, flags=re.MULTILINE)
     if "{{" in plain:
         raise TaskError(
-            f"{name} has a template directive within a line, which only Helm can render; nothing was applied."
+            f"{name} has a template directive within a line. Only Helm can render such a line; no CRDs were applied."
         )
     return plain
 
 
 def matching_files(url: str, archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of every file whose path matches `pattern`. Raises TaskError."""
+    """Yield path and text of every file in the archive whose path matches the regular expression. Raises TaskError."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
                     raise TaskError(
-                        f"{url} contains a path outside of the archive ({member.name}); the chart was not used."
+                        f"{url} contains a path that leads out of the archive ({member.name}); the chart was not used."
                     )
                 if not re.fullmatch(pattern, str(path)) or member.isdir():
                     continue
-                # a small archive may contain a huge sparse file
+                # reject sparse files, because a small archive may contain a huge sparse file
                 regular = member.isfile() and not member.issparse()
                 content = files.extractfile(member) if regular else None
                 if content is None:
@@ -83,7 +86,7 @@ def _unpacked(url: str, archive: bytes) -> bytes:
 
 
 def _checked(name: str, text: str) -> str:
-    """Return the text of a file after validating that it contains only CRDs. Raises TaskError."""
+    """Return the text of a file after validating that the file contains only CRDs. Raises TaskError."""
     try:
         documents = [document for document in yaml.load_all(text, StringLoader) if document]
     except yaml.YAMLError as error:
@@ -91,5 +94,5 @@ def _checked(name: str, text: str) -> str:
     for document in documents:
         kind = document.get("kind") if isinstance(document, Mapping) else None
         if kind != CRD_KIND:
-            raise TaskError(f"{name} contains a {kind or 'document'} that is not a {CRD_KIND}; nothing was applied.")
+            raise TaskError(f"{name} contains a {kind or 'document'}, but only CRDs are allowed; no CRDs were applied.")
     return text.strip()

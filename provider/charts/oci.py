@@ -1,4 +1,7 @@
-"""Charts in an OCI registry (oci://): the manifest names the archive by its digest. Anonymous pulls only."""
+"""Pull Helm charts from OCI registries (oci://) without a login.
+
+The manifest of a chart contains the digest of the chart's archive.
+"""
 
 import hashlib
 import json
@@ -17,7 +20,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 
 def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
-    """Return URL, digest and content of the chart's archive; blocks. Raises TaskError."""
+    """Return the URL, digest and content of the chart's archive. This call blocks. Raises TaskError."""
     repository = urlsplit(chart.repository)
     base = f"https://{repository.netloc}/v2{repository.path.rstrip('/')}/{chart.name}"
     url = f"{base}/manifests/{chart.version.replace('+', '_')}"  # tags cannot contain `+`; Helm replaces it by `_`
@@ -32,17 +35,17 @@ def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
 
 
 def _digest(url: str, manifest: Mapping[str, Any]) -> str:
-    """Return the digest of the chart's layer in the manifest. Raises TaskError."""
+    """Return the digest of the manifest's layer that contains the chart's archive. Raises TaskError."""
     entries = manifest.get("layers")
     layers = [layer for layer in entries if isinstance(layer, Mapping)] if isinstance(entries, list) else []
     digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE_TYPE), "")
     if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-        raise TaskError(f"{url} has no layer with a chart archive and its sha256, so it is not a Helm chart.")
+        raise TaskError(f"{url} is not a Helm chart: the manifest has no layer with an archive and a sha256 digest.")
     return digest
 
 
 def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """Return the content and the headers for further requests, which may contain the token of an anonymous client."""
+    """Return the URL's content and the headers for later requests, which may contain an anonymous token."""
     try:
         return download(url, max_bytes, headers), headers
     except Unauthorized as error:
@@ -51,9 +54,9 @@ def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, M
 
 
 def request_token(url: str, challenge: str) -> str:
-    """Request an anonymous token from the authorization server that the `WWW-Authenticate` header names.
+    """Request an anonymous token from the authorization server in the `WWW-Authenticate` header `challenge`.
 
-    Raises TaskError if the registry offers none.
+    Raises TaskError if the registry offers no anonymous tokens.
     """
     scheme, _, rest = challenge.partition(" ")
     parameters = dict(re.findall(r'(\w+)="([^"]*)"', rest))
@@ -75,5 +78,5 @@ def _loaded(url: str, content: bytes) -> Mapping[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, Mapping):
-        raise TaskError(f"{url} does not answer with a JSON object. Is it a registry?")
+        raise TaskError(f"{url} does not answer with a JSON object. Check that the URL belongs to an OCI registry.")
     return document

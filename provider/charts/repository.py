@@ -22,9 +22,9 @@ StringLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every sc
 
 
 def fetch(chart: Chart) -> tuple[str, bytes]:
-    """Fetch the chart's archive and verify the pinned checksum, or else the repository's; blocks.
+    """Fetch the chart's archive, whose checksum must match the pin or, without a pin, the repository's checksum.
 
-    Returns its URL and content. Raises TaskError.
+    Returns the URL and the content of the archive. This call blocks. Raises TaskError.
     """
     scheme = urlsplit(chart.repository).scheme
     if scheme == "oci":
@@ -33,8 +33,8 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
         url, digest = _release(chart)
         if scheme == "https" and not url.startswith("https:") and not (chart.sha256 or digest):
             raise TaskError(
-                f"The index of {chart.repository} leads to {url}, from https to http, and no checksum of {chart.name} "
-                f"{chart.version} is known; it was not fetched. Pin its sha256, or use another repository."
+                f"The index of {chart.repository} leads from https to http, to {url}, and contains no checksum of "
+                f"{chart.name} {chart.version}. Pin the chart's sha256, or use another repository."
             )
         archive = download(url, MAX_ARCHIVE_BYTES)
     else:
@@ -47,7 +47,7 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
 
 
 def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
-    """Verify the archive's checksum: the pinned one, or `expected` if none is pinned. Raises TaskError."""
+    """Compare the archive's checksum with the pinned checksum or, without a pin, with `expected`. Raises TaskError."""
     actual = hashlib.sha256(archive).hexdigest()
     if chart.sha256 and actual != chart.sha256:
         raise TaskError(
@@ -64,7 +64,7 @@ def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
 
 
 def _release(chart: Chart) -> tuple[str, str]:
-    """Look up URL and digest of the chart's archive in the repository's index. Raises TaskError."""
+    """Look up the URL and the digest of the chart's archive in the repository's index. Raises TaskError."""
     url = f"{chart.repository.rstrip('/')}/index.yaml"
     text = download(url, MAX_INDEX_BYTES).decode(errors="replace")
     release = _find_by_text(chart, text) or _find_by_yaml(chart, url, text)
@@ -76,7 +76,10 @@ def _release(chart: Chart) -> tuple[str, str]:
 
 
 def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
-    """Return the chart's release from an index in Helm's own format, since parsing a large index takes seconds."""
+    """Find the chart's release by regular expressions, because parsing a large index as YAML takes seconds.
+
+    Returns None for an index whose format differs from the format that Helm writes.
+    """
     section = re.search(rf"^  {re.escape(chart.name)}:\n((?:  [ -].*\n|\n)*)", text, re.MULTILINE)
     version = re.compile(rf"^    version: (['\"]?){re.escape(chart.version)}\1$", re.MULTILINE)
     for entry in re.split("^  - ", section[1], flags=re.MULTILINE)[1:] if section else ():
@@ -89,7 +92,7 @@ def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
 
 
 def _find_by_yaml(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
-    """Return the chart's release from the parsed index. Raises TaskError."""
+    """Parse the whole index as YAML and return the chart's release. Raises TaskError."""
     entries = _loaded(url, text).get("entries")
     releases = entries.get(chart.name) if isinstance(entries, Mapping) else None
     if not isinstance(releases, list):
@@ -104,22 +107,22 @@ def _find_by_yaml(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    """List up to five of the known words, those most similar to `word` first."""
+    """List the five known words that are most similar to `word`, or the first five if no word is similar."""
     similar = difflib.get_close_matches(word, known, n=5, cutoff=0.3) or known[:5]
     return ", ".join(similar) + (", among others" if len(known) > len(similar) else "") if similar else "none"
 
 
 def _loaded(url: str, text: str) -> Mapping[str, Any]:
-    """Parse the index of a repository. Raises TaskError."""
+    """Parse the `index.yaml` of a Helm repository. Raises TaskError."""
     try:
         index = yaml.load(text, StringLoader)  # noqa: S506 - it only creates strings, lists and mappings
     except yaml.YAMLError as error:
-        raise TaskError(f"{url} is not YAML, so it is not the index of a Helm repository: {one_line(error)}") from error
+        raise TaskError(f"{url} must be the index of a Helm repository, but is not YAML: {one_line(error)}") from error
     if not isinstance(index, Mapping):
         raise TaskError(f"{url} is not the index of a Helm repository.")
     return index
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error on one line, without its end if it is long."""
+    """Return the message of an error on one line, truncated to 200 characters."""
     return " ".join(str(error).split())[:200]

@@ -1,4 +1,4 @@
-"""Validate the Helm values set for a chart: refuse unknown top-level keys, and keys that the chart's schema forbids."""
+"""Validate a chart's Helm values: reject unknown top-level keys, and keys that the chart's JSON schema forbids."""
 
 import asyncio
 import difflib
@@ -21,7 +21,7 @@ _COMMENTED_OUT = re.compile(r'^#+ ?"?([\w.-]+)"?:(?:\s|$)', re.MULTILINE)
 
 
 async def validate(chart: Chart) -> None:
-    """Validate the keys of the values in the stack file. Raises TaskError."""
+    """Reject Helm values in the stack file whose keys the chart does not have. Raises TaskError."""
     keys = await asyncio.to_thread(refused_keys, chart) if chart.keys else {}
     if keys:
         lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())
@@ -30,9 +30,10 @@ async def validate(chart: Chart) -> None:
 
 
 def refused_keys(chart: Chart) -> dict[str, str]:
-    """Return each refused key of the chart's `keys` as dotted path, with similar top-level keys; blocks.
+    """Map each rejected key of `chart.keys`, as a dotted path, to a list of similar top-level keys. Raises TaskError.
 
-    Only a schema can refuse a nested key, because templates may use values that have no default. Raises TaskError.
+    A nested key is rejected only if the chart's schema forbids the key, because templates may use nested values that
+    have no default. This call blocks.
     """
     url, archive = archives.read_or_fetch(chart)
     pattern = rf"{re.escape(chart.name)}/({'|'.join(map(re.escape, _FILES))})"
@@ -53,7 +54,10 @@ def refused_keys(chart: Chart) -> dict[str, str]:
 
 
 def _forbids(root: Any, key: Sequence[str]) -> bool:
-    """Return whether the JSON schema `root` forbids a value at the path `key`; most keywords forbid nothing here."""
+    """Return whether the JSON schema `root` forbids a value at the path `key`.
+
+    Only `$ref`, `type`, `properties`, `patternProperties` and `additionalProperties` are evaluated.
+    """
     schema = root
     for part in key:
         schema = _dereferenced(schema, root)
@@ -68,7 +72,7 @@ def _forbids(root: Any, key: Sequence[str]) -> bool:
 
 
 def _dereferenced(schema: Any, root: Any) -> Any:
-    """Return the part of `root` to which the schema refers by `$ref`, or else the schema itself."""
+    """Resolve the schema's `$ref` within `root`; a schema without a `$ref` is returned unchanged."""
     if not isinstance(schema, Mapping) or "$ref" not in schema:
         return schema
     part = root
@@ -78,7 +82,7 @@ def _dereferenced(schema: Any, root: Any) -> Any:
 
 
 def _parse(url: str, name: str, text: str) -> Mapping[str, Any]:
-    """Parse a YAML or JSON file of the chart; empty if it is empty or no mapping. Raises TaskError."""
+    """Parse a YAML or JSON file of the chart; a file without a mapping yields an empty mapping. Raises TaskError."""
     try:
         content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, StringLoader)  # noqa: S506
     except (yaml.YAMLError, json.JSONDecodeError) as error:

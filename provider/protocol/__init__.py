@@ -1,1 +1,1 @@
-"""The provider protocol: requests of Pulumi's engine."""
+"""Pulumi's provider protocol, which Pulumi's engine uses to call the plugin."""

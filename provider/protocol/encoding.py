@@ -20,17 +20,17 @@ def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def diff_kind(changed: bool) -> Any:
-    """Return the protocol's constant for a diff with or without changes."""
+    """Return the protocol's constant that tells Pulumi's engine whether a resource has changes."""
     return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
 
 
 def resource_type(urn: str) -> str:
-    """Return the type of a resource, from its URN."""
+    """Extract the type of a resource from the resource's URN."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
 def resource_name(urn: str) -> str:
-    """Return the name of a resource, from its URN."""
+    """Extract the name of a resource from the resource's URN."""
     return urn.split("::")[3]
 
 
@@ -41,7 +41,7 @@ async def abort_unfinished(
     inputs: Mapping[str, Any],
     reason: str,
 ) -> NoReturn:
-    """Fail the request, and let the engine store the resource as unfinished with `outputs` and `inputs`."""
+    """Fail the request, so that Pulumi's engine stores `outputs` and `inputs` and marks the resource as unfinished."""
     failure = provider_pb2.ErrorResourceInitFailed(
         id=id, properties=to_struct(outputs), inputs=to_struct(inputs), reasons=[reason]
     )

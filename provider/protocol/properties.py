@@ -13,36 +13,39 @@ Properties = Mapping[str, Any]
 
 
 def parse_settings(properties: Properties) -> Settings:
-    """Parse the plugin's settings; empty settings while Pulumi does not know them yet."""
+    """Parse the plugin's settings. Return empty settings if the settings are unknown, as in some previews."""
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
 
 def parse_task(properties: Properties) -> Task:
-    """Parse a task from its inputs or from its state."""
+    """Parse a task from the inputs or the state of a task resource."""
     return Task.model_validate({k: value for k, value in properties.items() if k not in ("done", "output", "drift")})
 
 
 def parse_chart(properties: Properties) -> Chart:
-    """Parse a chart from its inputs or from its state."""
+    """Parse a chart from the inputs or the state of a chart resource."""
     return Chart.model_validate({key: value for key, value in properties.items() if key != "path"})
 
 
 def needs_rerun(properties: Properties, old: Properties) -> bool:
-    """Return whether a task must run again: it failed last time, or its scripts or their inputs changed."""
+    """Return whether a task must run again, because its last run failed or its scripts or inputs changed."""
     return not old.get("done") or parse_task(properties).needs_rerun(parse_task(old))
 
 
 def generate_secret(properties: Properties, *, preview: bool) -> str:
-    """Generate the value of a secret; it is unknown in a preview."""
+    """Generate the value of a secret; in a preview, the value is unknown."""
     return UNKNOWN if preview else secrets.token_hex(int(properties["bytes"]))
 
 
 def drift_checks_enabled() -> bool:
-    """Return whether drift checks run. `HOMELAB_DRIFT=off` disables them where machines cannot be reached, as in CI."""
+    """Return whether drift checks are enabled.
+
+    Set `HOMELAB_DRIFT=off` to disable drift checks where Pulumi cannot reach the machines, as in CI.
+    """
     return os.environ.get("HOMELAB_DRIFT") != "off"
 
 
 def deletes_unreachable() -> bool:
-    """Return whether tasks that cannot be undone are still removed from the state (`HOMELAB_DELETE_UNREACHABLE`)."""
+    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` lets Pulumi delete tasks whose undo steps cannot run."""
     return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

@@ -1,4 +1,4 @@
-"""The plugin's gRPC service with its three resource types: task, generated secret and chart."""
+"""The plugin's gRPC service for three resource types: tasks, generated secrets and Helm charts."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Service(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves the engine's requests. Secrets arrive in plain text; the engine marks them as secret in the results."""
+    """Serves requests of Pulumi's engine, which sends secrets in plain text and marks secrets in responses itself."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -41,12 +41,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=VERSION)
 
     async def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Accept the settings unchanged, because the Pulumi program has validated them."""
+        """Accept the plugin's settings unchanged, because the Pulumi program has validated the settings."""
         self._program_runs = True
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse new settings that remove nodes which the cluster needs; a change never replaces the provider."""
+        """Refuse settings that remove nodes which the cluster needs; changed settings only update the provider."""
         old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
             await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
@@ -55,7 +55,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=diff_kind(old != new))
 
     async def _check_removal(self, old: Settings, new: Settings) -> None:
-        """Refuse a removal of nodes that would lose etcd's quorum or volumes, before any change. Raises TaskError."""
+        """Before any change, refuse node removals that would lose etcd's quorum or volumes. Raises TaskError."""
         kept = {machine.name for machine in (*new.servers, *new.agents)}
         nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
         servers = [server.name for server in old.servers if server.name in nodes]
@@ -63,8 +63,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
             await Runner(new).check_removal(servers, nodes)
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Store the settings, then start the drift checks of all machines."""
-        settings = request.variables.get("homelab:config:settings", "{}")  # missing while Pulumi does not know them yet
+        """Store the plugin's settings, then start the drift checks of all machines."""
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing while unknown to Pulumi
         try:
             self._runner = Runner(Settings.model_validate_json(settings), properties.deletes_unreachable())
         except TaskError as error:
@@ -74,12 +74,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Start no further step; running steps finish."""
+        """Let the running steps finish, and start no more steps."""
         self._runner.cancel()
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Accept the inputs and add the machine's differences from its applied state as the input `drift`."""
+        """Accept a resource's inputs; add the inputs `drift` (to a task) and `sha256` (to a chart)."""
         self._program_runs = True
         news = to_dict(request.news)
         is_task = resource_type(request.urn) == TASK_TYPE
@@ -94,7 +94,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=to_struct(news), failures=failures)
 
     async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
-        """Store a chart's archive where Helm reads it and return its checksum as an input. Raises TaskError."""
+        """Store a chart's archive in the cache and return the archive's checksum as an input. Raises TaskError."""
         chart = await asyncio.to_thread(archives.cache, properties.parse_chart(news))
         if {**news, "sha256": chart.sha256} != olds:
             await values.validate(chart)
@@ -116,7 +116,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Report the inputs that differ; a task that failed is always run again."""
+        """Report which inputs have changed; a task whose last run failed always has changes."""
         old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
         old.pop("drift", None)  # the last update has fixed it
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
@@ -141,7 +141,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=to_struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run the task again if it failed or its work changed; otherwise only store the new connection settings."""
+        """Run a failed or changed task again, renew a secret, or only store a task's new SSH connection settings."""
         inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
         if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)
@@ -159,7 +159,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=to_struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Return the stored properties, because `Check` detects drift on every run."""
+        """Return the stored properties unchanged, because `Check` detects drift in every run."""
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -180,7 +180,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     async def _run(self, urn: str, inputs: Mapping[str, Any], context: Context) -> dict[str, Any]:
-        """Run the task; a failed task is stored as unfinished, so that a later run repeats or undoes it."""
+        """Run the task. Pulumi's engine stores a failed task as unfinished, and repeats or undoes the task later."""
 
         async def progress(message: str) -> None:
             await self._engine.progress(urn, message)
@@ -200,5 +200,5 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _with_path(inputs: Mapping[str, Any]) -> Any:
-    """Return a chart's properties with the path of its archive."""
+    """Add the path of the cached archive to a chart's properties."""
     return to_struct({**inputs, "path": archives.cached_path(properties.parse_chart(inputs))})

@@ -1,14 +1,15 @@
-"""Translate Pulumi's state from before the scripts were moved into folders, so that the move changes no running lab.
+"""Translate old script names in Pulumi's state, so that moving the scripts into folders changes no running lab.
 
-Such a state contains the old names of scripts and the digests of their old texts. `renamed_scripts.json` maps both to
-the names and digests of the release that moved the scripts, which changed no script's behaviour. A script that changes
-later has another digest, so its tasks run again. The digests are those of all tasks that the program registers for the
-stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
+Pulumi's state from before the scripts were moved contains old script names and the digests of old script texts.
+`renamed_scripts.json` maps old names and digests to the names and digests of the release that moved the scripts. The
+release that moved the scripts changed no script's behaviour. If a later release changes a script, the script's digest
+changes, and all tasks with the script run again. `renamed_scripts.json` contains the digests of all tasks that homelab
+registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
-Pulumi stores a task's new properties only when the task is updated: until then, its outputs keep the old names. A
-change of `lib.sh` updates every task that has steps to undo. This module and `renamed_scripts.json` can be removed in
-a later release than the first one that changes `lib.sh`. Labs from before the move must be updated with a release that
-has this module first.
+Pulumi stores a task's new properties only when Pulumi updates the task. Until the first update, the task's outputs
+contain the old script names. A change of `lib.sh` updates every task that has undo steps. After one release has changed
+`lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab from before
+the scripts were moved must be updated to a release with this module before any later release.
 """
 
 import json
@@ -23,7 +24,7 @@ Properties = Mapping[str, Any]
 
 
 def from_state(properties: Properties) -> dict[str, Any]:
-    """Return a resource's properties from Pulumi's state; a task gets today's names and digest of its scripts."""
+    """Replace old script names and old digests in a resource's properties from Pulumi's state."""
     names, digests = _renamed()
     current = dict(properties)
     for steps in {"run", "undo"} & current.keys():
@@ -35,7 +36,7 @@ def from_state(properties: Properties) -> dict[str, Any]:
 
 
 def settings_from_state(properties: Properties) -> dict[str, Any]:
-    """Return the plugin's settings from Pulumi's state with today's names of its drift checks."""
+    """Replace old names of drift checks in the plugin's settings from Pulumi's state."""
     text = properties.get("settings")
     if not text or text == UNKNOWN:
         return dict(properties)
@@ -48,6 +49,6 @@ def settings_from_state(properties: Properties) -> dict[str, Any]:
 
 @cache
 def _renamed() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return the new names by old name, and the new digests by old digest."""
+    """Return two mappings: from old to new script names, and from old to new digests."""
     pairs = json.loads(Path(__file__).with_suffix(".json").read_text())
     return pairs["names"], pairs["digests"]

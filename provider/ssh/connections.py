@@ -1,4 +1,4 @@
-"""SSH to machines: pinned host keys, one connection per machine, scripts through standard input."""
+"""Run scripts and copy files over SSH, with pinned host keys and one SSH connection per machine."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ Progress = Callable[[str], Awaitable[None]]
 
 
 class Connections:
-    """Pool of SSH connections: one per machine, shared by all its steps."""
+    """Pool of SSH connections. All steps on a machine share one SSH connection."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._keys = {name: _private_key(name, text) for name, text in keys.items()}
@@ -40,7 +40,7 @@ class Connections:
     async def run(
         self, machine: Machine, script: str, progress: Progress, seconds: int = STEP_SECONDS
     ) -> tuple[int, str, list[str]]:
-        """Run a script as root for at most `seconds`.
+        """Run a script on the machine as root for at most `seconds`.
 
         Returns the exit status, standard output and the last lines of standard error. Lines of standard error that
         start with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script
@@ -77,21 +77,21 @@ class Connections:
             raise Unreachable(f"{machine_label(machine)}: the connection was lost ({cause})") from cause
         if process.exit_status is None:
             self.close(machine)
-            raise Unreachable(f"{machine_label(machine)}: the connection was lost before the script ended")
+            raise Unreachable(f"{machine_label(machine)}: the SSH connection was lost before the script ended")
         if process.exit_status == TIMEOUT_STATUS:
             raise TaskError(f"{machine_label(machine)}: the script did not end within {seconds} s")
         return process.exit_status, output, details
 
     async def upload(self, machine: Machine, source: Path, target: str) -> None:
-        """Copy a local file to the machine, where only root may read it. Raises Unreachable, TaskError.
+        """Copy a local file to the machine; only root can read the copy. Raises Unreachable, TaskError.
 
-        A folder that this creates is accessible to root only as well.
+        Only root can access a folder that the upload creates.
         """
         folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
         await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
 
     async def download(self, machine: Machine, source: str, target: Path) -> None:
-        """Copy a file that root may read from the machine to a local path. Raises Unreachable, TaskError."""
+        """Read a file on the machine as root and copy the file to a local path. Raises Unreachable, TaskError."""
         await self._copy(machine, f"cat {shlex.quote(source)}", asyncssh.DEVNULL, target)
 
     async def _copy(self, machine: Machine, script: str, source: Path | int, target: Path | int) -> None:
@@ -113,7 +113,10 @@ class Connections:
             )
 
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
-        """Return the open connection, or open one. Raises Unreachable, or TaskError if login or host key is refused."""
+        """Return the machine's open SSH connection, or open a new SSH connection.
+
+        Raises Unreachable, or TaskError if the login or the host key is refused.
+        """
         identity = _identity(machine)
         task = self._open.get(identity)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().is_closed())):
@@ -121,7 +124,7 @@ class Connections:
         return await asyncio.shield(task)
 
     def close(self, machine: Machine) -> None:
-        """Close the connection, so that the next use opens a new one."""
+        """Close the machine's SSH connection, so that the next script opens a new connection."""
         task = self._open.pop(_identity(machine), None)
         if task and task.done() and not task.cancelled() and not task.exception():
             task.result().abort()
@@ -153,7 +156,7 @@ class Connections:
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
                 raise Unreachable(
-                    f"{machine_label(hop)}: its SSH key {hop.key} is no longer in the configuration."
+                    f"{machine_label(hop)}: its private SSH key {hop.key} is no longer in the stack's configuration."
                 ) from cause
             raise TaskError(
                 f"{machine_label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
@@ -164,7 +167,7 @@ class Connections:
             raise Unreachable(f"{machine_label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """Connect with the pinned host key, or else with a host certificate of the SSH CA, if there is one."""
+        """Connect if the machine shows the pinned host key, or a host certificate signed by the configured SSH CA."""
         try:
             return await self._open_to(hop, tunnel, keys=[hop.host_key])
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
@@ -187,13 +190,13 @@ class Connections:
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
-        """Return the login key; if it is no longer configured, try all keys, so that the machine can be removed."""
+        """Return the login key, or all keys if the login key of a removed machine is no longer configured."""
         keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
 async def no_progress(message: str) -> None:
-    """Report no progress, for short scripts."""
+    """No-op progress callback for short scripts."""
 
 
 def machine_label(hop: Hop) -> str:
@@ -202,7 +205,7 @@ def machine_label(hop: Hop) -> str:
 
 
 def render_script(variables: Mapping[str, str], *texts: str) -> str:
-    """Render a script with its variables assigned first; values are quoted, so the shell never expands them."""
+    """Render a script that starts with variable assignments; all values are quoted against expansion by the shell."""
     assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return "\n".join([*assignments, *texts]) + "\n"
 
@@ -216,13 +219,13 @@ def _private_key(name: str, text: str) -> asyncssh.SSHKey:
         return asyncssh.import_private_key(text)
     except (asyncssh.KeyImportError, ValueError) as cause:
         raise TaskError(
-            f"the secret {name} is not a valid SSH private key without passphrase ({cause}): store another key with "
+            f"the secret {name} must be a valid SSH private key without passphrase ({cause}): store another key with "
             f"`pulumi config set --secret {name}`."
         ) from cause
 
 
 async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
-    # a script may end before the shell has read all of it
+    # the pipe breaks if the script exits before all its lines are sent
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(script)
         await process.stdin.drain()

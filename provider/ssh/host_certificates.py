@@ -7,13 +7,13 @@ from provider.model import Hop
 
 
 class PrincipalCheckingClient(asyncssh.SSHClient):
-    """Rejects a host certificate without principals, which SSH and asyncssh accept for every host."""
+    """Rejects host certificates without principals, because asyncssh accepts such certificates for every host."""
 
     def __init__(self, hop: Hop) -> None:
         self._hop = hop
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Wrap the validation of host keys, because asyncssh has no hook to check the principals first."""
+        """Wrap asyncssh's host key validation, because asyncssh has no hook for checking a certificate's principals."""
         validate = conn.validate_server_host_key
 
         def strict(host_key: bytes) -> asyncssh.SSHKey:
@@ -29,6 +29,6 @@ class PrincipalCheckingClient(asyncssh.SSHClient):
             return
         if isinstance(certificate, SSHOpenSSHCertificate) and not certificate.principals:
             raise asyncssh.HostKeyNotVerifiable(
-                "its certificate has no principals, so it would be valid for every host; sign one with "
-                f"`ssh-keygen -s CA_KEY -h -I {self._hop.name} -n {self._hop.address} KEY.pub`"
+                "the host certificate has no principals, so the certificate would be valid for every host; "
+                f"sign a certificate with `ssh-keygen -s CA_KEY -h -I {self._hop.name} -n {self._hop.address} KEY.pub`"
             )

@@ -1,4 +1,4 @@
-"""Read the output of scripts with limits on its size."""
+"""Read the output of scripts, up to a maximum size."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +13,7 @@ BLOCK_CHARS = 1 << 16
 
 
 async def read_output(stream: Any) -> str:
-    """Read a script's standard output to its end. Raises TaskError if it exceeds `MAX_OUTPUT_CHARS`."""
+    """Read a script's whole standard output. Raises TaskError if the output exceeds `MAX_OUTPUT_CHARS`."""
     blocks: list[str] = []
     size = 0
     while block := await stream.read(BLOCK_CHARS):

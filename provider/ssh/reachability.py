@@ -1,4 +1,4 @@
-"""Check that machines answer on SSH: now, within a timeout, or again after a reboot."""
+"""Find a ready server, wait for a machine to answer on SSH, and wait for a machine to reboot."""
 
 import asyncio
 import contextlib
@@ -15,16 +15,17 @@ POLL_SECONDS = 0.5
 
 
 async def api_is_ready(connections: Connections, server: Machine, script: str) -> bool:
-    """Return whether `script`, which checks that the API is ready, succeeds on the server."""
+    """Run `script` on the server and return whether the server's Kubernetes API is ready."""
     with contextlib.suppress(TaskError):
         return (await connections.run(server, script, no_progress))[0] == 0
     return False
 
 
 async def first_ready_server(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
-    """Return the first server on which `script` finds a ready API, else the first that answers on SSH.
+    """Return the first server whose Kubernetes API is ready according to `script`.
 
-    Raises TaskError, or Unreachable if no server answers.
+    If no API is ready, the first server that answers on SSH is returned. Raises TaskError, or Unreachable if no server
+    answers on SSH.
     """
     causes: list[str] = []
     reachable: list[Machine] = []
@@ -43,7 +44,7 @@ async def first_ready_server(connections: Connections, servers: tuple[Machine, .
 
 
 async def wait_for_ssh(connections: Connections, machine: Machine, progress: Progress, seconds: float) -> None:
-    """Wait up to `seconds` until the machine answers on SSH. Raises Unreachable with the last cause."""
+    """Wait up to `seconds` until the machine answers on SSH. Raises Unreachable with the last connection error."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -71,9 +72,9 @@ async def boot_id(connections: Connections, machine: Machine) -> str:
 
 
 async def wait_for_reboot(connections: Connections, machine: Machine, boot: str, progress: Progress) -> None:
-    """Wait until the machine's boot ID is no longer `boot`. Raises TaskError."""
+    """Wait until the machine's boot ID differs from `boot`, the boot ID before the reboot. Raises TaskError."""
     end = time.monotonic() + REBOOT_SECONDS
-    await progress(f"{machine.name}: waiting for SSH to answer after the reboot")
+    await progress(f"{machine.name}: waiting for the machine to answer on SSH after the reboot")
     while time.monotonic() < end:
         connections.close(machine)
         with contextlib.suppress(Unreachable):
@@ -82,5 +83,5 @@ async def wait_for_reboot(connections: Connections, machine: Machine, boot: str,
         await asyncio.sleep(POLL_SECONDS)
     raise TaskError(
         f"{machine_label(machine)} did not answer on SSH within {REBOOT_SECONDS} s after its reboot: "
-        "look at the machine's screen, then run `pulumi up` again."
+        "check the machine's console, then run `pulumi up` again."
     )

@@ -1,1 +1,1 @@
-"""Tasks: steps that run on machines, their undo, and drift checks."""
+"""Run and undo the steps of tasks on machines, and check machines for drift."""

@@ -17,17 +17,19 @@ class _Group:
 
 @dataclass
 class Turns:
-    """The groups of this run. After a task of a group has failed in its turn, no other task of the group starts one."""
+    """The turns of all task groups. After a task fails in its turn, no other task of the same group gets a turn."""
 
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     @asynccontextmanager
     async def take(self, limit: DisruptionLimit, name: str) -> AsyncIterator[None]:
-        """Hold one of the group's slots. Raises TaskError if another task of the group has failed."""
+        """Wait for a turn in the task's group and hold the turn. Raises TaskError if a task of the group has failed."""
         group = self._groups.setdefault(limit.group, _Group(asyncio.Semaphore(limit.width)))
         async with group.slots:
             if group.failed:
-                raise TaskError(f"{name} was not changed, because {group.failed} failed before it; fix that first.")
+                raise TaskError(
+                    f"{name} was not changed, because the change of {group.failed} failed: fix {group.failed} first."
+                )
             try:
                 yield
             except BaseException:

@@ -1,4 +1,4 @@
-"""Drift checks: each runs a script on a machine, which prints the differences from the last applied state."""
+"""Drift checks: scripts that print the differences between a machine and the machine's last applied state."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SCRIPT_SECONDS = 30  # for the script, because the machine may be busy
 
 
 class DriftChecks:
-    """Cache of drift checks: each runs once per machine, and again after a step ran on that machine."""
+    """Cache of drift checks: a check runs once per machine, and runs again after a step has run on the machine."""
 
     def __init__(self, connections: Connections, scripts: Path) -> None:
         self._connections = connections
@@ -23,7 +23,7 @@ class DriftChecks:
         self._checks: dict[tuple[Machine, str], asyncio.Task[str]] = {}
 
     def start(self, machine: Machine, script: str, variables: Mapping[str, str]) -> asyncio.Task[str]:
-        """Return the drift check that is running or finished, or start one."""
+        """Return the machine's running or finished drift check, or start a new drift check."""
         key = (machine, script)
         if key not in self._checks:
             self._checks[key] = asyncio.create_task(self._check(machine, script, variables))
@@ -35,7 +35,7 @@ class DriftChecks:
         self._checks = {key: check for key, check in self._checks.items() if key[0] != machine}
 
     async def _check(self, machine: Machine, script: str, variables: Mapping[str, str]) -> str:
-        """Run the script and return its output, one difference per line. Raises TaskError."""
+        """Run a drift check's script and return the differences, one per line. Raises TaskError."""
         text = script_text(self._scripts, variables, script)
         try:
             await asyncio.wait_for(self._connections.connect(machine), CONNECT_SECONDS)
@@ -53,6 +53,6 @@ class DriftChecks:
 
 
 def _mark_error_retrieved(check: asyncio.Task[str]) -> None:
-    """Keep asyncio from logging the error of a drift check whose result is never used."""
+    """Prevent asyncio from logging the error of a drift check whose result is never read."""
     if not check.cancelled():
         check.exception()

@@ -1,4 +1,4 @@
-"""Rules for tasks that cannot be undone: only for a machine that is removed from the lab is this a warning."""
+"""Rules for failed undo steps: homelab only warns about an unreachable machine that is being removed from the lab."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,16 @@ GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 
 @dataclass(frozen=True)
 class RemovalRules:
-    """The rules of one run. `deletes_unreachable`: the user gives up tasks on any machine that does not answer."""
+    """The removal rules of one run. `deletes_unreachable` allows skipping every unreachable machine."""
 
     settings: Settings
     deletes_unreachable: bool
 
     def may_skip(self, task_run: TaskRun, step: Step, error: TaskError) -> bool:
-        """Return whether a failed undo step may be skipped. Raises TaskError for a machine that stays in the lab."""
+        """Return whether a failed undo step may be skipped.
+
+        Raises TaskError if a machine that stays in the lab does not answer.
+        """
         if isinstance(error, OtherCluster):
             return True
         if isinstance(error, Unreachable | ApiUnavailable) and self.deletes_unreachable:
@@ -48,20 +51,21 @@ class RemovalRules:
 
     @staticmethod
     def skip_warning(task: Task, step: Step, error: TaskError) -> str:
-        """Return the text of the warning about an undo step that was skipped."""
+        """Return the warning about an undo step that was skipped."""
         if isinstance(error, OtherCluster):
             return f"{step.script} did not run there."
         if step.on == "machine":
             wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL_SCRIPT) else ""
-            return f"The machine was not cleaned up: {step.script} did not run.{wipe}"
+            return f"{task.machine.name} was not cleaned up, because {step.script} did not run.{wipe}"
         return f"{step.script} was skipped, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
 def with_cluster_identity(task: Task) -> Task:
-    """Return the task with a cluster identity, so that its scripts refuse machines of another cluster.
+    """Add a cluster identity to the task, so that the task's scripts refuse machines of another cluster.
 
-    State of older versions has no cluster identity, and its machines may belong to a newer lab by now. A task that
-    guards data is returned unchanged and keeps guarding: its old state may be this lab's, after an `up` that failed.
+    Tasks that older versions of homelab stored have no cluster identity, and their machines may belong to a newer lab.
+    A task with a data-loss guard is returned unchanged, so that the guard still runs: after a failed `pulumi up`, a
+    task without a cluster identity may belong to the current lab.
     """
     if _undone_by(task, GUARD_SCRIPT):
         return task
@@ -69,5 +73,5 @@ def with_cluster_identity(task: Task) -> Task:
 
 
 def _undone_by(task: Task, script: str) -> bool:
-    """Return whether the task's undo steps contain the script."""
+    """Return whether the task's undo steps contain `script`."""
     return any(step.script == script for step in task.undo)

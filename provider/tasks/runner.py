@@ -1,4 +1,4 @@
-"""Run the steps of a task in order, or undo them; every failure becomes one TaskError."""
+"""Run or undo a task, step by step; every failure becomes one TaskError."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,9 @@ CHECK_SECONDS = 10  # to find a server that can check whether nodes may be remov
 
 @dataclass
 class Runner:
-    """Runs and undoes tasks. The plugin has one runner per configuration.
+    """Runs and undoes tasks. The plugin creates a new runner when Pulumi's engine configures the plugin.
 
-    With `deletes_unreachable` a step whose machine or API does not answer is skipped when its task is undone.
+    With `deletes_unreachable`, undoing a task skips the steps whose machine or Kubernetes API does not answer.
     """
 
     settings: Settings
@@ -45,13 +45,13 @@ class Runner:
         self._steps.cancelled = True
 
     def start_drift_checks(self) -> None:
-        """Start the drift checks of all machines at the same time, before the engine asks for their results."""
+        """Start the drift checks of all machines at the same time, before Pulumi's engine requests the results."""
         for machine in (*self.settings.servers, *self.settings.agents):
             for script in self.settings.probes:
                 self._drift_checks.start(machine, script, {})
 
     async def run(self, task: Task, progress: Progress) -> str:
-        """Run the task and return what its scripts printed. Raises TaskError."""
+        """Run the task and return the output of its scripts. Raises TaskError."""
         task_run = TaskRun(await _with_chart(task, progress), StepResults(set(self.settings.flags)), progress)
         async for step in self._due_steps(task_run, task_run.task.run):
             task_run.results.add_output(await self._run(task_run, step), step.exports)
@@ -68,9 +68,10 @@ class Runner:
     async def undo(self, task: Task, progress: Progress, warn: Progress, *, program_runs: bool = True) -> None:
         """Undo the task. Raises TaskError.
 
-        If the task's own machine does not answer, its steps are skipped with a warning. A step on a server is retried
-        on another server, and fails if no server answers. A machine of another cluster is skipped. Output of the
-        scripts becomes a warning. Without a program (`pulumi destroy`), an unfinished destroy is resumed.
+        Steps on the task's own machine are skipped with a warning if the machine does not answer and is being removed.
+        A step that runs on a server is retried on another server, and fails if no server answers. A step on a machine
+        of another cluster is skipped. The output of undo steps becomes a warning. `program_runs` is false during
+        `pulumi destroy`, which resumes an unfinished earlier `pulumi destroy`.
         """
         results = StepResults(set(self.settings.flags))
         task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
@@ -105,7 +106,7 @@ class Runner:
         return output
 
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
-        """Yield the steps whose conditions are met; the task holds its turn from the first disruptive step on."""
+        """Yield the steps whose conditions are met. Wait for the task's turn before the first disruptive step."""
         async with contextlib.AsyncExitStack() as stack:
             limit = task_run.task.turn
             for step in steps:
@@ -118,13 +119,13 @@ class Runner:
                 yield step
 
     async def check_drift(self, machine: Machine, probe: str, variables: Mapping[str, str]) -> str:
-        """Return the differences between the machine and its applied state, one per line. Raises TaskError."""
+        """Return the differences between the machine and its last applied state, one per line. Raises TaskError."""
         return await asyncio.shield(self._drift_checks.start(machine, probe, variables))
 
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
-        """Validate that these servers, and these nodes of any role, may be removed. Raises TaskError.
+        """Validate that `nodes`, of which `servers` are K3s servers, can be removed from the cluster. Raises TaskError.
 
-        If no server answers within `CHECK_SECONDS`, the check is skipped: the removal of each node checks it again.
+        If no server answers within `CHECK_SECONDS`, the check is made only when each node is removed.
         """
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
@@ -138,15 +139,15 @@ class Runner:
             raise TaskError("\n".join(details).rstrip())
 
     async def verify_connection(self, task: Task) -> None:
-        """Validate that the machine answers with its new connection settings. Raises TaskError."""
+        """Validate that the task's machine answers on SSH with its new connection settings. Raises TaskError."""
         await self._connections.connect(task.machine)
 
     async def _server(self) -> Machine:
-        """Return a server, preferably one whose API is ready. Raises TaskError."""
+        """Return a server that answers on SSH, preferably a server whose Kubernetes API is ready. Raises TaskError."""
         return await first_ready_server(self._connections, self.settings.servers, steps.api_ready_script())
 
     async def _mark(self, server: Machine) -> str:
-        """Return the server's mark of an unfinished destroy: `yes`, `no`, or nothing. Raises TaskError."""
+        """Return the server's mark of an unfinished `pulumi destroy`: `yes`, `no`, or nothing. Raises TaskError."""
         script = steps.load_script({}, MARK_SCRIPT)
         status, output, details = await self._connections.run(server, script, no_progress)
         if status:
@@ -155,7 +156,7 @@ class Runner:
 
 
 async def _with_chart(task: Task, progress: Progress) -> Task:
-    """Add the CRDs of the task's chart to its variables, for this run only. Raises TaskError."""
+    """Add the CRDs of the task's chart to the variables of the task, for this run only. Raises TaskError."""
     if not task.chart:
         return task
     await progress(f"reading the chart {task.chart.name} {task.chart.version}")

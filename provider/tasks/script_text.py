@@ -1,4 +1,4 @@
-"""Read the scripts of `components/scripts` as a machine runs them."""
+"""Prepend variables and the library `lib.sh` to the scripts in `components/scripts`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +8,12 @@ from provider.ssh.connections import render_script
 
 
 def script_text(folder: Path, variables: Mapping[str, str], name: str) -> str:
-    """Render a script with its variables and the library `lib.sh` in front of it. Raises TaskError."""
+    """Render a script that starts with its variables and the library `lib.sh`. Raises TaskError."""
     try:
         text = (folder / name).read_text()
     except FileNotFoundError as cause:
         raise TaskError(
-            f"homelab has no script {name}, although Pulumi's state names it; no changes were made. First run "
-            "`pulumi up` with the version of homelab that wrote the state."
+            f"Pulumi's state refers to the script {name}, which this version of homelab does not have; no changes were "
+            "made. First run `pulumi up` with the version of homelab that wrote Pulumi's state."
         ) from cause
     return render_script(variables, (folder / "lib.sh").read_text(), text)

@@ -20,26 +20,27 @@ DISCARD_PREFIX = "discard-"
 
 @dataclass
 class StepResults:
-    """Flags, variables and output of the steps that have run."""
+    """Flags, variables and output of the steps that a task has run."""
 
     flags: set[str] = field(default_factory=set)
     variables: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
     def conditions_met(self, step: Step) -> bool:
-        """Return whether the raised flags meet the step's conditions."""
+        """Return whether the raised flags meet the `when` and `unless` conditions of the step."""
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
     def raise_flag(self, name: str) -> None:
-        """Raise one of the plugin's own flags, which scripts also get as a variable."""
+        """Raise a flag that belongs to the plugin. Later scripts get the flag as a variable."""
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 
     def add_output(self, text: str, exports: tuple[str, ...] = ()) -> None:
-        """Parse a script's output: flags, the variables named in `exports`, and all other lines.
+        """Parse a script's output into flags, the variables named in `exports`, and all other lines.
 
-        The output of a machine is not trusted: it can set only the variables that its step declares, and cannot raise
-        flags that belong to the plugin or to the stack file. Raises TaskError if two machines export different values.
+        The output of machines is not trusted. A script can set only the variables that the script's step declares, and
+        cannot raise the flags of the plugin and of the stack file. Raises TaskError if two machines export different
+        values of a variable.
         """
         for line in re.findall(r"[^\n]*\n|[^\n]+", text):
             name, _, value = line.removeprefix(EXPORT_PREFIX).rstrip("\n").partition("=")
@@ -49,13 +50,13 @@ class StepResults:
                     self.flags.add(flag)
             elif line.startswith(EXPORT_PREFIX) and name in exports:
                 if self.variables.setdefault(name, value) != value:
-                    raise TaskError(f"machines report different values of {name}; no changes were made after that")
+                    raise TaskError(f"machines report different values of {name}; later steps did not run")
             else:
                 self.output += line
 
 
 def redact(text: str, task: Task) -> str:
-    """Replace the task's secrets in the text by `[secret]`."""
+    """Replace the task's secrets in the text with `[secret]`."""
     for secret in task.secrets.values():
         for line in secret.splitlines():
             if len(line.strip()) > 3:

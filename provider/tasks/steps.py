@@ -24,7 +24,7 @@ SHOWN_LINES = 40  # of a failed script's standard error
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One run or undo of a task, with the results of its steps so far."""
+    """One run or undo of a task, with the results of the task's finished steps."""
 
     task: Task
     results: StepResults
@@ -33,7 +33,7 @@ class TaskRun:
 
 @dataclass
 class Steps:
-    """Runs steps on the machines in the plugin's settings."""
+    """Runs steps on the task's own machine, or on the servers in the plugin's settings."""
 
     settings: Settings
     connections: Connections
@@ -41,9 +41,9 @@ class Steps:
     cancelled: bool = False
 
     async def run(self, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
-        """Run a step and return its output. If its server's API fails, another server is tried. Raises TaskError.
+        """Run a step and return its output. If the server's API fails, another server runs the step. Raises TaskError.
 
-        `ssh_seconds` is the time to wait for SSH on the task's own machine.
+        `ssh_seconds` limits the wait for SSH on the task's own machine.
         """
         if step.on == "machine":
             return await self._run_on(task_run.task.machine, task_run, step, ssh_seconds)
@@ -62,7 +62,7 @@ class Steps:
         raise AssertionError("every attempt returns or raises")
 
     async def run_on_servers(self, task_run: TaskRun, step: Step) -> tuple[str, list[TaskError]]:
-        """Run a step on all servers at the same time. Returns their joined output and the errors."""
+        """Run a step on all servers at the same time. Returns the output of all servers as one text, and the errors."""
         runs = (self._run_on(server, task_run, step) for server in self.settings.servers)
         results = await asyncio.gather(*runs, return_exceptions=True)
         for result in results:
@@ -72,11 +72,9 @@ class Steps:
         return "".join(result for result in results if isinstance(result, str)), errors
 
     async def _run_on(self, machine: Machine, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
-        """Run one script on a machine, and again if the connection is lost and the machine returns."""
+        """Run a step's script on a machine. Repeat the script if the SSH connection is lost."""
         if self.cancelled:
-            raise TaskError(
-                f"{machine_label(machine)}: cancelled before {step.script}; `pulumi up` continues from here."
-            )
+            raise TaskError(f"{machine_label(machine)}: cancelled before {step.script}; run `pulumi up` to continue.")
         for remaining in reversed(range(ATTEMPTS)):
             await wait_for_ssh(
                 self.connections, machine, task_run.progress, SSH_SECONDS if ssh_seconds is None else ssh_seconds
@@ -94,7 +92,7 @@ class Steps:
         raise AssertionError("every attempt returns or raises")
 
     async def _script(self, machine: Machine, task_run: TaskRun, step: Step) -> str:
-        """Run a script and return its output. Raises TaskError, Unreachable."""
+        """Run a step's script and return the script's output. Raises TaskError, Unreachable."""
         names, task = " ".join(server.name for server in self.settings.servers), task_run.task
         common = {"NOW": str(int(time.time())), "SERVERS": names, "FLAGS": " ".join(sorted(self.settings.flags))}
         text = load_script({**common, **task.variables, **task.secrets, **task_run.results.variables}, step.script)
@@ -123,17 +121,17 @@ class Steps:
         return ""
 
     async def _server_for(self, task: Task, step: Step) -> Machine | None:
-        """Return the server for a step, None if it needs another server and there is none. Raises TaskError."""
+        """Return the server for a step, or None if the step needs a second server and none exists. Raises TaskError."""
         needs_other = step.on == "other"
         servers = tuple(s for s in self.settings.servers if not (needs_other and s.name == task.machine.name))
         return await first_ready_server(self.connections, servers, api_ready_script()) if servers else None
 
 
 def api_ready_script() -> str:
-    """Render the script that checks whether a server's API is ready."""
+    """Render the script that checks whether a server's Kubernetes API is ready."""
     return load_script({}, "node/check-api.sh")
 
 
 def load_script(variables: Mapping[str, str], name: str) -> str:
-    """Render a script with its variables and the library `lib.sh` in front of it. Raises TaskError."""
+    """Render a script that starts with its variables and the library `lib.sh`. Raises TaskError."""
     return script_text(SCRIPTS, variables, name)

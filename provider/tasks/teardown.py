@@ -1,4 +1,4 @@
-"""Detect that the whole lab is being destroyed: then nodes are not drained, and data are not guarded."""
+"""Detect that the whole lab is being destroyed, because homelab then neither drains nodes nor guards data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,10 +19,10 @@ ReadMark = Callable[[Machine], Awaitable[str]]
 
 @dataclass
 class Teardown:
-    """State of a `pulumi destroy` of the whole lab, which may have started in this run or in an earlier one.
+    """State of the destruction of the whole lab, started by this `pulumi destroy` or by an earlier `pulumi destroy`.
 
-    An unfinished destroy leaves marks on the servers. The marks count only in a run without a program, which is
-    `pulumi destroy`; `pulumi up` removes them.
+    An unfinished `pulumi destroy` leaves marks on the servers. Only `pulumi destroy`, a run without the Pulumi
+    program, reads the marks. `pulumi up` removes the marks.
     """
 
     servers: tuple[Machine, ...]
@@ -31,7 +31,7 @@ class Teardown:
     _resumed: "asyncio.Task[bool] | None" = field(default=None, init=False)
 
     async def in_progress(self, *, program_runs: bool) -> bool:
-        """Return whether the lab is being destroyed. Raises TaskError if the marks of the servers differ."""
+        """Return whether the whole lab is being destroyed. Raises TaskError if only some servers have the mark."""
         if self.started or program_runs:
             return self.started
         if self._resumed is None:

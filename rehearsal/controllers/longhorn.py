@@ -44,7 +44,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def needs_volume(claim: Json, storage_class: Json) -> bool:
-    """Return whether a claim is pending and its StorageClass's volume binding mode allows the volume now."""
+    """Return whether a PersistentVolumeClaim is pending and its StorageClass binds at once, or its pod has a node."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}

@@ -33,11 +33,11 @@ class NomadTLSSettings(Model):
     authority: SecretRef
     """Secret that contains the CA certificate."""
     server_certificate: SecretRef
-    """Secret that contains the certificate of the servers, created by `nomad tls cert create -server`."""
+    """Secret that contains the servers' TLS certificate. `nomad tls cert create -server` creates the certificate."""
     server_key: SecretRef
     """Secret that contains the private key of the servers' certificate."""
     client_certificate: SecretRef
-    """Secret that contains the certificate of the clients, created by `nomad tls cert create -client`."""
+    """Secret that contains the clients' TLS certificate. `nomad tls cert create -client` creates the certificate."""
     client_key: SecretRef
     """Secret that contains the private key of the clients' certificate."""
 

@@ -133,7 +133,7 @@ def test_a_key_that_is_none_is_not_shown(lab: list[SshMachine], tmp_path: Path, 
     pulumi.set_secret("correct-horse")
     result = run(two(lab, tmp_path))
     assert result.exit_code == 2
-    assert "the secret key is not a valid SSH private key" in result.output
+    assert "the secret key must be a valid SSH private key" in result.output
     assert "correct-horse" not in result.output
 
 

@@ -78,7 +78,7 @@ def test_pinned_key_needs_no_certificate(scripts: Path, tmp_path: Path) -> None:
         (lambda a: None, "Unable to find compatible server host key"),
         (lambda a: a.certify("127.0.0.1", by=OTHER), "Host CA key is not trusted"),
         (lambda a: a.certify("10.9.9.9"), "principal"),
-        (lambda a: a.certify(), "has no principals, so it would be valid for every host"),
+        (lambda a: a.certify(), "has no principals, so the certificate would be valid for every host"),
         (lambda a: a.certify(), "ssh-keygen -s CA_KEY -h -I a -n 127.0.0.1"),
         (lambda a: a.certify("127.0.0.1", valid_before="-1h"), "expired"),
     ],

@@ -105,7 +105,7 @@ def test_release_without_a_file(repository: Repository, urls: object) -> None:
 
 def test_index_that_is_no_yaml(repository: Repository) -> None:
     (repository.root / "index.yaml").write_text("<html>: [")
-    assert "is not YAML, so it is not the index of a Helm repository" in repository.failure()
+    assert "must be the index of a Helm repository, but is not YAML: " in repository.failure()
 
 
 def test_missing_files_say_their_address_and_status(repository: Repository) -> None:
@@ -139,7 +139,7 @@ def at(address: str) -> Repository:
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
 def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
     repository.publish(pack_chart(CHART_FILES | {name: crd("evil.lab")}))
-    assert f"contains a path outside of the archive ({name}); the chart was not used." in repository.failure()
+    assert f"contains a path that leads out of the archive ({name}); the chart was not used." in repository.failure()
 
 
 def test_link_among_the_crds(repository: Repository) -> None:
@@ -150,9 +150,9 @@ def test_link_among_the_crds(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: Pod", "contains a Pod that is not a CustomResourceDefinition; nothing was applied."),
-        (crd("a.lab") + "---\nkind: Job\n", "contains a Job that is not a"),
-        ("[1]", "contains a document that is not a"),
+        ("kind: Pod", "contains a Pod, but only CRDs are allowed; no CRDs were applied."),
+        (crd("a.lab") + "---\nkind: Job\n", "contains a Job, but only CRDs are allowed"),
+        ("[1]", "contains a document, but only CRDs are allowed"),
         ("a: {", "is not YAML: while parsing"),
     ],
 )
@@ -218,10 +218,10 @@ def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> 
     assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
     repository.publish(pack_chart(CHART_FILES) + b"x" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_ARCHIVE_BYTES", 1 << 20)
-    assert "web-1.10.tgz is larger than 1 MiB; it was not used." in repository.failure()
+    assert "web-1.10.tgz is larger than 1 MiB; the download was stopped." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_INDEX_BYTES", 1 << 20)
-    assert "index.yaml is larger than 1 MiB; it was not used." in repository.failure()
+    assert "index.yaml is larger than 1 MiB; the download was stopped." in repository.failure()
 
 
 def sparse(name: str, size: int) -> bytes:
@@ -251,7 +251,7 @@ def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
     chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
     if refused:
-        with pytest.raises(TaskError, match=r"leads to http://cdn\.lan/web\.tgz, from https to http, and no checksum"):
+        with pytest.raises(TaskError, match=r"https to http, to http://cdn\.lan/web\.tgz, and contains no checksum"):
             of_charts.fetch(chart)
     else:
         assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)

@@ -79,7 +79,7 @@ def test_missing_version_is_named(registry: Upstream) -> None:
 @pytest.mark.parametrize("digest", ["sha256:short", "sha512:" + "0" * 128, "../../etc/passwd"])
 def test_digest_that_is_none(registry: Upstream, digest: str) -> None:
     publish(registry.root, digest=digest)
-    assert "has no layer with a chart archive and its sha256, so it is not a Helm chart." in failure(chart(registry))
+    assert "is not a Helm chart: the manifest has no layer with an archive" in failure(chart(registry))
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"layers": 1}', '{"layers": [1]}'])

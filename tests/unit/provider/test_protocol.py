@@ -60,7 +60,7 @@ def test_cancel_lets_the_step_end_and_begins_no_other(scripts: Path, tmp_path: P
             await plug.stub.Cancel(empty_pb2.Empty())
             (a.home / "go").touch()
             found = init_failure(await rpc_error(work))
-            assert "cancelled before second.sh; `pulumi up` continues from here" in found.reasons[0]
+            assert "cancelled before second.sh; run `pulumi up` to continue." in found.reasons[0]
             assert (a.home / "ended").exists()
             assert not (a.home / "second").exists()
 
@@ -82,7 +82,7 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
             await a.lose_power()
             await plug.delete(given)
             (warning,) = plug.engine.texts(engine_pb2.WARNING)
-            assert "The machine was not cleaned up: leave.sh did not run." in warning
+            assert "a was not cleaned up, because leave.sh did not run." in warning
 
     run_scenario(scenario())
 
@@ -140,7 +140,7 @@ def test_settings_that_are_wrong_are_refused() -> None:
         async with running_plugin() as plug:
             error = await rpc_error(plug.configure(keys={"sshKey": "no key"}))
             assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-            assert "the secret sshKey is not a valid SSH private key" in str(error.details())
+            assert "the secret sshKey must be a valid SSH private key" in str(error.details())
 
     run_scenario(scenario())
 

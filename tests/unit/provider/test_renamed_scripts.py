@@ -113,9 +113,9 @@ def test_an_unknown_script_is_named(scripts: Path, tmp_path: Path) -> None:
         async with running_plugin() as plug, ssh_machines(tmp_path, "a") as (a,):
             await plug.configure(servers=(a.machine(),), probes=("gone.sh",))
             error = await rpc_error(plug.delete(task_inputs(a.machine(), undo=[{"script": "gone.sh"}]) | FINISHED))
-            assert "homelab has no script gone.sh" in (error.details() or "")
+            assert "Pulumi's state refers to the script gone.sh" in (error.details() or "")
             error = await rpc_error(plug.create(task_inputs(a.machine(), "reboot")))
-            assert "homelab has no script reboot.sh" in (error.details() or ""), "only state has old names"
+            assert "refers to the script reboot.sh" in (error.details() or ""), "only state has old names"
 
     run_scenario(scenario())
 

@@ -47,7 +47,7 @@ def test_refused_user_is_an_error_at_once(scripts: Path, tmp_path: Path) -> None
 
 
 def test_what_is_no_private_key_is_refused_by_its_name() -> None:
-    with pytest.raises(TaskError, match="the secret sshKey is not a valid SSH private key") as caught:
+    with pytest.raises(TaskError, match="the secret sshKey must be a valid SSH private key") as caught:
         Runner(Settings(keys={"sshKey": "correct-horse"}))
     assert "correct-horse" not in str(caught.value)
     locked = USER_KEY.export_private_key("pkcs8-pem", passphrase="x").decode()
@@ -139,7 +139,7 @@ def test_reboot_is_waited_for_until_the_machine_has_booted_anew(scripts: Path, t
             told = Reports()
             assert await Runner(Settings(keys=KEYS)).run(task(a.machine(), *run), told) == "after\n"
             assert a.boot == 2
-            assert told == ["a: waiting for SSH to answer after the reboot"]
+            assert told == ["a: waiting for the machine to answer on SSH after the reboot"]
 
     run_scenario(scenario())
 
