@@ -38,5 +38,5 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the controller's namespace. App stacks need the output `rollouts` for `strategy`."""
+        """Return the controller's namespace. Apps with the setting `strategy` need the output `rollouts`."""
         return {"rollouts": self.namespace}

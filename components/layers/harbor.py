@@ -112,7 +112,10 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": DerivedPassword("core", 16), "xsrfKey": DerivedPassword("xsrf"), **token}
 
     def _registry(self) -> Json:
-        """Return the registry's Helm values, with a fixed htpasswd hash: the chart would change the hash each time."""
+        """Return the registry's Helm values.
+
+        The htpasswd hash is fixed, because the chart would generate a new hash at each upgrade.
+        """
         password = DerivedPassword("registry-login")
         return {
             "nodeSelector": self._selector,

@@ -81,7 +81,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # number of 1 GB volumes that the first write to a bucket allocates
+            # SeaweedFS allocates this number of 1 GB volumes at the first write to a bucket
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 

@@ -87,7 +87,7 @@ class Tempo(Layer[TempoSettings]):
         """Return the Grafana data source, which links traces to logs if loki is enabled."""
         if not self.has_monitoring:
             return ()
-        # two dollar signs, because Grafana expands variables after a single dollar sign
+        # `$$` stands for one dollar sign, because Grafana expands `$NAME` as a variable
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}

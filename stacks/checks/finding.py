@@ -12,7 +12,7 @@ T = TypeVar("T")
 def nodes_with(
     cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
 ) -> Iterator[tuple[int, NodeSettings, T]]:
-    """Yield each node for which `read` returns a value, with the node's index in the stack file and the value."""
+    """Yield the index, the node and the value for each node for which `read` returns a value."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)

@@ -136,7 +136,8 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # Grafana reads the password only at startup; a change of this Helm value restarts Grafana
+            # the chart restarts Grafana when this Helm value changes, because Grafana reads the password only at
+            # startup
             **({"adminPassword": password} if password else {}),
         }
 
@@ -157,7 +158,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return WebUI(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Json]:
-        """Return the Helm values for K3s: the API's metrics include all components of K3s except etcd."""
+        """Return the Helm values for K3s, where the API server's metrics include all components except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
@@ -190,7 +191,10 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of Prometheus and Alertmanager. With two replicas, one replica remains when a node fails."""
+        """Number of replicas of Prometheus, and of Alertmanager.
+
+        With two replicas, one replica remains when a node fails.
+        """
         return self.lab.replicas(2)
 
     def findings(self) -> Iterator[Finding]:

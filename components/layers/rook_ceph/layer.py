@@ -119,7 +119,10 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that prepare disks (which cannot be undone) and wait until Ceph uses all disks."""
+        """Return the services that prepare disks and wait until Ceph uses all disks.
+
+        Preparing a disk cannot be undone.
+        """
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}

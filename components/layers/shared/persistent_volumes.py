@@ -1,4 +1,4 @@
-"""Query for a layer's PersistentVolumes. A layer with PersistentVolumes cannot be disabled."""
+"""Query that lists a layer's PersistentVolumes. A layer with PersistentVolumes cannot be disabled."""
 
 
 def volume_query(name: str) -> str:
