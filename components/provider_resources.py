@@ -51,7 +51,7 @@ class HomelabProvider(pulumi.ProviderResource):
 class Task(pulumi.CustomResource):
     """Steps that run on a machine whenever the task's inputs change, and steps that undo the changes.
 
-    `cluster` is the cluster's identity. The scripts do nothing on a machine that belongs to another cluster. With
+    `cluster` is the random ID of the cluster. The scripts do nothing on a machine that belongs to another cluster. With
     `chart` (name, version, repository and sha256), the scripts get the chart's CRDs in the variable CRDS.
     """
 

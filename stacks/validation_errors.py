@@ -98,10 +98,7 @@ def suggest_fix(word: Any, known: Collection[str]) -> str:
 
 
 def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
-    """Convert pydantic's errors for `model` to problems.
-
-    The validated value is at the path `top` in the configuration `raw`.
-    """
+    """Convert pydantic's errors for `model` to problems. `model` validated the value at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
     for detail in details:

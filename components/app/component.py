@@ -146,7 +146,7 @@ class App(pulumi.ComponentResource):
 
 
 def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:
-    """Report volumes whose settings differ from the existing StatefulSet.
+    """Report differences between the app's volumes and the existing StatefulSet.
 
     In a preview, the StatefulSet's `spec` may be None.
     """

@@ -60,8 +60,7 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
 
 def role_binding(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # patchForce lets app stacks change the RoleBinding after the platform's stack has rotated the user in the
-    # RoleBinding
+    # patchForce lets the app's stack overwrite the RoleBinding's user, which the platform's stack changed last
     annotations = {"pulumi.com/patchForce": "true"}
     return {
         **rbac.binding("RoleBinding", user, NAMESPACE_ROLE),

@@ -43,7 +43,7 @@ def min_replicas(app: AppSettings) -> int:
 def ignored_fields(app: AppSettings) -> list[str]:
     """Return the fields that Pulumi must not change in an existing workload."""
     # a manifest without `replicas` would make the API server scale the workload to one pod
-    # for an ignored field, Pulumi sends the value in the cluster, so `pulumi up` does not change the number of pods
+    # Pulumi ignores changes of `replicas` in the manifest, and sends the current number of replicas in the cluster
     # once the autoscaler owns the field `replicas`, Pulumi omits the field from its patches
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled

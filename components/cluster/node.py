@@ -19,8 +19,7 @@ DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
 """Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
 SYSCTL = {
-    # nodes must forward pod traffic, and kubelet and containerd need more inotify instances and watches than the
-    # default
+    # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
@@ -124,10 +123,7 @@ class Node(pulumi.ComponentResource):
         )
 
     def join(self, bootstrapped: Task) -> Task:
-        """Join the machine to the cluster.
-
-        The task runs again only if the machine has lost the data of its cluster membership.
-        """
+        """Join the machine to the cluster. The task repeats only if the machine has lost its membership data."""
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
             drift_check="drift/membership.sh", run_once=True, variables=self._variables,

@@ -207,10 +207,7 @@ class ClusterSettings(Model):
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """Return a copy of the settings with additional node labels.
-
-        The stack file's labels of a node take precedence.
-        """
+        """Return a copy of the settings with additional node labels. Labels in the stack file take precedence."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 

@@ -9,8 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-# CloudNativePG cannot fail over a database while the Barman Cloud plugin is down. The plugin has one pod, so Kubernetes
-# must evict the pod from a failed node earlier than after the default toleration of 300 s.
+# CloudNativePG cannot fail over a database while its Barman Cloud plugin is down, and the plugin has only one pod.
+# If the plugin's node fails, Kubernetes must therefore evict the pod earlier than after the default of 300 s.
 
 
 class CloudNativePGSettings(Model):

@@ -63,8 +63,7 @@ class Consul(Layer[ConsulSettings]):
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped_resources("50m", "200Mi"),
-                # sidecars run in pods of apps, and a Kyverno policy may require memory limits for containers of such
-                # pods
+                # sidecars run in pods of apps, for which a Kyverno policy may require memory limits
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },

@@ -68,8 +68,7 @@ class Loki(Layer[LokiSettings]):
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # the journals of nodes also contain old entries, so Loki must accept all entries within the retention
-            # period
+            # the journals of nodes contain old entries, so Loki must accept entries of the whole retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }

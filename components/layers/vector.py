@@ -83,7 +83,7 @@ class Vector(Layer[VectorSettings]):
 
 
 def _loki(source: str, **labels: str) -> Json:
-    """Return a Loki sink for `source`; `labels` maps labels to fields of the log entries."""
+    """Return a Loki sink for the log source `source`. `labels` maps Loki labels to fields of log entries."""
     return {
         "type": "loki",
         "inputs": [source],

@@ -188,7 +188,7 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
 
 
 def evicted_after(seconds: int) -> list[Json]:
-    """Return tolerations that evict pods from a not-ready or unreachable node after `seconds`, not after 300 s."""
+    """Return tolerations that let pods stay on a not-ready or unreachable node for `seconds` instead of 300 s."""
     return [
         {
             "key": f"node.kubernetes.io/{condition}",

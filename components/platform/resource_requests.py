@@ -20,7 +20,10 @@ class ResourceRequests:
 
 
 def total_requests(values: Json) -> ResourceRequests:
-    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`. A DaemonSet counts once."""
+    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`.
+
+    A DaemonSet counts as one pod.
+    """
     return sum(_requests_in(values), ResourceRequests())
 
 

@@ -60,10 +60,7 @@ _INGRESS = "traefik"
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with user options (`extra`).
-
-    `folder` is the folder of the hardening files.
-    """
+    """Return the hardened K3s options of `node`, merged with `extra`. `folder` contains the hardening files."""
     by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
     merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
@@ -92,10 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the contents of the hardening files, by file name.
-
-    Empty content means that the file must not exist on the node.
-    """
+    """Return the contents of the hardening files by file name. A file with empty content must not exist."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",

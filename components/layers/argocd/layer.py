@@ -69,8 +69,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         """
         values: dict[str, Json] = {
             "crds": {"install": True, "keep": True},
-            # K3s enforces the chart's NetworkPolicies; the NetworkPolicy of Argo CD's server allows every client, such
-            # as Traefik
+            # K3s enforces the chart's NetworkPolicies, which allow connections from every client to Argo CD's server
             "global": {"domain": self.web_ui.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._component("100m", "768Mi"),

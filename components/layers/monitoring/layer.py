@@ -136,8 +136,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # the chart restarts Grafana when this Helm value changes, because Grafana reads the password only at
-            # startup
+            # Grafana reads the password only at startup, so the chart restarts Grafana when this value changes
             **({"adminPassword": password} if password else {}),
         }
 
@@ -191,10 +190,7 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Number of replicas of Prometheus, and of Alertmanager.
-
-        With two replicas, one replica remains when a node fails.
-        """
+        """Number of replicas. With two replicas of Prometheus and Alertmanager, one remains when a node fails."""
         return self.lab.replicas(2)
 
     def findings(self) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ class WebUI:
 
     @property
     def issuer(self) -> str | None:
-        """ClusterIssuer of the web UI's certificate, or None without certManager."""
+        """ClusterIssuer of the web UI's certificate, or None if certManager is disabled."""
         cert_manager = self.lab.settings_of(CertManagerSettings)
         return (self.configured_issuer or cert_manager.issuers[0]) if cert_manager else None
 
