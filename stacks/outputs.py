@@ -60,7 +60,7 @@ class PlatformOutputs(AppPlatformOutputs):
 
     @classmethod
     def of_stack(cls, stack: pulumi.StackReference) -> Self:
-        """Read the outputs of another stack.
+        """Read the outputs of the platform's stack.
 
         If the platform's version of homelab lacks an output, the program ends with an error that contains the needed
         version.

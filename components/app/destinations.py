@@ -1,7 +1,7 @@
 """NetworkPolicy peers, and egress rules to the Kubernetes API and to object stores.
 
-Kubernetes translates Service IPs before it applies NetworkPolicies. Rules for the API must therefore allow the servers'
-IP addresses.
+Kubernetes translates Service IPs before it applies NetworkPolicies. Rules for the Kubernetes API must therefore allow
+the servers' IP addresses.
 """
 
 import re

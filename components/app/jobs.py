@@ -21,7 +21,7 @@ def pre_rollout_job(
 ) -> Manifest:
     """Return the Job that must succeed before a rollout.
 
-    On each change, Pulumi replaces the Job, which gets a new name.
+    If the Job changes, Pulumi replaces the Job with a Job of another name.
     """
     spec = _job(PRE_ROLLOUT, container, app, platform, sources) | {"activeDeadlineSeconds": PRE_ROLLOUT_SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}

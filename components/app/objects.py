@@ -49,7 +49,10 @@ def namespace(app: AppSettings) -> Manifest:
 
 
 def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
-    """Return an immutable ConfigMap or Secret. Changed content gives the object a new name, so the pods restart."""
+    """Return an immutable ConfigMap or Secret.
+
+    Changed content gives the object a new name, and the new name restarts the pods.
+    """
     return {
         "apiVersion": "v1",
         "kind": kind,

@@ -21,7 +21,7 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 
 
 def required_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app. If the result is empty, the app can run on any node."""
+    """Return the labels that a node needs to run the app. If no labels are needed, the app can run on any node."""
     name = volumes.host_path_node(app)
     hostname = {HOSTNAME_LABEL: name} if name else {}
     return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}

@@ -13,7 +13,10 @@ REFRESH_INTERVAL = "1h"
 
 
 def secret_name(app: AppSettings) -> str:
-    """Return the Secret's name. Changed settings of `remoteSecrets` give the Secret a new name, so the pods restart."""
+    """Return the Secret's name.
+
+    A change of `remoteSecrets` gives the Secret a new name, and the new name restarts the pods.
+    """
     references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
     text = json.dumps(references, sort_keys=True)
     return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -77,6 +77,6 @@ def _capabilities(app: AppSettings) -> Json:
 
 def _escalates(app: AppSettings) -> bool:
     """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
-    # a process of a user other than root gains capabilities only from executable files, which is privilege escalation
+    # a non-root process gets capabilities only from executable files, which requires allowPrivilegeEscalation
     # the API server rejects SYS_ADMIN and ALL unless allowPrivilegeEscalation is true
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))

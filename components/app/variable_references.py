@@ -11,7 +11,7 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Map the name of each variable that a setting other than `environment` defines to the name of the setting."""
+    """Return the variables that are defined outside `environment`, mapped to the name of the defining setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")

@@ -95,7 +95,7 @@ class Cluster(pulumi.ComponentResource):
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
         """Create the tasks that bootstrap the cluster, join machines, rotate tokens and roll nodes.
 
-        The roll tasks of servers are first in the returned list of roll tasks.
+        Return the roll tasks: first the tasks of servers, then the tasks of agents.
         """
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]

@@ -87,7 +87,7 @@ def derive_password(salt: str, wanted: DerivedPassword) -> str:
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
-    """Hash the first 72 bytes of a password with bcrypt. The `salt` is 16 bytes as hexadecimal digits."""
+    """Hash the first 72 bytes of a password with bcrypt. The `salt` contains 16 bytes as hexadecimal digits."""
     prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 

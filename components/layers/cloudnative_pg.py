@@ -32,7 +32,10 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     user_data_queries = ("clusters.postgresql.cnpg.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. The operator has up to two replicas; the backup plugin supports only one replica."""
+        """Return the Helm values.
+
+        The operator has up to two replicas, but the Barman Cloud plugin supports only one.
+        """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},
@@ -52,7 +55,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace of the operator, and the bucket for database backups."""
+        """Return the namespace of CloudNativePG, and the bucket for database backups."""
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
     def _store(self) -> Json:

@@ -62,7 +62,7 @@ class Harbor(Layer[HarborSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Components have one replica, because only one node at a time can mount a volume."""
+        """Return the Helm values. Harbor's components have one replica, because only one node can mount a volume."""
         values: dict[str, Json] = {
             "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),

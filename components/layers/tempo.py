@@ -37,7 +37,7 @@ class Tempo(Layer[TempoSettings]):
     user_data_queries = ("persistentvolumeclaims -n tempo",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Tempo's Helm values. The chart enables OTLP by default."""
+        """Return Tempo's Helm values. The chart enables Tempo's OTLP receiver by default."""
         storage_class = self.settings.storage_class
         tempo: dict[str, Json] = {
             "retention": self.storage.retention,

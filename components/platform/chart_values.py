@@ -61,6 +61,6 @@ def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def has_null(values: Json) -> bool:
-    """Whether the values contain a null. In Helm, a null removes a default value of the chart."""
+    """Whether the Helm values contain a null. In Helm, a null removes a default value of the chart."""
     inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
     return values is None or any(map(has_null, inner))

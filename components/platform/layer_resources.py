@@ -163,7 +163,10 @@ class LayerResources(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes_provider, depends_on=list(after))
 
     def _random_bytes(self) -> pulumi.Output[str]:
-        """Return the layer's random bytes as hexadecimal digits. The first call generates the random bytes."""
+        """Return the layer's random bytes as hexadecimal digits.
+
+        The first call of the method creates the random bytes.
+        """
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])
             self._salt = RandomSecret(f"{self._layer.key}-salt", SALT_BYTES, opts).value

@@ -23,7 +23,7 @@ def nodes_with(
 
 
 def name_or_index(node: NodeSettings, index: int) -> str:
-    """Return the node's name, or its index if the name is invalid."""
+    """Return the node's name, or the node's index if the name is invalid."""
     try:
         return str(node.name)
     except UnknownValueError:

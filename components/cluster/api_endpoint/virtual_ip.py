@@ -56,7 +56,7 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the variables with which `node/prepare.sh` configures keepalived and HAProxy.
 
-    An empty text disables a program.
+    keepalived or HAProxy does not run if its variable is empty.
     """
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
     keepalived = keepalived_config(cluster, node)

@@ -85,7 +85,7 @@ def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def certificate_rotation(cluster: ClusterSettings) -> str:
-    """Return the rotation number of the servers' certificates."""
+    """Return the rotation number of the K3s servers' TLS certificates."""
     return str(cluster.k3s.rotation.certificates)
 
 
@@ -159,7 +159,7 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
     """Call `render` with the value of each secret by name.
 
-    JSON carries the values, so names may contain any character.
+    The values are passed as JSON, because a secret's name may contain any character.
     """
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))

@@ -89,7 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the contents of the hardening files by file name. A file with empty content must not exist."""
+    """Return the contents of the hardening files by file name. Empty content means that the file is removed."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",

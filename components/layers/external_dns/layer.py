@@ -34,7 +34,7 @@ class ExternalDnsSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the DNS provider's credentials, by name of the environment variable."""
+        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
         chosen = self.route53 or self.cloudflare or self.rfc2136
         return chosen.secrets if chosen else {}
 

@@ -68,7 +68,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. The CRDs have their own chart, and are never deleted, as other layers use CRDs."""
+        """Return the Helm values. The CRDs have a separate chart and stay, because other layers use CRDs."""
         stack: dict[str, Json] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -177,7 +177,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return list(chain.from_iterable(secrets))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the receivers, and the alert rules and dashboards for the enabled layers."""
+        """Return the receivers of alerts, and the alert rules and dashboards of the enabled layers."""
         settings = self.settings.receivers.items()
         receivers = [alerts.alertmanager_config(name, receiver, self.namespace) for name, receiver in settings]
         monitors = [alert_rules.database_pod_monitor(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []

@@ -108,7 +108,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # by default, the chart would use every disk of every node
+            # by default, Rook's chart would use every empty disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
             "resources": {  # added to the chart's limits; OSDs size their caches by the memory request

@@ -1,4 +1,4 @@
-"""Storage and retention of logs and traces. Even with S3, the newest data and the index need a volume."""
+"""Storage and retention of logs and traces. With `store: s3`, a volume still stores the newest data and the index."""
 
 import re
 from collections.abc import Iterator
@@ -94,5 +94,5 @@ def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
 
 
 def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
-    """Return the Helm values of the bucket's folder. The name of a nested folder is flattened with hyphens."""
+    """Return the Helm values of the bucket's folder. Hyphens replace the slashes in the path of a nested folder."""
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}
