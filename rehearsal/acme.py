@@ -1,7 +1,7 @@
 """Let's Encrypt's stand-in: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
 
-The machines and the pods use the lab's DNS server. Like public DNS for a real lab, the DNS server also resolves the
-hosts of Ingresses: see `rehearsal.controllers.lets_encrypt`.
+The machines and the pods use the lab's DNS server. The lab's DNS server resolves the hosts of Ingresses, like public
+DNS for a real lab (see `rehearsal.controllers.lets_encrypt`).
 """
 
 import os
@@ -33,7 +33,7 @@ def is_needed(settings: LabStack) -> bool:
 
 
 def serve(lab: Lab, report: Report) -> Row:
-    """Start Pebble and the DNS server unless they run; return Pebble's row of the table `Real and simulated`."""
+    """Start Pebble and the DNS server if they do not run; return Pebble's row of the table `Real and simulated`."""
     folder = lab.folder / ACME_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _answers(lab, DNS_PORT):
@@ -41,7 +41,7 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # Pebble loses its accounts when it stops; deleting the CA creates a new CA, which makes issuers register again
+        # a restarted Pebble has no ACME accounts; a new CA makes the stand-in operator reset the issuers' accounts
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):

@@ -40,7 +40,7 @@ class Packer:
         self._tar.addfile(member)
 
     def hard_link(self, name: str, target: str) -> None:
-        """Add a hard link to the archive's member `target`."""
+        """Add a hard link; `target` is the name of another member of the archive."""
         member = _member(name, tarfile.LNKTYPE, 0o755, 0)
         member.linkname = target
         self._tar.addfile(member)

@@ -1,4 +1,4 @@
-"""`./homelab rehearse open`: forward a port to a web UI, check the web UI, and print how to open it."""
+"""The command `./homelab rehearse open`: forwards a port to a web UI and prints how to open the web UI."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ EXCERPT_BYTES = 200  # bytes of an error response that a message quotes
 
 @dataclass(frozen=True)
 class Answer:
-    """A web UI's HTTP status, and the base64 SHA-256 of its certificate's public key, which a browser can pin."""
+    """HTTP status of a web UI, and the SHA-256 (base64) of the public key in the web UI's TLS certificate."""
 
     status: int
     reason: str
@@ -74,7 +74,7 @@ def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
 
 
 def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
-    """Request a web UI through the forwarded port like a browser; fail with the cause if the request fails."""
+    """Request a web UI through the forwarded port; if the request fails, raise RehearsalError with the cause."""
     try:
         with (
             socket.create_connection((port_forward.LOOPBACK, port), TIMEOUT) as plain,
@@ -154,7 +154,7 @@ def _ask(web_ui: WebUi, connection: ssl.SSLSocket) -> Answer:
 
 @contextmanager
 def _public(ca: str | None) -> Iterator[Path | None]:
-    """Yield a temporary file with the CA certificate, readable by every local user; None without a certificate."""
+    """Yield a temporary file with the CA certificate `ca`, readable by every local user; yield None if `ca` is None."""
     if ca is None:
         yield None
         return

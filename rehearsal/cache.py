@@ -1,4 +1,4 @@
-"""The cache of downloads and builds: each result has a folder, with the recipe's hash in the folder's name."""
+"""The cache of downloads and builds: each result has a folder, and the folder's name contains a hash of the recipe."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,10 @@ RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 
 @dataclass(frozen=True)
 class Recipe:
-    """A cached download or build: `make` fills an empty folder from `ingredients`; `takes` is a progress message."""
+    """A cached download or build: `make` fills an empty folder, and `takes` is a progress message.
+
+    `ingredients` are all inputs of `make`, so that a changed input causes a new download or build.
+    """
 
     name: str
     version: str
@@ -33,7 +36,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The result's folder in the cache; the folder's name has a hash of ingredients and architecture."""
+        """The result's folder in the cache; the folder's name contains a hash of ingredients and architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
@@ -49,13 +52,16 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
 
 def root() -> Path:
-    """Return the cache's folder; users may delete the folder while no rehearsal runs."""
+    """Return the cache's folder, which users may delete while no rehearsal runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "homelab" / "tools"
 
 
 def obtain(recipe: Recipe, report: Report) -> Path:
-    """Return the folder with the recipe's result; fill a missing folder. A lock prevents concurrent builds."""
+    """Return the folder with the recipe's result; run the recipe if the cache has no result.
+
+    A lock file prevents two processes from running a recipe at the same time.
+    """
     folder = recipe.folder
     if folder.is_dir():
         return folder
@@ -68,7 +74,7 @@ def obtain(recipe: Recipe, report: Report) -> Path:
 
 
 def _make(recipe: Recipe, folder: Path) -> None:
-    """Fill a temporary folder and then rename the folder, so that a recipe's existing folder is always complete."""
+    """Fill a temporary folder and then rename the folder, so that the cache never has an incomplete result."""
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()

@@ -1,4 +1,4 @@
-"""CA and server certificates of the rehearsal's webhooks and of Pebble."""
+"""Issues CA certificates and server certificates for the rehearsal's webhooks and for Pebble."""
 
 import datetime
 import ipaddress
@@ -25,7 +25,7 @@ class Certificates:
 
 
 def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
-    """Return the certificates in `state`; issue new certificates if `state` has none for `address` and `names`."""
+    """Return the certificate files in `state`; issue new certificates if `address` or a name is missing."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
     if not _are_for(files, address, names):
         _make(files, address, names)

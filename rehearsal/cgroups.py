@@ -21,7 +21,7 @@ def create(name: str) -> list[Path]:
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             inherited = group.parent / setting
-            # with cgroup v1, a new cpuset has no CPUs, so no process could join the cgroup
+            # with cgroup v1, a new cgroup has no CPUs and rejects processes, so the parent cgroup's CPUs are copied
             if inherited.exists() and (group / setting).exists():
                 (group / setting).write_text(inherited.read_text())
     return groups
@@ -37,7 +37,7 @@ def processes(groups: Sequence[Path]) -> list[int]:
 
 
 def remove(groups: Sequence[Path]) -> None:
-    """Remove cgroups and their subgroups; wait up to 10 seconds until the last process ends."""
+    """Remove cgroups with their subgroups; wait up to 10 seconds per cgroup until the cgroup has no processes."""
     for group in groups:
         wait(
             lambda group=group: _removed(group),  # type: ignore[misc]
@@ -49,7 +49,7 @@ def remove(groups: Sequence[Path]) -> None:
 
 
 def memory(groups: Sequence[Path]) -> int:
-    """Return the memory that a machine's processes use, in bytes, without the page cache."""
+    """Return the memory use of a machine's processes in bytes, without the page cache."""
     for group in groups:
         statistics = group / "memory.stat"
         if statistics.exists():
@@ -78,7 +78,7 @@ def _pids(file: Path) -> list[int]:
 
 
 def _removed(group: Path) -> bool:
-    """Try once to remove a cgroup, deepest subgroups first; return whether the cgroup no longer exists."""
+    """Try to remove a cgroup after its subgroups; return whether the removal succeeded."""
     if not group.exists():
         return True
     try:

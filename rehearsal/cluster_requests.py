@@ -1,4 +1,4 @@
-"""Answers of the rehearsal's server to the cluster: admission reviews, and the results of charts' Jobs."""
+"""Answers requests that the cluster sends to the rehearsal's server: AdmissionReviews and polls of Helm hooks' Jobs."""
 
 import datetime
 from http import HTTPStatus
@@ -21,12 +21,12 @@ WEBHOOK_DELAY = 3.0  # seconds between a pod's readiness and the first answer of
 WEBHOOK_DEPLOYMENTS = {
     "longhorn": ("longhorn-system", "longhorn-driver-deployer"),
 }
-"""The Deployment (namespace and name) whose webhook is simulated, by system."""
+"""Namespace and name of the Deployment that must be ready before the simulated webhook answers, by system."""
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def api_of(state: Path) -> ApiClient:
-    """Return a Kubernetes API client for the lab with the server folder `state`."""
+    """Return a client for the Kubernetes API of a lab; `state` is the folder of the lab's server."""
     return ApiClient(servers(state.parent))
 
 
@@ -48,7 +48,7 @@ def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream
 
 
 def available_images(state: Path) -> list[str]:
-    """Read the names of the available images."""
+    """Read the names of the available images from IMAGES_FILE."""
     listed = state / IMAGES_FILE
     return listed.read_text().split() if listed.exists() else []
 
@@ -70,7 +70,7 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Return the status that a chart's Job polls: OK for success, CONFLICT for failure, others to poll again."""
+    """Return the status that a Helm hook's Job polls: OK (success), CONFLICT (failure), or any other (poll again)."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"
@@ -79,7 +79,7 @@ def job_status(path: str, state: Path) -> HTTPStatus:
 
 
 def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
-    """Uninstall Longhorn if its deletion is confirmed: first the workloads, then the StorageClass."""
+    """Delete Longhorn's workloads, and then Longhorn's StorageClass, if Longhorn's deletion is confirmed."""
     namespace = WEBHOOK_DEPLOYMENTS["longhorn"][0]
     if not is_deletion_confirmed(api, namespace):
         return HTTPStatus.CONFLICT
@@ -95,7 +95,7 @@ def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
 
 
 def is_deletion_confirmed(api: KubernetesApi, namespace: str) -> bool:
-    """Return whether Longhorn's deletion is confirmed: by Longhorn's setting, which overrides the chart's values."""
+    """Return the value of Longhorn's `deleting-confirmation-flag`; the flag's default is in the chart's values."""
     flag = "deleting-confirmation-flag"
     setting = api.read(f"/apis/longhorn.io/v1beta2/namespaces/{namespace}/settings/{flag}")
     if setting:

@@ -18,7 +18,7 @@ _PROVIDER_KEYS = (_SALT, "encryptedkey", "secretsprovider")
 
 @dataclass(frozen=True)
 class LabSettings:
-    """Values that replace settings of the user's stack file. `host_keys` has the host key of each address."""
+    """Values that replace settings of the user's stack file. `host_keys` maps machine addresses to SSH host keys."""
 
     host_keys: Mapping[str, str]
     private_key: str
@@ -29,7 +29,7 @@ class LabSettings:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A row of the table `Real and simulated`: a setting in the user's stack file, and its value in the copy."""
+    """A row of the table `Real and simulated`: a setting, and the setting's value in the rehearsal's stack file."""
 
     setting: str
     value: str
@@ -37,16 +37,16 @@ class Replacement:
 
 @dataclass
 class DerivedStackFile:
-    """A derived stack file: `document` without secrets, and `secrets` in plain text, by full configuration key."""
+    """A derived stack file: `document` has no secrets, and `secrets` maps configuration keys to plain-text values."""
 
     document: Any
     secrets: dict[str, str] = field(default_factory=dict)
     replacements: list[Replacement] = field(default_factory=list)
 
     def write(self, target: Path) -> dict[str, str]:
-        """Write the stack file `target`; return the secrets that Pulumi must still encrypt and add to the stack file.
+        """Write the stack file `target`; return the secrets that Pulumi must encrypt and add to the stack file.
 
-        Ciphertexts of an existing `target` are reused, because the secrets' values never change.
+        The new stack file reuses ciphertexts of an existing `target`, because the secrets' values never change.
         """
         old = _yaml().load(target) if target.exists() else {}
         config, missing = self.document["config"], {}
@@ -114,7 +114,7 @@ def _secrets(derived: DerivedStackFile) -> None:
 
 
 def _blank_nested(value: Any) -> None:
-    """Replace nested ciphertexts in `value` with a placeholder."""
+    """Replace all ciphertexts inside `value` with a placeholder."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         if _is_ciphertext(value[key]):
             value[key] = "rehearsal"
@@ -123,7 +123,7 @@ def _blank_nested(value: Any) -> None:
 
 
 def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each `ssh` mapping that has a bastion, together with the bastion."""
+    """Yield each `ssh` mapping of the stack file that has a bastion, with the bastion's mapping."""
     for scope in (cluster, *cluster["nodes"]):
         ssh = scope.get("ssh") or {}
         if ssh.get("bastion"):
@@ -138,13 +138,13 @@ def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
         if bastion["address"] in lab.host_keys:
             bastion["hostKey"] = lab.host_keys[bastion["address"]]
             continue
-        # on a node, `null` means no bastion; a missing key means the cluster's bastion
+        # `bastion: null` disables the bastion for a node; without the key, the node would use the cluster's bastion
         ssh["bastion"] = None
         derived.replacements.append(Replacement(f"bastion {bastion['address']}", "omitted: it is outside the LAN"))
 
 
 def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Replace every SSH key, and the SSH agent, with the lab's key."""
+    """Replace every SSH key and the SSH agent in the stack file with the lab's SSH key."""
     owners = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
     for ssh in owners:
         if ssh.get("agent"):
@@ -165,7 +165,7 @@ def _artefacts(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
 
 
 def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) -> None:
-    """Replace SSH keys of Argo CD's repositories with the lab's key, which the lab's Git server accepts."""
+    """Replace the SSH keys of Argo CD's repositories with the lab's SSH key, which the lab's Git server accepts."""
     repositories = ((platform.get("argocd") or {}).get("repositories") or {}).values()
     keys = [repository["sshKey"]["secret"] for repository in repositories if repository.get("sshKey")]
     for key in keys:
@@ -175,7 +175,7 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
 
 
 def _registries(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Make the lab's registry the first mirror of all registries that the stack file lists, and of all others."""
+    """Make the lab's registry the first mirror of every registry, including registries that have other mirrors."""
     mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
     mirrors.setdefault("*", {})
     for mirror in mirrors.values():

@@ -1,4 +1,4 @@
-"""Disks of simulated machines: their content before the first boot."""
+"""Creates the disks of simulated machines with the content before the first boot."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from rehearsal.shell import run
 
 UNAME_ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
 DEBIAN_ARCHES = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
-# the default of Raspberry Pi OS lacks the cgroup parameters that K3s needs, so homelab must add the parameters
+# as on a new Raspberry Pi OS, the cgroup parameters for K3s are missing, so that homelab must add the parameters
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
 PARTS = ("upper", "work", "root", "data")
@@ -33,25 +33,25 @@ class Specification:
 
 
 def generate_host_key(folder: Path) -> None:
-    """Generate an SSH host key for the machine in `folder`, and delete a previous host key."""
+    """Generate an SSH host key for the machine in `folder`, and delete the machine's old host key."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
 
 
 def create(folder: Path, spec: Specification) -> None:
-    """Create a new disk in `folder`, with the content that a disk has before the first boot."""
+    """Create a new disk in `folder` with the content before the machine's first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     image = Path((folder / "image").read_text())
-    # the machine's root folder gets the mode of the overlay's upper folder
+    # the mode of the overlay's upper folder becomes the mode of the machine's root folder
     (folder / "upper").chmod(0o755)
     (folder / "data").chmod(0o755)
 
     def put(path: str, text: str, mode: int = 0o644) -> None:
         _put(folder / "upper", path, text, mode)
 
-    # the host name differs from the node's name, because homelab must set the host name
+    # a new machine's host name differs from the node's name, so that homelab must set the host name
     put("etc/hostname", "debian\n")
     put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
     put("etc/resolv.conf", f"nameserver {spec.gateway}\n")

@@ -1,4 +1,4 @@
-"""Estimates the disk space of a rehearsal, and rejects a rehearsal that does not fit on the host's disks."""
+"""Estimates a rehearsal's disk space, and rejects a rehearsal for which the host's disks have too little space."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,9 @@ from stacks.settings import LabStack
 MIRROR_BYTES = 400 << 20
 TOOLS_BYTES = 4 << 30
 BUILD_BYTES = 23 << 30
-"""Sizes in bytes, as measured: served K3s files; tools and machine image; Go's caches after all builds."""
+"""Measured sizes in bytes: K3s files in the mirror; tools and machine image; Go's caches after all builds."""
 RESERVED_BYTES = 1 << 30
-"""Bytes that must stay free: homelab requires them on each machine, and all machines share the host's disk."""
+"""Bytes that must stay free on the host's disk, because homelab requires free disk space on each machine."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Need:
 
 
 def require_space(lab: Lab, settings: LabStack) -> None:
-    """Fail if the lab and the tools do not fit on their disks."""
+    """Fail if the host's disks have too little free space for the lab and the tools."""
     check([need for need in (_lab(lab, settings), _tools()) if need.size])
 
 
@@ -45,7 +45,7 @@ def require_build_space() -> None:
 
 
 def check(needs: Sequence[Need]) -> None:
-    """Fail if the needs on a disk, plus the space that must stay free, exceed the disk's free space."""
+    """Fail if a disk has less free space than the sum of the needs on the disk and RESERVED_BYTES."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
         disks.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
@@ -82,7 +82,7 @@ def _used(folders: Iterable[Path]) -> int:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder itself if the folder exists, or its nearest existing parent."""
+    """Return the folder if the folder exists; if not, return the nearest existing parent folder."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 

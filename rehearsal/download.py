@@ -1,4 +1,4 @@
-"""Official downloads, verified against the checksums that their release publishes."""
+"""Downloads official releases and verifies the files against the published checksums."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 
 
 class UnreachableError(Exception):
-    """The official host is unreachable or does not have the file, so the caller must try another source."""
+    """The official host is unreachable or does not have the file; the caller must try another source."""
 
 
 def text(url: str) -> str:

@@ -25,7 +25,7 @@ PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 TREE_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
-# the command has its own mount namespace, so the mounts disappear when the command ends
+# `unshare` gives the script a new mount namespace, so the mounts disappear when Git or OpenSSH ends
 ENTER_SCRIPT = """
 mount --bind "$1" "$2$3"
 mount --rbind /dev "$2/dev"
@@ -51,7 +51,7 @@ def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
 
 
 def serve(lab: Lab, built: Path) -> None:
-    """Start the Git server; `built` is the result of `trees.recipe()`."""
+    """Start the Git server; `built` is the folder with the result of `trees.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
     (state / TREE_RECORD).write_text(str(built / GIT_SERVER))
@@ -77,7 +77,7 @@ def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-    """Pass an HTTP request to Git and return Git's response; respond with 404 until the Git server is started."""
+    """Pass an HTTP request to Git and return Git's response, or 404 if the lab has no Git server."""
     record = state / TREE_RECORD
     if not record.is_file():
         return Response(HTTPStatus.NOT_FOUND, {}, b"")

@@ -1,4 +1,4 @@
-"""Builds Go programs from modules that go.sum pins."""
+"""Builds Go programs from modules whose digests are pinned in go.sum files."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 MIN_VERSION = (1, 26)
-# modules that are not in Go's checksum database: their digests are pinned in a go.sum or in a constant
+# modules that Go does not look up in the public checksum database; a go.sum or a constant pins the digests
 UNLISTED = "github.com/k3s-io/*,github.com/rancher/*,github.com/pulumi/pulumi-kubernetes/*"
 
 

@@ -18,7 +18,7 @@ PACKAGES = {
 
 
 def missing() -> list[str]:
-    """Return the Debian packages of programs that are not installed."""
+    """Return the Debian packages that contain the programs that are missing on the host."""
     return sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
 
 

@@ -21,7 +21,7 @@ evictionMinimumReclaim: {nodefs.available: "0", imagefs.available: "0"}
 imageGCHighThresholdPercent: 100
 """
 KUBELET_CONFIG_PATH = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
-"""Path below /var/lib/rancher. By its name, the kubelet reads the file after the files of K3s and homelab."""
+"""Path below /var/lib/rancher; the prefix 90 makes the kubelet read the file after the files of K3s and homelab."""
 
 
 def start_server(lab: Lab) -> None:

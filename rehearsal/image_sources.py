@@ -13,12 +13,12 @@ from rehearsal.registry import ANY_TAG, allow_pulls, repository_of, split_name
 from rehearsal.upstream import Existence, Upstream
 
 RECORD_FILE = "decided.json"
-"""File in the folder of the lab's server: the source of each image that a pod requested."""
+"""File in the folder of the lab's server: the source of each image that pods use."""
 _writing = threading.Lock()
 
 
 class ImageSource(StrEnum):
-    """Sources of an image, from the best to the last resort; RECORD_FILE contains the values."""
+    """Possible sources of an image, the best source first; RECORD_FILE stores the values of the enumeration."""
 
     MACHINE = "on the machines"
     BUILT = "built here"
@@ -29,7 +29,7 @@ class ImageSource(StrEnum):
 def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
     """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
 
-    If an image's registry does not have the image, no stand-in replaces the image: pods fail as on real hardware.
+    If a registry answers that an image does not exist, no stand-in replaces the image: the pod fails, as in a real lab.
     """
     name = full_name(image)
     if name in listed:

@@ -18,7 +18,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 NAME_ANNOTATION = "io.containerd.image.name"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"
 REVISION = "2"
-"""Version of the packing code; a new one makes cached images outdated."""
+"""Version of the packaging code; a new version makes cached images outdated."""
 NOBODY = "65535:65535"  # numeric, because `runAsNonRoot` cannot verify user names
 
 StoreBlob = Callable[[bytes | Path], tuple[str, int]]
@@ -29,8 +29,8 @@ StoreBlob = Callable[[bytes | Path], tuple[str, int]]
 class Image:
     """A container image with the full name `name`.
 
-    `files`, by absolute path, form a layer above `root`. `root` is the tar archive of a root file system.
-    `env` can override PATH.
+    `root` is a tar archive of a root file system. `files` maps absolute paths in the image to host files, which form a
+    layer above `root`. `env` can override PATH.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Layout:
 
     @property
     def images(self) -> dict[str, dict[str, object]]:
-        """The descriptors of all image manifests, by full image name."""
+        """The OCI descriptor of each image's manifest, by full image name."""
         listed = json.loads((self.folder / "index.json").read_text())["manifests"]
         return {entry["annotations"][NAME_ANNOTATION]: entry for entry in listed}
 
     def blob(self, digest: str) -> Path:
-        """Return the path of the blob with the digest `sha256:…`; the blob need not exist."""
+        """Return the path for the blob with the digest `sha256:…`, even if the blob does not exist."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
 
@@ -112,7 +112,7 @@ def image_names(archive: Path) -> tuple[str, ...]:
 
 
 def full_name(name: str) -> str:
-    """Normalize an image name like containerd: add the default registry and tag if the image name has none."""
+    """Return the full image name, as containerd does: add the default registry and the tag `latest` if missing."""
     first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"

@@ -17,14 +17,14 @@ from rehearsal.shell import RehearsalError, run
 
 
 class Lab:
-    """The rehearsed lab of a stack: `folder` contains all files of the lab, `namespace` all processes."""
+    """The rehearsed lab of a stack: all files are in `folder`, and all processes are in the network `namespace`."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
         self.folder = labs_folder() / stack
         self.namespace = Namespace(f"homelab-{stack}")
         self.lock: int | None = None
-        """File descriptor of the lock while this process holds it; children that inherit it hold the lock, too."""
+        """File descriptor of the lock while homelab holds the lock; a child process that inherits it keeps the lock."""
 
     @property
     def exists(self) -> bool:
@@ -100,7 +100,7 @@ class Lab:
                 Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
 
     def start(self) -> None:
-        """Boot all machines that are not switched off, and wait until these machines accept SSH logins."""
+        """Boot all machines except switched-off machines, and wait until the booted machines accept SSH logins."""
         to_boot = [machine for machine in self.machines.values() if not machine.switched_off]
         for machine in to_boot:
             self._power_on(machine)
@@ -109,7 +109,7 @@ class Lab:
         self.write_known_hosts()
 
     def remove(self) -> None:
-        """Kill all processes of the lab and delete the lab, even an incomplete lab."""
+        """Kill all processes of the lab, and delete the lab's network and files, even if the lab is incomplete."""
         for machine in self.machines.values():
             machine.power_off()
         self.namespace.delete()
@@ -161,12 +161,12 @@ class Lab:
         programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
         on_path = shutil.which("kubectl")
         program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
-        # k3s unpacks itself into K3S_DATA_DIR; the default folder could belong to a K3s that is installed on the host
+        # `k3s` unpacks its programs into K3S_DATA_DIR; the default folder may belong to a K3s that runs on the host
         variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
         return self.namespace.command(*program, *arguments), os.environ | variables
 
     def kubectl(self, *arguments: str) -> str:
-        """Run `kubectl` and return the output of `kubectl`; fail if `kubectl` fails."""
+        """Run a `kubectl` command and return the output; fail if the command fails."""
         command, environment = self.kubectl_command(*arguments)
         return run(command, env=environment)
 

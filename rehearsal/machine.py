@@ -68,7 +68,7 @@ class Machine:
         return cgroups.processes(self._groups())
 
     def provision(self, furnishing: Path) -> None:
-        """Copy missing or changed files to the machine's /var/lib/rancher; an uninstall of K3s deletes these files."""
+        """Restore the files of `furnishing` in the machine's /var/lib/rancher, for example after K3s is uninstalled."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
             if not target.exists() or not filecmp.cmp(file, target):
@@ -76,7 +76,7 @@ class Machine:
                 shutil.copy2(file, target)
 
     def power_on(self) -> None:
-        """Start to boot the machine; do nothing if the machine runs."""
+        """Boot the machine without waiting for SSH; do nothing if the machine already runs."""
         if self.running:
             return
         groups = cgroups.create(self._label)
@@ -119,17 +119,17 @@ class Machine:
         return self.folder / "data" / path
 
     def _booting(self) -> bool:
-        """Return whether systemd still blocks non-root logins with /run/nologin, which systemd does during boot."""
+        """Return whether the machine is booting: until the end of the boot, /run/nologin blocks non-root logins."""
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
 
     @property
     def _id(self) -> str:
-        """Suffix of the network interface's name: after `vb-`, 12 characters reach the kernel's limit of 15."""
+        """A hash of the machine's name for the interface name `vb-HASH`, which may have at most 15 characters."""
         return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
     @property
     def _label(self) -> str:
-        """The machine's name, made unique among all labs on the host by the namespace's name."""
+        """Name of the machine's cgroup, unique on the host: the network namespace's name and the machine's name."""
         return f"{self.namespace.name}-{self.name}"
 
     def _groups(self) -> list[Path]:

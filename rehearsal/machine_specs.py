@@ -11,9 +11,9 @@ from rehearsal.namespace import Network, free_address
 
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
 MEMORY_BYTES = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}
-"""Memory that a machine of each role needs, in bytes, as measured."""
+"""Measured memory use of a machine by role, in bytes."""
 DISK_BYTES = {"server": 2500 << 20, "agent": 2000 << 20, "bastion": 50 << 20}
-"""Disk space that a machine of each role needs, in bytes, as measured, without the shared machine image."""
+"""Measured disk space of a machine by role, in bytes, without the machine image that all machines share."""
 
 
 def lan(cluster: ClusterSettings) -> Network:
@@ -22,14 +22,14 @@ def lan(cluster: ClusterSettings) -> Network:
 
 
 def used_addresses(cluster: ClusterSettings) -> set[str]:
-    """Return all addresses in the stack file: of nodes, bastions and the API endpoint."""
+    """Return the addresses of all nodes, all bastions and the API endpoint in the stack file."""
     addresses = {address for node in cluster.nodes for address in node.addresses}
     addresses |= {host for host in (cluster.api.vip, cluster.api.external) if host}
     return addresses | {bastion.address for bastion in bastions(cluster)}
 
 
 def choose_gateway(cluster: ClusterSettings) -> str:
-    """Choose the host's address in the lab's LAN: the machines' default gateway, without a route to other networks."""
+    """Choose a free address in the lab's LAN for the host, which is the machines' default gateway."""
     return free_address(lan(cluster), used_addresses(cluster))
 
 

@@ -53,7 +53,7 @@ class Namespace:
         return self.path.exists()
 
     def create(self, lan: Network, address: str) -> None:
-        """Create the namespace, and a bridge with `address`, the machines' default gateway."""
+        """Create the namespace with a bridge; the bridge's `address` is the machines' default gateway."""
         run(["ip", "netns", "add", self.name])
         for words in (
             ["link", "set", "lo", "up"],
@@ -79,11 +79,11 @@ class Namespace:
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def command(self, *command: str | Path) -> list[str]:
-        """Build the command line that runs `command` in the namespace. (`ip netns exec` would hide cgroups.)"""
+        """Build an `nsenter` command line, because `ip netns exec` would hide /sys/fs/cgroup from `command`."""
         return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
-        """Return whether `address` accepts a connection on `port` and sends `greeting` first."""
+        """Return whether a TCP server at `address` and `port` accepts connections and sends `greeting` first."""
         try:
             with self.connect(address, port) as connection:
                 return not greeting or connection.recv(len(greeting)) == greeting
@@ -91,7 +91,7 @@ class Namespace:
             return False
 
     def connect(self, address: str, port: int, timeout: float = 1) -> socket.socket:
-        """Open a TCP connection from the namespace for any thread; `timeout` is in seconds per operation."""
+        """Open a TCP connection from inside the namespace; `timeout` is in seconds per socket operation."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(self._connect, address, port, timeout).result()
 
@@ -115,7 +115,7 @@ def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], st
 
 
 def kill_all(processes: Callable[[], Sequence[int]], where: str) -> None:
-    """Kill all processes that `processes()` returns, until none remains; fail after 20 seconds."""
+    """Kill all processes until `processes()` returns no process IDs; fail after 20 seconds."""
 
     def none_left() -> bool:
         remaining = processes()

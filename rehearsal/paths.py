@@ -5,13 +5,13 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 ACME_FOLDER = "server/acme"
-"""Subfolder of a lab: files of its ACME server and DNS server."""
+"""Subfolder of a lab's folder with the files of the ACME server and the DNS server."""
 VOLUMES_FOLDER = "volumes"
-"""Subfolder of a lab: its Longhorn volumes, mounted in every machine."""
+"""Subfolder of a lab's folder with the Longhorn volumes; every machine mounts the subfolder."""
 
 
 def labs_folder() -> Path:
-    """Return the folder that contains all labs; create a missing folder."""
+    """Return the folder that contains all labs; create the folder if it is missing."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     folder = Path(base) / "homelab"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

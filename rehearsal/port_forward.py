@@ -45,7 +45,7 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        """Copy data in both directions until both ends close; close at once if the destination is unreachable."""
+        """Copy data between client and destination until both close, or return if the destination is unreachable."""
         try:
             upstream = self.server.connect()
         except OSError:

@@ -39,7 +39,7 @@ class Engine:
         """Write the rehearsal's stack file and create the stack in the lab's backend."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # `pulumi stack init` writes a stack file: a separate project folder protects the user's stack file
+        # `pulumi stack init` writes a stack file, so a separate project folder protects the user's stack file
         name = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": name, "runtime": "python"}))
         if not list(self._backend.glob(f".pulumi/stacks/*/{self.stack}.json")):
@@ -58,7 +58,7 @@ class Engine:
             env=self.environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            # the engine inherits the lab's lock: if homelab is killed, the lab stays locked until the engine ends
+            # the engine inherits the lab's lock, so the lab stays locked if homelab is killed before the engine ends
             pass_fds=() if self.lab.lock is None else (self.lab.lock,),
             text=True,
         )
@@ -69,7 +69,7 @@ class Engine:
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            # Pulumi also gets the signal of Ctrl-C: wait until Pulumi has shut down cleanly
+            # Ctrl-C also interrupts Pulumi: wait until Pulumi has shut down cleanly
             process.wait()
             raise
         if code == 0 and CHANGING_COMMANDS.intersection(arguments):
@@ -89,7 +89,7 @@ class Engine:
         )
 
     def capture(self, *arguments: str) -> str:
-        """Run `pulumi` and return the output of `pulumi`; fail if `pulumi` fails."""
+        """Run a `pulumi` command and return the output; fail if the command fails."""
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
@@ -130,7 +130,7 @@ class Engine:
         return self.tools.pulumi.path
 
     def save_kubeconfig(self) -> None:
-        """Save the kubeconfig from the lab stack's outputs for kubectl; delete an outdated kubeconfig."""
+        """Write the stack output `kubeconfig` to the lab's kubeconfig file; without the output, delete the file."""
         if self.stack != self.lab.stack:
             return
         content = self.outputs().get("kubeconfig")
@@ -147,19 +147,19 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed engine; no engine runs, because a running engine holds the lab's lock."""
+        """Remove the stack lock of a killed engine; the lab's lock ensures that no other engine is running."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
     @property
     def environment(self) -> dict[str, str]:
-        """The engine's environment variables."""
+        """Environment variables for Pulumi's engine."""
         private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
         environment = {key: value for key, value in os.environ.items() if key not in private}
         environment |= {
             "PATH": self.tools.path_env,
             "PULUMI_HOME": str(self._home),
-            # the backend has no metadata files, because an incomplete `.attrs` file of a killed run blocks later runs
+            # metadata=skip, because a killed run could leave a broken `.attrs` metadata file that blocks later runs
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "rehearsal",  # public, because the lab's secrets are placeholders
             "PULUMI_STACK": self.stack,

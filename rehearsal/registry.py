@@ -1,4 +1,4 @@
-"""A read-only OCI registry for the machines: it serves locally built images, and caches images of other registries.
+"""A read-only OCI registry for the machines, with locally built images and cached images of other registries.
 
 The registry implements https://github.com/opencontainers/distribution-spec for clients that, like containerd, send the
 mirrored registry's name in the query (`?ns=quay.io`).
@@ -24,9 +24,9 @@ _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<refe
 
 
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
-    """Serve the images of `layouts` from the registry of the server folder `state`; return the images' names.
+    """Make the lab's registry serve the images of `layouts`; return the names of these images.
 
-    The registry serves each image under every tag, because the rehearsal builds only one version.
+    The registry serves each built image under every tag, because the rehearsal builds one version per image.
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
 
 
 def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None:
-    """Return the manifest or blob at `url` (path and query), or None for a missing one. Raises UnreachableError."""
+    """Return the manifest or blob at `url` (path and query), or None if it does not exist. Raises UnreachableError."""
     request = _ASKED.match(urlsplit(url).path)
     if not request:
         return None
@@ -50,7 +50,7 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
 
 
 def allow_pulls(name: str, state: Path) -> None:
-    """Allow pulls from an image's registry and repository; `name` is the name of an image that a pod uses."""
+    """Allow machines to pull images from the registry and repository of the image `name`."""
     if repository_of(name) not in _asked_for(state):
         write_atomically(
             state / REPOSITORIES_FILE,

@@ -36,7 +36,7 @@ def bundled(bundle: Path, version: str, arch: str) -> Release:
 
 
 def downloaded(version: str, arch: str, report: Report, files: str = FILES_URL, source: str = SOURCE_URL) -> Release:
-    """Return the official release, downloaded into the cache. Raises UnreachableError."""
+    """Return K3s' official release, downloaded into the cache. Raises UnreachableError."""
     tag = quote(version, safe="")
 
     def make(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The rehearsal's server process: mirror, image registry, Git over HTTP, webhooks and stand-in operators.
 
-Run as `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`.
+Usage: `python -m rehearsal.server --root MIRROR --address IP --state FOLDER`.
 After SIGTERM, the server exits with code 0.
 """
 
@@ -99,7 +99,7 @@ class MirrorHandler(Handler):
         self.end_headers()
 
     def do_HEAD(self) -> None:
-        """Respond with the headers of a file or an image's blob."""
+        """Respond with the headers of a file or an image blob."""
         self._answer()
 
     def do_POST(self) -> None:
@@ -155,7 +155,7 @@ class MirrorHandler(Handler):
 
 
 class WebhookHandler(Handler):
-    """Answers AdmissionReviews; closes the connection while the simulated webhook is not ready."""
+    """Answers AdmissionReviews, or closes the connection if the simulated webhook is not ready yet."""
 
     def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
         self.upstream = upstream
@@ -192,19 +192,19 @@ def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBH
 
 
 def write_image_list(state: Path, images: tuple[str, ...]) -> None:
-    """Write the list of available images, with which the webhook decides which images to replace."""
+    """Write the list of available images, for which the pod webhook uses no stand-ins."""
     write_atomically(state / cluster_requests.IMAGES_FILE, "".join(f"{image}\n" for image in images))
 
 
 def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEndpoints:
-    """Return the endpoints for stand-in charts; the folder `state` contains the server's certificates."""
+    """Return the server's endpoints for stand-in charts; the server's certificates are in the folder `state`."""
     host = url_host(address)
     ca = certificates.ensure(state, address).ca.read_text()
     return LabEndpoints(f"https://{host}:{port}", ca, f"{host}:{HTTP_PORT}")
 
 
 def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
-    """Create the mirror on `port` (0: any free port); `upstream` provides images that are not built locally."""
+    """Create the mirror's HTTP server; `port` 0 means any free port; `upstream` provides images of other registries."""
     handler = partial(MirrorHandler, root=root, upstream=upstream)
     return LoggingServer(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
@@ -216,7 +216,7 @@ def create_webhooks(address: str, port: int, state: Path, upstream: Upstream | N
     service = LoggingServer(address, port, handler, state, "webhook.log")  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.server, files.key)
-    # each TLS handshake runs in the client's thread, so that an idle client does not block other clients
+    # each TLS handshake runs in the thread of its client, so that an idle client does not block other clients
     service.socket = context.wrap_socket(service.socket, server_side=True, do_handshake_on_connect=False)
     return service
 

@@ -1,4 +1,4 @@
-"""A session prepares a stack's lab, the tools and Pulumi's engines for Pulumi commands."""
+"""Prepares a stack's lab, the tools and Pulumi's engines, so that Pulumi commands can run on the lab."""
 
 import json
 import os
@@ -44,7 +44,7 @@ from stacks.stackfile import short_name, stack_name
 class Session:
     """The result of `open_session`.
 
-    `seconds` has the duration of each step. `slowest` has the slowest resources of each stack.
+    `seconds` maps each step to its duration. `slowest` maps each stack to the stack's slowest resources.
     """
 
     lab: Lab
@@ -62,7 +62,7 @@ def open_session(
 ) -> Session:
     """Prepare tools, K3s' files, machines and stack files for Pulumi, and reuse the results of earlier sessions.
 
-    The caller must hold the lab's lock. `file` is the stack file (default: the project's), `apps` are app stack files.
+    The caller must hold the lab's lock. `file` replaces the project's stack file, and `apps` are app stack files.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
@@ -106,7 +106,7 @@ def open_session(
 
 
 def apps_on(stack: str) -> list[Path]:
-    """Return the stack files of the project's apps that set `platform` to `stack`."""
+    """Return the project's app stack files in which `platform` is `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
@@ -127,7 +127,7 @@ def _engine(
 
 
 def require_suitable_computer() -> None:
-    """Fail unless the host runs Linux and the user is root, because simulated machines need Linux and root."""
+    """Fail unless the host runs Linux and homelab runs as root, which simulated machines require."""
     if os.uname().sysname != "Linux":
         raise RehearsalError(
             "The rehearsal simulates machines with systemd-nspawn: start the rehearsal on Linux or in a Linux VM."
@@ -174,7 +174,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 
 def _online(lab: Lab) -> bool:
-    """Return whether the Internet was reachable at the lab's creation; later sessions use the recorded answer."""
+    """Return whether the Internet was reachable when the lab was created; a file in the lab records the answer."""
     record = lab.folder / "online.json"
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))

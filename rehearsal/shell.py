@@ -1,4 +1,4 @@
-"""Runs the rehearsal's commands on the host."""
+"""Runs external commands on the host."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def run(
     cwd: Path | None = None,
     log: IO[str] | None = None,
 ) -> str:
-    """Run `command` and return the standard output; raise RehearsalError with the last lines if `command` fails.
+    """Run `command` and return its output; if `command` fails, raise RehearsalError with the last lines of output.
 
     If `log` is set, write all output to `log` and return an empty string.
     """

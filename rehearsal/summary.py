@@ -20,7 +20,7 @@ MAX_SLOWEST = 5  # slowest resources in the table `Durations`
 
 
 def show(console: Console, session: Session) -> None:
-    """Print tables of real components, durations, machines, nodes, Helm releases and apps, and useful commands."""
+    """Print tables of real and simulated parts, durations, machines, nodes, Helm releases and apps, and next steps."""
     console.print(_real(session), _time(session))
     status(console, session.lab)
     nodes = json.loads(session.lab.kubectl("get", "nodes", "-o", "json"))["items"]
@@ -95,7 +95,7 @@ def _real(session: Session) -> Table:
 
 
 def _images(session: Session) -> list[tuple[str, ImageSource]]:
-    """Return pods' images and their sources, except images that are on the machines' disks from the start."""
+    """Return the pods' images with their sources, without images that are on the machines' disks from the start."""
     recorded = image_sources.recorded(session.lab.folder / "server")
     return [(name, source) for name, source in sorted(recorded.items()) if source is not ImageSource.MACHINE]
 

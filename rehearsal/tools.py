@@ -41,7 +41,7 @@ class Toolchain:
 
     @property
     def path_env(self) -> str:
-        """The value of PATH, with the folders of the running Python and of the tools first."""
+        """The engine's PATH: the folder of homelab's Python, the tools' folders, and then the user's PATH."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
         return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
@@ -100,7 +100,7 @@ def _kubernetes(pulumi: Tool, report: Report) -> Tool:
 
 
 def _on_path(name: str) -> str | None:
-    """Find a program on PATH, but ignore the cached and stand-in programs that a rehearsal adds to PATH."""
+    """Find a program on PATH, but ignore cached programs and stand-ins, which a rehearsal adds to PATH."""
     path = shutil.which(name)
     own_folders = (root(), LANGUAGE_HOST.parent)
     return None if path and any(Path(path).is_relative_to(folder) for folder in own_folders) else path

@@ -1,6 +1,6 @@
 """Pull-through cache of image registries, shared by all labs; manifests and blobs are stored by digest.
 
-The lab's network has no route to the Internet. Threads of the lab's server send requests from the host's network.
+The lab's network has no route to the Internet, so threads in the host's network send the requests to registries.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _OPENER = url_opener()
 
 
 class Existence(StrEnum):
-    """A registry's answer about an image's existence."""
+    """A registry's answer to the question whether an image exists."""
 
     YES = "yes"
     NO = "no"
@@ -49,7 +49,7 @@ class Existence(StrEnum):
 
 @dataclass(frozen=True)
 class Blob:
-    """A stored manifest or blob: its file, digest and media type."""
+    """A manifest or blob in the image cache: file, digest and media type."""
 
     file: Path
     digest: str
@@ -57,7 +57,7 @@ class Blob:
 
 
 def cache_folder() -> Path:
-    """Return the cache's folder, which all labs share; users may delete the folder while no lab runs."""
+    """Return the folder of the image cache, which all labs share and users may delete while no lab runs."""
     return root().parent / "registry"
 
 
@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """An anonymous client of all registries; `run_outside` sends requests from outside the lab's network."""
+    """An anonymous client for all registries; `run_outside` runs a function in the host's network."""
 
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]
@@ -154,7 +154,7 @@ class Upstream:
             raise UnreachableError(f"{url}: {error}") from error
 
     def _fetch(self, url: str, reference: str) -> Blob:
-        """Download `url` and store the content by digest; fail if `reference` is another digest."""
+        """Download `url` and store the content by digest; fail if the digest differs from a digest in `reference`."""
         part = self.folder / f".{os.getpid()}-{threading.get_ident()}.part"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -177,7 +177,7 @@ class Upstream:
 
 
 def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
-    """Return a function that runs its argument on a thread pool in the network namespace of a file descriptor."""
+    """Return a function that runs a callable in a network namespace; `namespace` is the namespace's file descriptor."""
     threads = ThreadPoolExecutor(MAX_REQUESTS, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
 
@@ -193,7 +193,7 @@ def _name(kept: Path, digest: str) -> Path:
 
 
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
-    """Pass the response's body to `write`; return the body's digest. Raises TaskError if the connection ends early."""
+    """Pass the response's body to `write`; return the body's digest. Raises TaskError for an incomplete body."""
     digest = hashlib.sha256()
     while block := response.read(BLOCK_BYTES):
         digest.update(block)
@@ -204,7 +204,10 @@ def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) ->
 
 
 def _open(url: str, headers: Mapping[str, str], method: str = "GET", timeout: float = READ_TIMEOUT) -> HTTPResponse:
-    """Open `url`, with an anonymous token if the registry requires a token. Redirected requests omit the token."""
+    """Open `url`, with an anonymous token if the registry requires a token.
+
+    The target of a redirect does not receive the token, because the target can be another host.
+    """
     request = urllib.request.Request(url, method=method)  # noqa: S310  # only http and https
     for name, value in {"User-Agent": USER_AGENT, **headers}.items():
         (request.add_unredirected_header if name == "Authorization" else request.add_header)(name, value)

@@ -14,17 +14,17 @@ from rehearsal.shell import RehearsalError
 
 PORT = 443
 SecretRef = tuple[str, str]
-"""Namespace and name."""
+"""Namespace and name of a Secret."""
 CA_SECRET: SecretRef = (CertManager.namespace, "ca")
 WILDCARD_SECRET: SecretRef = (Traefik.namespace, "wildcard")
-"""Secrets of the lab's own CA, and of the default certificate, for hosts without their own."""
+"""Secrets of the lab's own CA and of Traefik's default certificate, for hosts without a certificate."""
 _ROUTES = "ingressroutes.traefik.io"
 _HOST = re.compile(r"(?<!!)Host\(`([^`]+)`\)")
 
 
 @dataclass(frozen=True)
 class WebUi:
-    """A web UI; `served_by` is the name of its Ingress or IngressRoute, `secret` the Secret with its certificate."""
+    """A web UI; `served_by` is the name of its Ingress or IngressRoute, and `secret` identifies its TLS Secret."""
 
     host: str
     path: str
@@ -62,20 +62,20 @@ def answers(lab: Lab, web_ui: WebUi) -> bool:
 
 def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:
     """Return the CA certificate (PEM) that verifies the web UI's certificate; None if the lab has no CA certificate."""
-    # until a web UI has its own certificate, Traefik serves the default certificate, which the lab's CA signed
+    # until a web UI has its own certificate, Traefik uses the default certificate, which the lab's CA signed
     own_ca = _certificate(lab, web_ui.secret, r"ca\.crt")
     return (_certificate(lab, CA_SECRET, r"tls\.crt") if own_ca is None else own_ca) or None
 
 
 def _certificate(lab: Lab, secret: SecretRef, key: str) -> str | None:
-    """Read a certificate from a Secret; return None without a Secret, and "" without `key` (as with ACME)."""
+    """Read a certificate from a Secret; return None if the Secret is missing, and "" if `key` is missing (ACME)."""
     path = f"--output=jsonpath=there{{.data.{key}}}"  # without the private key
     encoded = lab.kubectl("get", "secret", "-n", *secret, "--ignore-not-found", path)
     return base64.b64decode(encoded.removeprefix("there")).decode() if encoded else None
 
 
 def list_objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
-    """List the cluster's objects of a kind; `where` are options of `kubectl get`."""
+    """List the cluster's objects of a kind; `where` are additional options for `kubectl get`."""
     items = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
     assert isinstance(items, list)
     return items

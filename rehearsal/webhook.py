@@ -9,7 +9,7 @@ import yaml
 
 STAND_IN_IMAGE = "homelab.local/pause:1"
 ANNOTATION_PREFIX = "rehearsal.homelab/"
-# container fields that only the real program supports, so stand-ins are created without these fields
+# container fields that stand-ins omit, because only the real program supports these fields
 PROGRAM_FIELDS = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ def answer(review: Json, is_real: Callable[[str], bool]) -> Json:
 
 
 def build_patch(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
-    """Build the JSON patch that puts stand-ins into `pod` and records the replaced images as annotations."""
+    """Build the JSON patch that replaces unavailable images in `pod` and records the old images as annotations."""
     metadata, spec = pod.get("metadata", {}), pod["spec"]
     job = any(owner["kind"] == "Job" for owner in metadata.get("ownerReferences", ()))
     patch: list[Json] = []
@@ -50,7 +50,7 @@ def build_patch(pod: Json, is_real: Callable[[str], bool]) -> list[Json]:
 
 
 def configuration(url: str, ca: str) -> str:
-    """Render the MutatingWebhookConfiguration for the webhook at `url`; `ca` is the webhook's CA in PEM."""
+    """Render the MutatingWebhookConfiguration for the webhook at `url`; `ca` is the webhook's CA certificate (PEM)."""
     bundle = base64.b64encode(ca.encode()).decode()
     webhook = {
         "name": "images.rehearsal.homelab",
@@ -59,7 +59,7 @@ def configuration(url: str, ca: str) -> str:
         "failurePolicy": "Fail",
         "timeoutSeconds": 30,  # the webhook may have to query a registry on the Internet
         "sideEffects": "None",
-        # runs the webhook again after later webhooks, because later webhooks may add images
+        # Kubernetes calls the webhook again if another webhook changes the pod, because the change may add images
         "reinvocationPolicy": "IfNeeded",
         "admissionReviewVersions": ["v1"],
     }
@@ -73,7 +73,7 @@ def configuration(url: str, ca: str) -> str:
 
 
 def _prepares(field: str, container: Mapping[str, Any]) -> bool:
-    """Return whether a container must end before other containers start, as init containers (but not sidecars) must."""
+    """Return whether a container must end before other containers start: true for init containers, except sidecars."""
     return field == "initContainers" and container.get("restartPolicy") != "Always"
 
 

@@ -1,4 +1,4 @@
-"""Validation rules of simulated webhooks, modelled on the known rules of the real webhooks."""
+"""Validation rules of the simulated admission webhooks, modelled on known rules of the real webhooks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -8,16 +8,16 @@ from rehearsal.controllers.api import KubernetesApi
 
 Json = dict[str, Any]
 Rule = Callable[[Json, Json | None, KubernetesApi], Iterator[str]]
-"""Yields an object's errors, given the object, its old version (None on creation), and the API."""
+"""Yields the errors of an object. Arguments: the object, the object's old version (None on creation), and the API."""
 
 RULES: dict[str, Mapping[str, Rule]] = {
     "longhorn": longhorn.RULES,
 }
-"""Rules by system and kind."""
+"""Validation rules by simulated system and by kind of object."""
 
 
 def answer(system: str, review: Json, api: KubernetesApi) -> Json:
-    """Answer an AdmissionReview with the rules of a system; the message of a rejection lists all errors."""
+    """Answer an AdmissionReview for the webhook of `system`; the message of a rejection lists all validation errors."""
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     rule = RULES[system].get(request["kind"]["kind"])
@@ -30,5 +30,5 @@ def answer(system: str, review: Json, api: KubernetesApi) -> Json:
 
 
 def _leaves(thing: Json) -> bool:
-    """Return whether an object is being deleted; no rule applies to deletions, which only change finalizers."""
+    """Return whether the object is being deleted; the validation rules do not apply to the removal of finalizers."""
     return bool(thing["metadata"].get("deletionTimestamp"))

@@ -1,10 +1,10 @@
-"""Checks of text formats, for the validation rules of simulated webhooks."""
+"""Functions that check text formats, for the validation rules of simulated webhooks."""
 
 import calendar
 import re
 
 CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-"""Minimum and maximum of each field: minute, hour, day, month, weekday."""
+"""Minimum and maximum of each field in a cron schedule: minute, hour, day, month, weekday."""
 _NAMES = [name.lower() for name in (*calendar.month_abbr[1:], *calendar.day_abbr)]
 
 

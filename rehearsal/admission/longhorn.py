@@ -1,4 +1,4 @@
-"""Validation rules of Longhorn's simulated webhook: for RecurringJob and BackupTarget objects."""
+"""Validation rules of Longhorn's simulated webhook for RecurringJobs and BackupTargets."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The lab's Helm repository, with real charts, and stand-in charts for real charts that are not available."""
+"""The lab's Helm repository: real charts, and stand-in charts for real charts that are not available."""
 
 import base64
 import gzip
@@ -45,14 +45,14 @@ NEEDS_OTHER_KERNEL = frozenset(
         "zfs-localpv",
     ]
 )
-"""Charts whose programs need devices or kernel features that machines here lack: always replaced by stand-ins."""
+"""Charts that are always stand-ins, because their programs need devices or kernel features of real machines."""
 FOLDER = "charts"
-"""The repository's folder below the mirror's."""
+"""Name of the Helm repository's folder in the mirror's folder."""
 
 
 @dataclass(frozen=True)
 class LabEndpoints:
-    """The lab's endpoints for stand-in charts.
+    """The endpoints of the lab's server that stand-in charts use.
 
     `webhooks_url` starts with https://. `ca` is the webhooks' CA certificate (PEM). `jobs_endpoint` is HOST:PORT.
     """
@@ -64,7 +64,7 @@ class LabEndpoints:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of real charts: a bundle's folder, the charts' repositories if `online`, and Go modules by chart name."""
+    """Sources of real charts: an air-gap bundle, Helm repositories (if `online`), and Go modules by chart name."""
 
     bundle: Path | None = None
     online: bool = False
@@ -88,9 +88,9 @@ class PackedChart:
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
 ) -> list[PackedChart]:
-    """Recreate the folder `MIRROR/charts`, with the real chart or the stand-in of each chart in `charts`.
+    """Recreate the folder `MIRROR/charts` with all `charts`: real charts, or stand-ins for unavailable charts.
 
-    If a Go module's folder has no `Chart.yaml`, its files are added to the stand-in chart.
+    If a Go module's folder has no `Chart.yaml`, the stand-in chart includes all files of the folder.
     """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,14 +101,14 @@ def lay_out(
 
 
 def pins(packed: Iterable[PackedChart]) -> dict[str, str]:
-    """Return charts' SHA-256 by chart name, except for original archives whose checksum homelab already pins."""
+    """Return the SHA-256 of charts by chart name, except for original archives that homelab itself pins."""
     return {
         item.chart.name: item.sha256 for item in packed if not (item.origin in (BUNDLE, NETWORK) and item.chart.sha256)
     }
 
 
 def rows(packed: Iterable[PackedChart]) -> list[Row]:
-    """Return the charts' rows of the table `Real and simulated`."""
+    """Return rows about the charts for the table `Real and simulated`."""
     by_origin: dict[str, list[PackedChart]] = {}
     for item in packed:
         by_origin.setdefault(item.origin, []).append(item)
@@ -120,7 +120,7 @@ def _names(packed: Iterable[PackedChart]) -> str:
 
 
 def pack_stand_in(chart: Chart, lab: LabEndpoints, more: Path | None = None) -> bytes:
-    """Package a stand-in chart, including the files of the folder `more`, as a reproducible .tgz."""
+    """Package a stand-in chart as a reproducible .tgz; the folder `more` contains additional chart files."""
     source = STAND_INS / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(

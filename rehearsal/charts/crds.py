@@ -1,4 +1,4 @@
-"""CRDs of stand-in charts, built from lists with the group, kind, plural, versions and required fields of each CRD."""
+"""Builds the CRDs of stand-in charts from lists with each CRD's group, kind, plural, versions and required fields."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,15 +10,15 @@ Json = dict[str, Any]
 PRESERVE_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
 RESOURCE_POLICY = "helm.sh/resource-policy"
 APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"}
-"""The API server accepts a CRD of a group below k8s.io only with this annotation."""
+"""Annotation that the API server requires on CRDs in API groups that end with k8s.io."""
 
 
 def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
     """Build the chart files for a list of CRDs.
 
-    If the list sets `folder`, the chart's folder `crds/` contains the CRDs; without `folder`, a template contains the
-    CRDs. `when` names the Helm value that enables the template. `keep` names the Helm value that retains the CRDs on
-    uninstall; `always` retains the CRDs unconditionally.
+    If `folder` is true in the list, the CRDs are files in the chart's folder `crds/`. Without `folder`, one template
+    contains the CRDs, and `when` is the name of the Helm value that enables the template. `keep` is the name of the
+    Helm value that retains the CRDs on uninstall; `keep: always` retains the CRDs unconditionally.
     """
     definitions = list(_definitions(listed["groups"]))
     if listed.get("folder"):
@@ -31,7 +31,7 @@ def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
-    """Render a template with complete CRDs; `when` and `keep` name Helm values as in `chart_files()`."""
+    """Render a template with complete CRDs; `when` and `keep` are names of Helm values as in `chart_files()`."""
     mark = "@keep@"
     texts = []
     for item in definitions:
@@ -74,7 +74,8 @@ def definition(group: str, kind: str, about: Mapping[str, Any]) -> Json:
 def schema(required: Iterable[str]) -> Json:
     """Build a structural schema that accepts all objects with the required fields.
 
-    `spec.a.b` requires `b` in `spec.a` if `spec.a` exists. `spec.a[].b` requires `b` in each element of `spec.a`.
+    The path `spec.a.b` makes `b` required in the object `spec.a`. The path `spec.a[].b` makes `b` required in each
+    element of the list `spec.a`.
     """
     root: Json = {"type": "object", PRESERVE_UNKNOWN: True}
     for path in required:
@@ -88,7 +89,7 @@ def schema(required: Iterable[str]) -> Json:
 
 
 def _below(node: Json, step: str) -> Json:
-    """Return the schema of an object field, or of a list field's elements; add a missing schema."""
+    """Return the schema of a field, or of the elements of a list field (`NAME[]`); add the schema if it is missing."""
     name, is_list = step.removesuffix("[]"), step.endswith("[]")
     child: Json = node.setdefault("properties", {}).setdefault(name, {PRESERVE_UNKNOWN: True})
     if is_list:

@@ -1,4 +1,4 @@
-"""Splits the manifests of a program's release into files of a stand-in chart."""
+"""Converts the manifests of a program's release into files of a stand-in chart."""
 
 from pathlib import Path
 

@@ -18,13 +18,13 @@ class ApiError(Exception):
 
 
 class KubernetesApi(Protocol):
-    """Operations of the Kubernetes API for stand-in operators. Paths begin with /api or /apis."""
+    """Operations of the Kubernetes API for stand-in operators. URL paths begin with /api or /apis."""
 
     def read(self, path: str) -> Json | None:
-        """Return the object at `path`; None if the object does not exist."""
+        """Return the object at `path`, or None if the object does not exist."""
 
     def items(self, path: str) -> list[Json]:
-        """Return all objects at `path`; an empty list if the kind does not exist."""
+        """Return all objects of the list at `path`; an empty list if the kind's CRD is not installed."""
 
     def create(self, path: str, body: Json) -> None:
         """Create an object at `path` unless the object exists."""
@@ -37,19 +37,19 @@ class KubernetesApi(Protocol):
 
 
 class ApiClient:
-    """A client of the first server with a ready Kubernetes API."""
+    """A client that connects to the first server with a ready Kubernetes API."""
 
     def __init__(self, servers: Sequence[tuple[str, Path]]) -> None:
-        """Store `servers`: pairs of an address and the folder with K3s' certificates on the server's disk."""
+        """Prepare a client; each pair in `servers` is a server's address and the folder of its certificates."""
         self._servers = servers
         self._connection: http.client.HTTPSConnection | None = None
 
     def read(self, path: str) -> Json | None:
-        """Return the object at `path`; None if the object does not exist."""
+        """Return the object at `path`, or None if the object does not exist."""
         return self._request("GET", path, absent_ok=True)
 
     def items(self, path: str) -> list[Json]:
-        """Return all objects at `path`; an empty list if the kind does not exist."""
+        """Return all objects of the list at `path`; an empty list if the kind's CRD is not installed."""
         listed = self._request("GET", path, absent_ok=True)
         return with_kind(listed) if listed else []
 
@@ -108,7 +108,7 @@ class ApiClient:
 
 
 def with_kind(listed: Json) -> list[Json]:
-    """Return the objects of a list, and add `apiVersion` and `kind`, which lists of built-in kinds omit."""
+    """Return a list's objects and set their `apiVersion` and `kind`, which lists of built-in kinds omit."""
     kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
     return [kind | item for item in listed["items"]]
 

@@ -15,7 +15,7 @@ CA_FILE, HOSTS_FILE = "ca.pem", "hosts"
 
 
 def reconcile(api: KubernetesApi, folder: Path) -> None:
-    """Set Pebble's CA in Let's Encrypt issuers, and write the hosts of Ingresses to the DNS server's hosts file."""
+    """Set Pebble's CA in Let's Encrypt issuers, and write all Ingress hosts to the hosts file of the DNS server."""
     hosts_file = folder / HOSTS_FILE
     if not hosts_file.exists():
         return
@@ -31,7 +31,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def _introduce(api: KubernetesApi, path: str, bundle: str) -> None:
-    """Make an issuer trust a new Pebble, and delete the issuer's ACME account, which the new Pebble does not know."""
+    """Make an issuer trust a restarted Pebble, and reset the issuer's ACME account, which Pebble has lost."""
     api.patch(f"{path}/status", {"status": {"acme": None}})
     api.patch(path, {"spec": {"acme": {"caBundle": bundle}}})
 
@@ -47,7 +47,7 @@ def _asks(issuer: Json) -> bool:
 
 
 def _lines(api: KubernetesApi) -> Iterator[str]:
-    """Yield a line of the hosts file for each host of an Ingress with an IP address."""
+    """Yield a line for the hosts file for each host of each Ingress that has an IP address."""
     for ingress in api.items(INGRESSES):
         load_balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
         for point in load_balancer.get("ingress") or ():

@@ -1,4 +1,4 @@
-"""Stand-in operator for Longhorn: creates the StorageClass, and volumes as host folders, mounted on all machines."""
+"""Stand-in operator for Longhorn: creates the StorageClass and the volumes, host folders that all machines mount."""
 
 import shutil
 from pathlib import Path
@@ -44,7 +44,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def needs_volume(claim: Json, storage_class: Json) -> bool:
-    """Return whether a PersistentVolumeClaim is pending and its StorageClass binds at once, or its pod has a node."""
+    """Return whether a claim waits for a volume; with WaitForFirstConsumer, the claim's pod must have a node first."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
@@ -52,12 +52,12 @@ def needs_volume(claim: Json, storage_class: Json) -> bool:
 
 
 def volume_name(claim: Json) -> str:
-    """Return the volume name of a PersistentVolumeClaim."""
+    """Return the name of the volume for a PersistentVolumeClaim."""
     return f"pvc-{claim['metadata']['uid']}"
 
 
 def persistent_volume(claim: Json, storage_class: Json) -> Json:
-    """Build the PersistentVolume of a claim, with the type `local`, because `local` volumes support `fsGroup`."""
+    """Build a claim's PersistentVolume of type `local`, because the type `hostPath` does not support `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {

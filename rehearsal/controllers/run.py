@@ -15,7 +15,7 @@ INTERVAL = 0.3  # seconds between two reconciliations
 
 
 def servers(lab: Path) -> list[tuple[str, Path]]:
-    """Return pairs of a server's address and the folder with K3s' certificates on the server's disk."""
+    """Return a pair for each server: its address, and the folder on the server's disk with K3s' certificates."""
     addresses = []
     for file in sorted((lab / "machines").glob("*/machine.json")):
         machine = json.loads(file.read_text())
@@ -25,7 +25,7 @@ def servers(lab: Path) -> list[tuple[str, Path]]:
 
 
 def reconcilers(lab: Path) -> dict[str, Callable[[KubernetesApi], None]]:
-    """Return the reconcile functions of all stand-in operators, by the name of the simulated system."""
+    """Return the reconcile function of each stand-in operator, by the name of the simulated system."""
     return {
         "lets_encrypt": partial(lets_encrypt.reconcile, folder=lab / ACME_FOLDER),
         "longhorn": partial(longhorn.reconcile, folder=lab / VOLUMES_FOLDER),

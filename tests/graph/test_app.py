@@ -311,7 +311,7 @@ def test_what_such_a_secret_lacks_is_named_too(outputs: dict[str, Any], said: st
 def test_a_secret_that_is_something_else_is_not_repeated(text: str) -> None:
     config = config_of(DEV)
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    said = r"^homelab:app\.platformOutputs: its secret is not the output of `\./homelab platform`; set it again$"
+    said = r"^homelab:app\.platformOutputs: the secret is not the output of `\./homelab platform`; set the secret again$"
     with pytest.raises(pulumi.RunError, match=said):
         record(config | {"platform": text}, "shop-dev", shop.deploy, secret=["platform"])
     gc.collect()

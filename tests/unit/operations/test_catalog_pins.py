@@ -90,7 +90,7 @@ def test_a_sum_that_cannot_be_had_is_not_made_up(
 
 def test_what_is_not_pinned_is_named_by_every_run(caplog: pytest.LogCaptureFixture) -> None:
     (said,) = warnings(caplog, versions={"cert-manager": "v1.99.0", "traefik": "99.9.9"})
-    assert said.startswith("These charts are not pinned: cert-manager v1.99.0, traefik 99.9.9. Their repositories")
+    assert said.startswith("These charts are not pinned: cert-manager v1.99.0, traefik 99.9.9. Chart repositories")
     assert warnings(caplog, pins={"cert-manager": "a" * 64, "traefik": "b" * 64}) == []
 
 
