@@ -105,7 +105,7 @@ class RandomSecret(pulumi.CustomResource):
 
 
 class ChartArchive(pulumi.CustomResource):
-    """The archive of a Helm chart. homelab downloads the archive once, verifies it, and stores it at `path` for Helm.
+    """The archive of a Helm chart, which homelab downloads once, verifies, and stores at `path` for Helm.
 
     Without a `sha256`, homelab accepts any archive that the repository returns. `value_paths` are the paths of the
     stack file's Helm values, which homelab compares with the chart. `pulumi preview` checks the archive and the paths.

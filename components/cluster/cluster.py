@@ -36,8 +36,8 @@ class ClusterAccess:
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    homelab prepares all machines in parallel. The first server bootstraps the cluster. After the bootstrap, all other
-    machines join the cluster, several at once. homelab applies later changes to the servers one by one, and then to the
+    Pulumi prepares all machines in parallel. The first server bootstraps the cluster. After the bootstrap, all other
+    machines join the cluster, several at once. Later changes are applied to the servers one by one, and then to the
     agents. No resource name contains the cluster's name, so renaming the cluster recreates no resource.
     """
 

@@ -56,7 +56,7 @@ def create_kubeconfigs(
 ) -> dict[str, Kubeconfig]:
     """Create the kubeconfigs of the administrator and of app stacks.
 
-    homelab's provider plugin generates the private keys. A server receives only the certificate signing requests, which
+    The private keys come from homelab's provider plugin. A server receives only the certificate signing requests, which
     contain no secrets, and submits the requests to the cluster.
     """
     generation = settings.k3s.rotation.kubeconfigs

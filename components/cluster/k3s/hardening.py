@@ -188,7 +188,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # disabling hardening deletes every ServiceAccount without the label, and thereby invalidates the tokens of pods
+    # without this label, disabling hardening would delete the ServiceAccount and invalidate the tokens of its pods
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}
