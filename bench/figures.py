@@ -11,7 +11,7 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the result table; `baseline` is the name of the row to compare this row with."""
+    """One row of the benchmark results; `baseline` contains the name of the row that the ratio refers to."""
 
     name: str
     seconds: tuple[float, ...]
@@ -30,12 +30,12 @@ class Figure:
         return max(self.seconds) - min(self.seconds)
 
     def ratio(self, all_: Sequence["Figure"]) -> float | None:
-        """Return this row's median divided by the baseline's median, or None if the baseline is missing."""
+        """Return the ratio of this row's median to the baseline's median, or None if the baseline is missing."""
         other = next((figure for figure in all_ if figure.name == self.baseline), None)
         return self.median / other.median if other else None
 
     def goal_met(self, all_: Sequence["Figure"]) -> bool | None:
-        """Return whether this row meets its goal, or None if the goal or the baseline is missing."""
+        """Return whether this benchmark result meets its goal, or None if the goal or the baseline is missing."""
         value = self.ratio(all_) if self.baseline else self.median
         return None if self.goal is None or value is None else value <= self.goal
 

@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 
 
 def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build a stack file with servers s1, s2, … and agents a1, a2, …; `settings` are more cluster settings."""
+    """Build a stack file with servers s1, s2, … and agents a1, a2, …; `settings` are added to `homelab:cluster`."""
     nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
     nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
     for node in nodes:
@@ -35,7 +35,7 @@ def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]
 
 
 def benchmark_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build a stack file as `cluster_of()` does, with a VIP outside the addresses of up to 200 agents."""
+    """Build the stack file of a benchmark; the virtual IP differs from the addresses of up to 200 agents."""
     return stack_document(servers, agents, api={"vip": VIP}, **settings)
 
 
@@ -48,9 +48,9 @@ def _host_key(name: str) -> str:
 
 @contextmanager
 def new_lab(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
-    """Yield a session with newly booted machines, empty disks and an empty Pulumi state; delete the lab afterwards.
+    """Yield a rehearsal session with new machines, empty disks and an empty Pulumi state; delete the lab afterwards.
 
-    The lab's files are in `folder`, separate from the user's own rehearsals.
+    The simulated lab stores its files in `folder`, separate from your own rehearsals.
     """
     os.environ["XDG_STATE_HOME"] = str(folder)
     lab = Lab(STACK)
@@ -62,7 +62,7 @@ def new_lab(stack: Document, folder: Path, **apps: Document) -> Iterator[Session
 
 
 def open_lab(lab: Lab, stack: Document, folder: Path, **apps: Document) -> Session:
-    """Open a session on a lab with the stack file `stack`; `apps` contains app stack files by stack name."""
+    """Open a rehearsal session for a lab with the stack file `stack`; `apps` maps stack names to app stack files."""
     file, *others = (_written(folder, *item) for item in {STACK: stack, **apps}.items())
     return open_session(lab, lambda _: None, file=file, apps=others)
 

@@ -1,4 +1,4 @@
-"""Parts of the benchmark. Runs of a measurement and its baseline alternate, so other load affects both equally."""
+"""Parts of the benchmark. Measured runs alternate with baseline runs, so that background load hardly affects ratios."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,7 +41,7 @@ def _own(session: Session) -> float:
 
 
 BUILDERS: Mapping[str, Callable[[Session], float]] = {BY_HAND: time_baseline, "": _own}
-"""Functions that build a cluster on bare machines and return the seconds, by the suffix of their row names."""
+"""Functions that build a cluster on bare machines and return the duration in seconds, by suffix of the row name."""
 
 
 def cluster(runs: int) -> list[Figure]:
@@ -55,7 +55,7 @@ def cluster(runs: int) -> list[Figure]:
 
 
 def agents(runs: int) -> Iterator[Figure]:
-    """Measure how long clusters with 10, 25 and 50 agents take to build; the baseline has 3 agents."""
+    """Measure how long clusters with 10, 25 and 50 agents take to build; the baseline cluster has 3 agents."""
     for count in (10, 25, 50):
         name = f"3 servers and {count} agents"
         seconds = _grown(runs, count)
@@ -64,7 +64,7 @@ def agents(runs: int) -> Iterator[Figure]:
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Build three servers and `count` agents with each tool; return the seconds of all runs by tool."""
+    """Build a cluster of three servers and `count` agents with each tool; return the durations in seconds by tool."""
     rounds = [{tool: _timed(build, count) for tool, build in BUILDERS.items()} for _ in range(runs)]
     return {tool: tuple(measured[tool] for measured in rounds) for tool in BUILDERS}
 
@@ -75,7 +75,7 @@ def _timed(build: Callable[[Session], float], count: int) -> float:
 
 
 def unchanged(runs: int) -> list[Figure]:
-    """Measure `pulumi up` and `pulumi preview` of an unchanged small cluster, compared with an empty program."""
+    """Measure `pulumi up` and `pulumi preview` of an unchanged small cluster; the baseline is an empty program."""
     with _lab(benchmark_document(3, 3)) as (session, folder):
         time_pulumi(session.engine, "up")
         empty = EmptyProgram(session.engine, folder)
@@ -92,7 +92,7 @@ def unchanged(runs: int) -> list[Figure]:
 
 
 def preview(runs: int) -> list[Figure]:
-    """Measure `pulumi preview` of new labs with 10 and 100 machines."""
+    """Measure how long `pulumi preview` takes for a new lab with 10 machines and for a new lab with 100 machines."""
     with _lab(benchmark_document(1, 0)) as (session, folder):
         engines = {count: _engine_of(count, session) for count in (10, 100)}
         empty = EmptyProgram(session.engine, folder)
@@ -111,7 +111,7 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Run every timer once per round; return the seconds by timer name, without the first round as a warm-up."""
+    """Run every timer once per round; return the seconds by timer name. The first round is a discarded warm-up."""
     rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
     return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
 
@@ -129,7 +129,7 @@ def _sample() -> float:
 
 
 def upgrade(runs: int) -> list[Figure]:
-    """Measure a rolling upgrade of a small cluster by one minor version of K3s."""
+    """Measure how long a rolling upgrade of a small cluster to the next minor version of K3s takes."""
     return [Figure(f"{SMALL} upgraded", tuple(_upgrade() for _ in range(runs)), SMALL)]
 
 

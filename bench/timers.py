@@ -1,4 +1,4 @@
-"""Timers for Pulumi on a lab's stack, Pulumi on an empty program, and the shell script `baseline.sh`."""
+"""Functions that time `pulumi` with a lab's stack, `pulumi` with an empty program, and the script `baseline.sh`."""
 
 import os
 import secrets
@@ -56,7 +56,7 @@ class EmptyProgram:
 
 
 def time_baseline(session: Session) -> float:
-    """Run `baseline.sh`, which builds the same cluster on the same machines; return its duration in seconds."""
+    """Build the session's cluster with `baseline.sh` instead of homelab; return the duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {

@@ -25,7 +25,7 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """The Kubernetes API does not have the object or its kind."""
+    """The Kubernetes API has no such object, or does not serve the object's kind."""
 
 
 class AccessDeniedError(ApiError):
@@ -96,7 +96,7 @@ class Api:
         return AccessDeniedError(reason, "run `pulumi up` to renew the kubeconfig")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
-        """Return the objects of a list; `names_only` returns only metadata, so that no secret data is transferred."""
+        """Return the objects of a list; with `names_only`, the API sends only metadata and no data of Secrets."""
         return list(self.get(path, _NAMES_ONLY if names_only else "application/json").get("items") or ())
 
     def find(self, version: str, kind: str, namespace: str, name: str) -> Object:
@@ -107,7 +107,7 @@ class Api:
         return item
 
     def find_by_reference(self, reference: str, namespace: str) -> Object:
-        """Return an object by `KIND/NAME`, as `kubectl get` does. Raises `NotFoundError` if no such object exists."""
+        """Return an object by `KIND/NAME`, as in `kubectl get`. Raises `NotFoundError` if the object does not exist."""
         kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
@@ -118,7 +118,7 @@ class Api:
         raise NotFoundError(f"the API at {self.server} has no kind {kind}")
 
     def _get_if_served(self, version: str, kind: str, namespace: str, name: str) -> Object | None:
-        """Return an object, or `None` if the API version does not have the object's kind."""
+        """Return a Kubernetes object, or `None` if the API version does not have the object's kind."""
         base = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         for resource in self.get(base)["resources"]:
             plural, short_names = resource["name"], resource.get("shortNames") or ()
@@ -131,7 +131,7 @@ class Api:
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self._ca)
-        # the cluster's CA may lack X.509 extensions that Python requires by default, but kubectl does not
+        # like kubectl, accept a cluster CA without the X.509 extensions that Python requires by default
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         with TemporaryDirectory() as folder:  # Python's ssl module loads a private key only from a file
             file = Path(folder) / "admin.pem"

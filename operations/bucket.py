@@ -18,7 +18,7 @@ from urllib.parse import quote
 from components.cluster.k3s.settings import S3Settings
 from operations.http import TIMEOUT
 
-MAX_PAGE_BYTES = 8 << 20  # one page of a listing
+MAX_PAGE_BYTES = 8 << 20  # maximum size of one page of a bucket listing
 AWS_ENDPOINT = "s3.amazonaws.com"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -37,7 +37,7 @@ class StoredObject:
 
 
 def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
-    """Yield the S3 objects in the configured folder, and skip its subfolders. Raises `BucketError`."""
+    """Yield the S3 objects in the configured folder, but not the objects in subfolders. Raises `BucketError`."""
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
     while more:

@@ -95,7 +95,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
             raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
         is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])
         console.say(f"{file}: {'downloaded' if is_new else 'exists'}, verified against its release")
-    (folder / name).write_bytes(listing)  # written last, so that the listed files exist
+    (folder / name).write_bytes(listing)  # written last, so that all files in the list exist
 
 
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
@@ -123,7 +123,7 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
 
 
 def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: LabStack) -> list[str]:
-    """Write a file that lists the images of a stack's charts and layers; return the error messages."""
+    """Write a list of the container images of a stack's charts and layers to a file; return the error messages."""
     errors, lists = list[str](), [*_layer_images(settings)]
     try:
         if charts:
@@ -152,7 +152,7 @@ def _chart_images(
 
 
 def _layer_images(settings: LabStack) -> Iterator[str]:
-    """Yield the images of the Kubernetes objects that layers create in addition to their charts."""
+    """Yield the container images of the Kubernetes objects that layers create in addition to their charts."""
     for layer in layers_of(settings):
         if images := chart_images.of_objects([*layer.objects_before_charts(), *layer.objects_after_charts()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

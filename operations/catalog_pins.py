@@ -1,7 +1,7 @@
 """`python -m operations.catalog_pins`: updates stacks/charts.sha256 with a checksum for every chart in the catalog.
 
-Chart versions that are in the file keep their checksum. New chart versions are downloaded from their Helm repository.
-Chart versions that are no longer in the catalog are removed.
+A chart version that stacks/charts.sha256 already contains keeps its checksum. New chart versions are downloaded from
+their Helm repository. Chart versions that are no longer in the catalog are removed from stacks/charts.sha256.
 """
 
 import sys
@@ -14,7 +14,7 @@ from stacks.catalog import CHECKSUMS_FILE, LAYERS, PINS
 
 
 def main() -> int:
-    """Write the checksums of all charts; return exit code 1 if a chart cannot be downloaded."""
+    """Write the checksums of all charts to stacks/charts.sha256; return exit code 1 if a chart cannot be downloaded."""
     sums, missing = fetch_missing([chart for entry in LAYERS for chart in entry.charts], PINS)
     files.replace(CHECKSUMS_FILE, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
@@ -23,7 +23,7 @@ def main() -> int:
 
 
 def fetch_missing(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return checksums by archive name (NAME-VERSION.tgz), and the errors of charts that cannot be downloaded."""
+    """Return the charts' checksums by archive name (NAME-VERSION.tgz), and the error messages of failed downloads."""
     sums, missing = dict[str, str](), list[str]()
     for chart in charts:
         name = f"{chart.name}-{chart.version}.tgz"

@@ -22,9 +22,9 @@ _ORDER = ("cluster", *_OWNERS.values())
 _WORDS = {"create": "new", "delete": "deleted", "update": "changed", "replace": "replaced"}
 _STEP_OPERATIONS = {"create-replacement": "replace", "delete-replaced": "replace"}
 _UNKNOWN = ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]")
-"""Texts that Pulumi prints in place of an unknown value and of a secret."""
+"""Texts that Pulumi prints instead of an unknown value and instead of a secret."""
 _CHART_ARCHIVE = "homelab:index:Chart"
-"""Type of resources to skip, because the Helm release shows each change of its chart."""
+"""Resource type that the summary omits, because a chart's Helm release shows each change of the chart."""
 Step = Mapping[str, Any]
 
 
@@ -74,7 +74,7 @@ def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) 
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
-    """Return an error message without Pulumi's prefixes, so that messages about the same error are equal."""
+    """Remove Pulumi's prefixes from an error message, so that duplicate messages can be recognized."""
     text = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
     return text.removeprefix("an unhandled error occurred: ")
 
@@ -95,13 +95,13 @@ def _change(step: Step) -> Change | None:
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:
-    """Return the type and the name of the resource with this URN."""
+    """Extract the type and the name of a Pulumi resource from the resource's URN."""
     _, _, types, name = urn.split("::", 3)
     return types.rpartition("$")[2], name
 
 
 def _detail(step: Step) -> str:
-    """List the names of the changed properties; for a version, add the old and the new value."""
+    """List the names of a resource's changed properties; a changed version is listed with its old and new value."""
     old, new = ((step.get(state) or {}).get("inputs") or {} for state in ("oldState", "newState"))
     differing = [key for key in step.get("diffReasons") or _differing(old, new) if key not in ("digest", "drift")]
     return ", ".join(dict.fromkeys(part for key in differing for part in _parts(key, old.get(key), new.get(key))))
@@ -127,7 +127,7 @@ def _shown(value: Any) -> str:
 
 
 def _table(planned: Iterable[Change]) -> Iterator[str]:
-    """Yield the lines of a Markdown table with one row of changes for each machine, layer and app."""
+    """Yield the lines of a Markdown table that summarizes planned changes, with one row per machine, layer and app."""
     owners: dict[str, list[Change]] = {}
     for change in planned:
         owners.setdefault(change.owner, []).append(change)

@@ -20,15 +20,15 @@ _DIGEST = "@sha256:[0-9a-f]{64}"
 _VERSION = rf"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}(?:{_DIGEST})?|{_DIGEST})"
 _IMAGE = re.compile(rf"(?:(?:{_HOST})/)?{_NAME}(?:/{_NAME})*(?:{_VERSION})?")
 _WITH_HOST = re.compile(rf"(?<![\w./:@-])(?:{_HOST})/{_NAME}(?:/{_NAME})*{_VERSION}(?![\w/-])")
-"""Pattern of an image with registry and version, which is unambiguous in any text."""
+"""Pattern of an image name with a registry and a version, which is unambiguous in any text."""
 _TEXTS = ("args", "command", "env", "data")
-"""Fields in which a container can receive the names of images that it starts."""
+"""Fields that can contain further image names, such as the images that an operator deploys."""
 
 
 def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the images in a chart's objects and in the chart's metadata. Raises `TaskError`.
+    """Return the container images in a chart's Kubernetes objects and in its `Chart.yaml`. Raises `TaskError`.
 
-    The result lacks images that are hard-coded in the chart's programs.
+    Image names that are hard-coded in a program of the chart, such as an operator, are not found.
     """
     texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
@@ -38,18 +38,18 @@ def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str,
 
 
 def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the images of containers and custom resources, and the images in arguments, variables and ConfigMaps."""
+    """Return all container images in Kubernetes objects, including images in arguments, variables and ConfigMaps."""
     relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 
 
 def archive_name(chart: Chart) -> str:
-    """Return the file name of the chart's archive."""
+    """Return the file name of a chart's archive, NAME-VERSION.tgz."""
     return f"{chart.name}-{chart.version}.tgz"
 
 
 def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
-    """Return a Helm repository index of all charts in `catalog` that have an archive in `folder`."""
+    """Build a Helm repository index of the charts in `catalog` that have an archive in `folder`."""
     entries: dict[str, list[dict[str, Any]]] = {}
     for chart in catalog:
         file = folder / archive_name(chart)
@@ -90,7 +90,7 @@ def _in_object(tree: Any) -> Iterator[str]:
 
 
 def _in_text(tree: Any) -> Iterator[str]:
-    """Yield images in free text: every image with a registry, and every value of a name that ends with `image`."""
+    """Yield the image names in free text: names with a registry, and values of keys that end with `image`."""
     if isinstance(tree, str):
         yield from _WITH_HOST.findall(tree)
         yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _is_image(image))

@@ -16,7 +16,7 @@ from stacks.settings import LabStack
 def fetch_pins(settings: LabStack, old: Mapping[str, str], official: bool) -> dict[str, str]:
     """Return the new `platform.pins` of a stack; `old` contains the current pins. Raises `FetchError`.
 
-    The result omits charts that homelab's catalog pins, unless the stack file pins a different checksum.
+    The result omits a chart that homelab's catalog pins, unless `old` pins the chart with another checksum.
     """
     unpinned = settings.platform.model_copy(update={"pins": {}} | ({"chart_mirror": None} if official else {}))
     new = dict(old)
@@ -48,5 +48,5 @@ def fetch_sha256(chart: Chart) -> str:
 
 
 def plugin_input(chart: Chart) -> Fetched:
-    """Convert a chart to the input of homelab's provider plugin."""
+    """Convert a chart to the chart model of homelab's provider plugin."""
     return Fetched(name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or "")

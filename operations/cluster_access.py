@@ -1,4 +1,4 @@
-"""Access to the machines of a stack over SSH and through the task runner of homelab's provider plugin."""
+"""Access to a stack's machines: SSH connections, and the task runner of homelab's provider plugin."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ class ClusterAccess:
 
     @classmethod
     def of(cls, stack: Stack) -> "ClusterAccess":
-        """Read the stack file and the private keys that the file names. Raises `SettingsError` or `StackError`."""
+        """Read a stack's cluster settings and SSH private keys. Raises `SettingsError` or `StackError`."""
         cluster = settings.LabStack.read(stack.file).cluster
         targets = {node.name: machines.from_node(node, cluster) for node in cluster.nodes}
         return cls(stack, cluster, targets, machines.private_keys(list(targets.values()), stack))
@@ -47,11 +47,11 @@ class ClusterAccess:
         return tuple(name for name in self.machines if name not in self.servers)
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
-        """Return a task runner that runs steps with `on="server"` on one of `servers`."""
+        """Return a task runner; a step with `on="server"` runs on one of `servers`."""
         return Runner(Settings(keys=self.private_keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
-        """Return a pool of SSH connections for work outside of tasks."""
+        """Return a pool of SSH connections for scripts and file transfers that belong to no task."""
         return Connections(self.private_keys)
 
     def task(
@@ -70,7 +70,7 @@ class ClusterAccess:
 
 
 async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
-    """Run the work of all machines concurrently until all have ended. Raises one `TaskError` with every failure."""
+    """Run work on several machines concurrently until all work has ended. Raises one `TaskError` with all failures."""
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
@@ -82,7 +82,7 @@ async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
 
 
 def progress(say: Say) -> Callable[[str], Awaitable[None]]:
-    """Return a progress callback for tasks that drops consecutive duplicate messages."""
+    """Return a callback that passes progress messages to `say` and drops consecutive duplicates."""
     last = ""
 
     async def report(message: str) -> None:

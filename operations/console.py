@@ -27,11 +27,11 @@ class Console(rich.Console):
         super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """Convert a string to a rich text that contains only printable characters."""
+        """Convert a string to the `Text` class of rich, with only printable characters."""
         return super().render_str(printable(text), **how)
 
     def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the segments of a renderable with only printable characters."""
+        """Yield the segments of a rich renderable, with only printable characters."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -44,13 +44,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def say(message: str) -> None:
-    """Print a progress message with the elapsed seconds to standard error."""
+    """Print the elapsed seconds and a progress message to standard error."""
     stderr.print(f"{time.monotonic() - _STARTED:6.1f} s  {message}", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn an error of a command into a message and an exit code."""
+    """Print the error of a command to standard error, and exit with the matching exit code."""
     try:
         yield
     except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:

@@ -37,7 +37,7 @@ def diagram(
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
-    """Read the stack files of apps. Raises `StackError` if an app is not on `platform`."""
+    """Read the stack files of apps. Raises `StackError` if an app runs on a platform other than `platform`."""
     apps = {file: AppStack.read(file).app for file in files}
     for file, app in apps.items():
         if short_name(app.platform) != platform:

@@ -7,7 +7,7 @@ from tempfile import NamedTemporaryFile
 
 
 def replace(file: Path, text: str, mode: int | None = None) -> None:
-    """Replace a file atomically; without `mode`, keep the file's current mode. Symbolic links are followed."""
+    """Replace a file atomically; without `mode`, keep the file's permissions. Symbolic links are followed."""
     target = file.resolve()
     permissions = target.stat().st_mode & 0o7777 if mode is None else mode
     with NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", encoding="utf-8", delete=False) as new:

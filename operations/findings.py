@@ -11,7 +11,7 @@ class State(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """No problem: `pulumi up` fixes the state, the check cannot run yet, or the state can be intended."""
+    """Not a problem, because `pulumi up` fixes the state, the check cannot run yet, or the state may be intended."""
     WRONG = "wrong"
 
 
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one subject; `kind` is `machine`, `cluster`, `layer` or `platform`."""
+    """All findings about one machine, layer or other subject; `kind` is `machine`, `cluster`, `layer` or `platform`."""
 
     kind: str
     name: str
@@ -55,7 +55,7 @@ def fine(check: str, says: str) -> Finding:
 
 
 def note(check: str, says: str, fix: str = "") -> Finding:
-    """Build the finding of a check that found something notable but no problem."""
+    """Build the finding of a check with a notable result that is not a problem."""
     return Finding(check, State.NOTE, says, fix)
 
 

@@ -22,7 +22,7 @@ _PREFERRED = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecds
 
 
 class Verdict(StrEnum):
-    """The result of comparing a machine's presented host key with its pinned host key."""
+    """The result of comparing the host key that a machine presents with the pinned host key."""
 
     SAME = "as pinned"
     NEW = "new"
@@ -32,22 +32,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class HostKeySetting:
-    """A `hostKey` setting of the stack file and the machine that it identifies."""
+    """A `hostKey` setting of the stack file, and the machine that has this host key."""
 
     path: KeyPath
-    """Path below `homelab:cluster` of the mapping that contains the `hostKey`."""
+    """Path of the mapping that contains the `hostKey`, relative to `homelab:cluster`."""
     hop: Hop
     bastion: Machine | None = None
 
     @property
     def pinned(self) -> str | None:
-        """The host key that the stack file pins, or None."""
+        """The host key that the stack file pins, or None for a placeholder."""
         return None if is_placeholder(self.hop.host_key) else self.hop.host_key
 
 
 @dataclass(frozen=True)
 class ScannedKey:
-    """The host key that a machine presented, or the reason why the machine presented none."""
+    """The host key that a machine presented, or the reason why no host key could be read."""
 
     setting: HostKeySetting
     key: str | None
@@ -55,7 +55,7 @@ class ScannedKey:
 
     @property
     def verdict(self) -> Verdict:
-        """The result of comparing the presented key with the pinned key."""
+        """The result of comparing the presented host key with the pinned host key."""
         if self.key is None:
             return Verdict.UNREACHABLE
         if self.setting.pinned is None:
@@ -115,7 +115,7 @@ def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
 
 
 async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
-    """Read the host keys of all machines concurrently, with a login only on bastions."""
+    """Read the SSH host keys of all machines concurrently; only bastions require a login."""
     connections = Connections(keys)
     try:
         return await asyncio.gather(*(_scan(setting, connections) for setting in settings))
@@ -141,7 +141,7 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
 
 
 def algorithms(pinned: str | None) -> list[str]:
-    """Return the host key algorithms to request, with the pinned key's type first so that the keys are comparable."""
+    """Return the host key algorithms to request; the pinned key's type is first, to get a comparable key."""
     own = pinned.split()[0] if pinned else _PREFERRED[0]
     kinds = (own, *(kind for kind in _PREFERRED if kind != own))
     return [algorithm for kind in kinds for algorithm in _ALGORITHMS.get(kind, (kind,))]

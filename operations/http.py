@@ -22,7 +22,7 @@ class FetchError(Exception):
 
 
 class UnreachableError(FetchError):
-    """A URL's host is unreachable or its certificate is not trusted. The error message states the URL and the cause."""
+    """A server is unreachable, or its certificate is not trusted. The error message states the URL and the cause."""
 
 
 def fetch(url: str) -> bytes:
@@ -55,7 +55,7 @@ class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917  # signature of urllib
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """Return the request for the new URL. Raises `FetchError` if the new URL is not https."""
+        """Return the request for the redirect's target. Raises `FetchError` if the target is not an https URL."""
         _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -90,7 +90,7 @@ def _has_lab(text: str) -> bool:
 
 
 def _with_lab(text: str, answers: Answers) -> str:
-    """Return the stack file with the new lab, and keep the SSH key, encryption salt and settings of other programs."""
+    """Return the stack file's text with the new lab; the SSH key, encryption salt and other programs' settings stay."""
     yaml = stackfile_editor.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"

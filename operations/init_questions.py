@@ -1,4 +1,4 @@
-"""The questions of `./homelab init`. The settings models validate each answer."""
+"""The questions of `./homelab init`. The Pydantic models of the stack file validate each answer."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Node = dict[str, str]
 
 @dataclass
 class Answers:
-    """The lab's settings from all answers so far."""
+    """The lab's settings, as collected from the answers to the questions."""
 
     stack: str
     ssh_key: str | None = None
@@ -30,7 +30,7 @@ class Answers:
     platform: dict[str, Any] = field(default_factory=dict)
 
     def errors_at(self, path: str, **cluster: Any) -> str:
-        """Return the validation errors at a stack file path and below it, or an empty string."""
+        """Return the validation errors of the setting at `path` and of its nested settings, or an empty string."""
         config = {"cluster": host_keys.with_placeholders({"nodes": []} | self.cluster | cluster)}
         config |= {"platform": self.platform} if self.platform else {}
         try:
@@ -83,7 +83,7 @@ class Interview:
         return nodes
 
     def _add(self, answers: Answers, nodes: list[Node], text: str) -> str:
-        """Add a machine, or remove the machine NAME if `text` is `-NAME`. Return the error, or an empty string."""
+        """Add a machine, or remove the machine NAME if `text` is `-NAME`. Return an error message, or an empty text."""
         if text.startswith("-"):
             remaining = [node for node in nodes if node["name"] != text[1:]]
             if len(remaining) == len(nodes):
@@ -114,7 +114,7 @@ def _question(nodes: Sequence[Node]) -> str:
 
 
 def ask_all(interview: Interview, answers: Answers, options: dict[str, str | None], nodes: Sequence[str]) -> Answers:
-    """Complete `answers` from `options` and `nodes`, and prompt for the rest. Return the completed `answers`."""
+    """Complete `answers` from `options` and `nodes`, and prompt for missing answers. Return the completed `answers`."""
     cluster, answer = answers.cluster, interview.ask_one
 
     def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:

@@ -58,7 +58,7 @@ def _file(output: Path | None) -> Path:
 
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the name of the stack's kubeconfig entries, and the contents of the entries by section."""
+    """Return the name that the stack's kubeconfig entries share, and the entries by kubeconfig section."""
     groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
@@ -109,7 +109,7 @@ def _write(console: Console, file: Path, before: str, merged: MergeResult) -> No
         console.print(f"{file} already has the cluster.", markup=False, soft_wrap=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # kubectl creates this lock file while it writes a kubeconfig
+    # kubectl uses the same lock file, so kubectl and homelab cannot write the kubeconfig at the same time
     lock = file.with_name(f"{file.name}.lock")
     try:
         lock.touch(exist_ok=False)

@@ -17,7 +17,7 @@ _EMPTY = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\nc
 
 
 class MergeError(Exception):
-    """A file is not a kubeconfig that can be changed safely. The error message states the cause."""
+    """A file is not a kubeconfig, or cannot be merged safely. The error message states the cause."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MergeResult:
 
 
 def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
-    """Return the entries of a single-cluster kubeconfig by section; the context refers to entries called `name`."""
+    """Return the entries of a single-cluster kubeconfig by section; the context's cluster and user are `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
@@ -59,12 +59,12 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
 
 
 def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a kubeconfig entry with its keys in the order that kubectl writes."""
+    """Build a kubeconfig entry with its keys in the order that kubectl uses."""
     return dict(sorted({"name": name, SECTIONS[section]: own[section]}.items()))
 
 
 def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: str) -> Iterator[str]:
-    """Yield the kubeconfig with inserted entries and unchanged style, then as a YAML library writes the kubeconfig."""
+    """Yield candidates for the merged kubeconfig: first in the file's own style, then in the style of ruamel.yaml."""
     with suppress(kubeconfig_text.StyleError):
         spliced = text
         for section, entry in put:
@@ -102,7 +102,7 @@ def _named(content: Any, section: str, name: str) -> Any:
 
 
 def _is_correct(before: Mapping[str, Any], text: str, own: Mapping[str, Any], name: str) -> bool:
-    """Whether a new kubeconfig contains the cluster's entries and all other content is unchanged."""
+    """Whether the merged kubeconfig contains the cluster's entries, with all other content unchanged."""
     after = _parse(text)
     same = all(before.get(key) == after.get(key) for key in {*before, *after} - {*SECTIONS, "current-context"})
     for section, kind in SECTIONS.items():

@@ -1,6 +1,6 @@
 """Inserts entries into the text of a kubeconfig without changing any other byte.
 
-A round trip through ruamel.yaml would change the indentation of some files, and separate comments from their sections.
+If ruamel.yaml wrote the file, some indentation would change, and comments would be separated from their sections.
 """
 
 import io
@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """The kubeconfig has a style, such as JSON, into which entries cannot be inserted."""
+    """The kubeconfig's style, such as JSON, does not allow inserting entries into the text."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
@@ -60,7 +60,7 @@ def _name(item: Node) -> str | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return the index at which a YAML node's content ends; the parser's end mark is the start of the next node."""
+    """Return the index where a YAML node's content ends; the parser's end mark is later, where the next node starts."""
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]

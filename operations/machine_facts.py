@@ -42,7 +42,7 @@ class Facts:
 
     @property
     def complete(self) -> bool:
-        """Whether `node/collect-facts.sh` ran to its end."""
+        """Whether the script `node/collect-facts.sh` ran to its end."""
         return self.is_yes("end")
 
     @property

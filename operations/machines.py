@@ -1,4 +1,4 @@
-"""Runs a script on all machines of a stack concurrently, with the SSH settings of `pulumi up`."""
+"""Runs a script on all machines of a stack concurrently, with the same SSH settings as `pulumi up`."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ SCRIPT_TIMEOUT = 60.0
 
 
 class Failure(Enum):
-    """The reason why a script returned no output from a machine."""
+    """The reason why a script could not run or failed on a machine."""
 
     UNREACHABLE = auto()
     HOST_KEY = auto()
@@ -31,7 +31,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """The output of a script on one machine, or the script's failure and its cause. Times are Unix times."""
+    """The output of a script on one machine, or the type and cause of the failure. Times are Unix times."""
 
     output: str = ""
     failure: Failure | None = None
@@ -46,7 +46,7 @@ def from_node(node: NodeSettings, cluster: ClusterSettings) -> Machine:
 
 
 def from_bastion(settings: BastionSettings) -> Hop:
-    """Return the SSH address and user of a bastion, without a private key, to read the bastion's host key."""
+    """Return a bastion's SSH address and user, but no private key, because reading a host key needs no login."""
     target = {"address": settings.address, "port": settings.port, "user": settings.user}
     return Hop(name="bastion", host_key=settings.host_key, key=None, **target)
 
@@ -96,7 +96,7 @@ async def _run(connections: Connections, target: Machine, script: str) -> Script
 
 
 async def _ignore(_: str) -> None:
-    """Discard progress messages, because progress of short read-only scripts is not shown."""
+    """Discard progress messages, because short read-only scripts need no progress display."""
 
 
 def _failure(error: TaskError) -> Failure:

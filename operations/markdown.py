@@ -1,6 +1,6 @@
 """Renders untrusted text as Markdown code, because GitHub does not interpret text inside code.
 
-Outside code, even in escaped text, GitHub notifies `@name`, links `#1` and URLs, and renders HTML.
+Outside of code, GitHub notifies `@name`, links `#1` and URLs, and renders HTML, even if the text is escaped.
 """
 
 import re
@@ -31,7 +31,7 @@ def code_block(text: str, max_length: int = 20_000) -> str:
 
 
 def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
-    """Yield lines up to `max_length` characters in total; if lines are cut, end with a note."""
+    """Yield lines up to `max_length` characters in total; if lines remain, yield a note that the text is truncated."""
     remaining = max_length
     for line in lines:
         remaining -= len(line) + 1

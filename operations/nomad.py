@@ -38,7 +38,7 @@ def nomad(
 
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
-    """Return the contents of the credential files by file name. Raises `SettingsError` or `StackError`."""
+    """Return the contents of the Nomad credential files by file name. Raises `SettingsError` or `StackError`."""
     layer = next((entry for entry in layers_of(LabStack.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
         raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")

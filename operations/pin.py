@@ -64,7 +64,7 @@ def pin(
 
 
 def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
-    """Read a stack file without its pins; return the settings, the current K3s pins and the current chart pins."""
+    """Read a stack file; return the settings with placeholder pins, the current K3s pins and the current chart pins."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
     if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
@@ -77,7 +77,7 @@ def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
 
 
 def _with_pins(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the current pins of a stack file section, and the section with `pins` added or replaced."""
+    """Return the current pins of a stack file section, and a copy of the section with `pins` added or replaced."""
     current = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
     return current, dict(section) | {"pins": {**current, **pins}}
 
@@ -87,7 +87,10 @@ def _as_text(pins: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
-    """Return the cluster settings with the official release or the mirror as K3s' source. Raises `FetchError`."""
+    """Return the cluster settings, without the K3s mirror if `official` is set.
+
+    Raises `FetchError` if the mirror is not https.
+    """
     mirror = cluster.k3s.mirror
     if official or not mirror:
         return cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})

@@ -1,4 +1,4 @@
-"""The Pulumi stack of a command: its stack file, and its secrets, outputs and state from the Pulumi CLI."""
+"""The Pulumi stack that a command uses: the stack file, and secrets, outputs and state from the Pulumi CLI."""
 
 import json
 import os
@@ -24,7 +24,7 @@ StackFile = Annotated[
 
 
 class StackError(Exception):
-    """A command cannot continue with a Pulumi stack. The error message states the cause and the fix."""
+    """A command cannot use a Pulumi stack. The error message states the cause and the fix."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Stack:
         return outputs
 
     def resources(self) -> Sequence[Mapping[str, Any]]:
-        """Return all resources in the stack's state, with secrets as marked plaintext. Raises `StackError`."""
+        """Return all resources in the stack's state; Pulumi decrypts and marks secrets. Raises `StackError`."""
         state = json.loads(self._pulumi("the state", "stack", "export", "--show-secrets"))
         return state["deployment"].get("resources") or ()
 

@@ -1,4 +1,4 @@
-"""`./homelab recovery-token`: prints the server token, which every restore of a snapshot needs."""
+"""`./homelab recovery-token`: prints the K3s server token, which every restore of a snapshot needs."""
 
 import typer
 

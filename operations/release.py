@@ -13,7 +13,7 @@ _LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>\S+)")
 
 
 def fetch_pins(cluster: ClusterSettings) -> dict[str, str]:
-    """Return the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
+    """Compute the checksums for `k3s.pins` from the stack's mirror or from the K3s release. Raises `FetchError`."""
     source = config.release_variables(cluster)
     sums = {arch: hashlib.sha256(fetch_checksum_list(source["RELEASES"], arch)).hexdigest() for arch in ARCHITECTURES}
     return sums | {INSTALLER: hashlib.sha256(fetch_installer(source["INSTALLER"])).hexdigest()}
@@ -42,6 +42,6 @@ def fetch_installer(url: str) -> bytes:
 
 
 def parse_checksums(listing: bytes) -> dict[str, str]:
-    """Parse the output of `sha256sum` into checksums by file name; other lines are ignored."""
+    """Parse the output of `sha256sum` into checksums by file name; invalid lines are ignored."""
     lines = (_LINE.fullmatch(line.strip()) for line in listing.decode(errors="replace").splitlines())
     return {line["name"]: line["sum"] for line in lines if line}

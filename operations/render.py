@@ -18,14 +18,14 @@ from components.kubernetes.manifest import BcryptHash, ComputedSecret, DerivedPa
 from components.settings.model import SecretRef
 
 PLUGIN = "pulumi-resource-kubernetes"
-RENDER_TIMEOUT = 60.0  # seconds
+RENDER_TIMEOUT = 60.0  # in seconds
 MAX_MESSAGE_BYTES = 256 << 20
 API_VERSIONS = (
     "v1", "policy/v1/PodDisruptionBudget", "batch/v1/CronJob", "cert-manager.io/v1", "monitoring.coreos.com/v1",
     "monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PodMonitor",
     "monitoring.coreos.com/v1/PrometheusRule",
 )  # fmt: skip
-"""APIs that charts require in addition to Helm's built-in list."""
+"""Kubernetes APIs that charts require in addition to the APIs in Helm's built-in list."""
 
 
 NO_CLUSTER = """\
@@ -33,7 +33,7 @@ NO_CLUSTER = """\
  clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}],
  contexts: [{name: none, context: {cluster: none, user: none}}]}
 """
-"""A kubeconfig without a cluster: with no kubeconfig at all, the plugin would use the user's own."""
+"""A kubeconfig without a cluster; if the plugin got no kubeconfig, the plugin would use your own kubeconfig."""
 
 
 class RenderError(Exception):
@@ -41,7 +41,7 @@ class RenderError(Exception):
 
 
 class Renderer:
-    """A running Kubernetes provider plugin that renders charts without a cluster."""
+    """A running process of Pulumi's Kubernetes provider plugin, which renders charts without a cluster."""
 
     def __init__(self, channel: grpc.Channel, version: str) -> None:
         self._stub, self._version = provider_pb2_grpc.ResourceProviderStub(channel), version
@@ -90,7 +90,7 @@ def start_renderer(version: str, program: Path | None = None) -> Iterator[Render
 
 
 def find_plugin() -> Path:
-    """Find the Kubernetes provider plugin in PATH or, if absent, the newest installed one. Raises `RenderError`."""
+    """Find Pulumi's Kubernetes provider plugin: in PATH, or the newest installed version. Raises `RenderError`."""
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")

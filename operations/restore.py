@@ -57,7 +57,7 @@ def restore(
 
 
 def _token(file: Path | None) -> str:
-    """Read a server token from a file, without the CA hash and user with which K3s' token file prefixes the token."""
+    """Read a server token from a file. If the file is K3s' token file, the prefix (CA hash and user) is removed."""
     return _existing(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
 
 
@@ -68,7 +68,7 @@ def _existing(file: Path) -> Path:
 
 
 def _from_file(file: Path) -> Snapshot:
-    """Return the properties of a snapshot file on the workstation."""
+    """Return the name, time and size of a snapshot file on the workstation."""
     if not NAME_PATTERN.fullmatch(file.name):
         raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
     status = _existing(file).stat()

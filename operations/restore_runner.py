@@ -1,4 +1,4 @@
-"""Restores a cluster from a snapshot: prepares the machines, restores one server, and rejoins the other machines.
+"""Restores a cluster from a snapshot: prepares the machines, restores one server, and lets the others rejoin.
 
 An interrupted restore can run again from its start, because every step is idempotent.
 """
@@ -37,7 +37,7 @@ UPLOAD_PATH = "/var/lib/homelab/inbox/snapshot"
 class Plan:
     """The plan of a restore: the snapshot, the server to restore, the servers that rejoin, and the lost servers.
 
-    `token` is the snapshot's server token, if the stack now has another server token.
+    `token` is the server token from the time of the snapshot, if the stack's server token has changed since then.
     """
 
     snapshot: Snapshot
@@ -61,7 +61,7 @@ class RestoreResult:
 def plan_restore(
     inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
 ) -> Plan:
-    """Choose the server to restore and the source of the snapshot. Raises `SnapshotError`."""
+    """Choose the server to restore, and the source of the snapshot: a file, S3 or a server. Raises `SnapshotError`."""
     reachable = inventory.reachable_servers
     if not reachable:
         raise SnapshotError(
@@ -128,9 +128,9 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their roles; unbind older users that the snapshot contains."""
+        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users from the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
-        if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions have no RIGHTS
+        if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions of homelab set no RIGHTS
             await self._runner.run(
                 self._access.task(self._plan.first, *BIND_USERS, base=kubeconfig), progress(self._say)
             )
@@ -141,7 +141,7 @@ class RestoreRunner:
         await self._run_steps(name, STAGE)
 
     async def _prepare_agent(self, name: str) -> bool:
-        """Prepare an agent; return False if the agent does not answer over SSH."""
+        """Prepare an agent for the restore; return False if the agent does not answer over SSH."""
         try:
             await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:
@@ -151,7 +151,7 @@ class RestoreRunner:
         return True
 
     async def _snapshot_current_state(self) -> None:
-        """Take a snapshot of the current cluster before the restore replaces it, if an API server is ready."""
+        """If an API server is ready, take a snapshot of the current cluster before the restore replaces its data."""
         for name in self._plan.ready_servers[:1]:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)

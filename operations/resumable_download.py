@@ -1,4 +1,4 @@
-"""Resumable downloads of large files over HTTPS, saved only after their checksum is verified."""
+"""Downloads large files over HTTPS, resumes interrupted downloads, and saves a file only if its checksum matches."""
 
 import time
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ DOWNLOAD_TIMEOUT = 3600
 
 
 def download(url: str, target: Path, sha256: str) -> bool:
-    """Download `url` to `target` unless `target` has the checksum already; return whether a download was needed.
+    """Download `url` to `target`, unless `target` already has the checksum; return whether a download was needed.
 
-    After an interruption, the next call resumes the partial file NAME.part. Raises `FetchError`.
+    After an interrupted download, the next call continues the partial file NAME.part. Raises `FetchError`.
     """
     if target.exists() and files.sha256(target) == sha256:
         return False
@@ -42,7 +42,7 @@ def _fetch(url: str, part: Path) -> None:
                 missing = f"{response.length} bytes before its end"
                 raise UnreachableError(f"The download of {url} broke off {missing}: run the command again.")
     except FetchError as error:
-        # status 416 means that the partial file is complete or wrong; the caller verifies its checksum
+        # HTTP status 416: the partial file is complete or wrong; the caller verifies the file's checksum
         if not size or error.status != 416:
             raise
 

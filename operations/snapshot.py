@@ -57,12 +57,12 @@ async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
 
 
 async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> None:
-    """Copy a snapshot from its server and verify the copy. Raises `TaskError` or `SnapshotError`."""
+    """Copy a snapshot from a server to `folder`, and verify the copy. Raises `TaskError` or `SnapshotError`."""
     folder.mkdir(parents=True, exist_ok=True)
     connections, machine, source = access.connections(), access.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
     part = folder / f"{name}.part"
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains every Secret of the cluster
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # a snapshot contains all Secrets
     try:
         await connections.download(machine, source, part)
         script = render_script({"FILE": source}, 'sha256sum <"$FILE"')
@@ -86,7 +86,7 @@ def _show(inventory: SnapshotInventory, shown: list[Snapshot], *, as_json: bool)
 
 
 def as_table(shown: list[Snapshot]) -> Table:
-    """Return a table of snapshots, in the given order."""
+    """Return a table that lists the snapshots in the given order."""
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")

@@ -17,7 +17,7 @@ from provider.errors import TaskError
 
 S3 = "S3"
 BEFORE_RESTORE = "before-restore"
-"""Name prefix of the snapshot that a restore takes first. Such a snapshot is restored only if you name it."""
+"""Name prefix of the snapshot that a restore takes first. Such a snapshot is restored only if you state its name."""
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. Only names of this form are used in paths."""
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_NAMES = 60, 3
@@ -31,7 +31,7 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, and `locations` lists servers, then S3."""
+    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, and `locations` contains server names and `S3`."""
 
     name: str
     taken_at: float
@@ -41,7 +41,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Server:
-    """A server; `k3s` is `serving`, `absent` or the state of K3s' systemd unit; None if the machine does not answer."""
+    """A server; `k3s` is `serving`, `absent`, the state of K3s' systemd unit, or None if the machine is unreachable."""
 
     name: str
     k3s: str | None
@@ -53,7 +53,7 @@ class Server:
 
 @dataclass(frozen=True)
 class SnapshotInventory:
-    """All servers, all snapshots on servers and S3, and `warnings` about a server or bucket that cannot be read."""
+    """All servers, all snapshots on servers and on S3, and warnings about servers and buckets that cannot be read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
@@ -66,7 +66,7 @@ class SnapshotInventory:
 
     @property
     def ready_servers(self) -> tuple[str, ...]:
-        """Names of the servers whose API is ready."""
+        """Names of the servers whose Kubernetes API is ready."""
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:
@@ -109,7 +109,7 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
 
 
 async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say) -> str:
-    """Take a snapshot on a server and return its name. Raises `TaskError`."""
+    """Take a snapshot of etcd on a server, and return the snapshot's name. Raises `TaskError`."""
     copied = "yes" if access.cluster.k3s.snapshots.s3 else "no"
     task = access.task(server, step("etcd/take-snapshot.sh"), LABEL=label, COPIED=copied)
     name = (await access.runner().run(task, progress(say))).strip()
@@ -119,7 +119,7 @@ async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say
 
 
 def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
-    """Merge the copies of each snapshot into one entry, and sort the entries from newest to oldest."""
+    """Merge the copies of each snapshot into one entry, and sort all entries from newest to oldest."""
     ordered = sorted(snapshots, key=lambda entry: entry.name)
     unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
     return tuple(sorted(unique, key=lambda entry: (-entry.taken_at, entry.name)))

@@ -1,4 +1,4 @@
-"""Edits of `Pulumi.<stack>.yaml` that preserve its comments, key order and style."""
+"""Edits `Pulumi.<stack>.yaml` and preserves the file's comments, key order and style."""
 
 import io
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
-    """Set host keys in the stack file `text`, by mapping path below `homelab:cluster`; return the new text."""
+    """Set host keys in a stack file and return the new text; `keys` maps paths below `homelab:cluster` to keys."""
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
@@ -53,13 +53,13 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel attaches the comments after a mapping to its last key, so a new key must not become the last key
+            # ruamel.yaml attaches comments after a mapping to the mapping's last key, so do not append `hostKey`
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 
 
 def yaml_in_style_of(text: str) -> YAML:
-    """Return a YAML parser and writer for the text's indentation style, or for the default style if none matches."""
+    """Return a YAML parser and writer with the indentation of `text`, or with a default style if no style matches."""
     styles = [_yaml(*style) for style in _STYLES]
     return next((yaml for yaml in styles if to_text(yaml, yaml.load(text)) == text), styles[0])
 

@@ -42,7 +42,7 @@ def _task(stack: Stack, resource: Any) -> Task:
 
 
 def decrypted(value: Any) -> Any:
-    """Replace the marked secrets in a value of Pulumi's state with their plaintext."""
+    """Replace all marked secrets in a value from Pulumi's state with their plaintext."""
     if isinstance(value, dict):
         if value.get(_MARK[0]) == _MARK[1]:
             return decrypted(json.loads(value["plaintext"]))

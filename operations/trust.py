@@ -60,7 +60,7 @@ def _pin_keys(
     yes: bool,
     replace: Sequence[str],
 ) -> bool:
-    """Read the host keys of the machines in `pick` and pin the accepted keys. Return whether all keys are pinned."""
+    """Read the host keys of the machines that `pick` selects; pin accepted keys. Return whether all keys are pinned."""
     settings = pick(_read(stack))
     if not settings:
         return True
@@ -111,17 +111,17 @@ def _table(scans: Sequence[ScannedKey]) -> Table:
 
 
 def _fingerprint(key: str | None) -> Text:
-    """Return a key's fingerprint as text without line breaks, which is easy to compare."""
+    """Return a key's fingerprint as text without line breaks, so that users can compare fingerprints easily."""
     return Text(fingerprint(key).removeprefix("SHA256:") if key else "", no_wrap=True, overflow="fold")
 
 
 def _key_type(key: str | None) -> str:
-    """Return the TYPE of a host key in the file name `ssh_host_TYPE_key.pub`."""
+    """Return the type of a host key, such as `ed25519`, as in the file name `ssh_host_ed25519_key.pub`."""
     return key.split()[0].removeprefix("ssh-").partition("-")[0] if key else ""
 
 
 def _report_shared_keys(console: Console, scans: Sequence[ScannedKey]) -> list[ScannedKey]:
-    """Report and return nodes that share a host key, because a stack file must not contain duplicate keys."""
+    """Report and return the nodes that share a host key, because a stack file must not pin the same key twice."""
     owners = Counter(scan.key for scan in scans if scan.key and scan.setting.hop.name != "bastion")
     shared = [scan for scan in scans if scan.key and owners[scan.key] > 1]
     for key in dict.fromkeys(scan.key for scan in shared):

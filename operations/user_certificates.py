@@ -1,4 +1,4 @@
-"""Creates a user's credentials: a new private key, and a certificate that the cluster signs and that expires."""
+"""Creates a user's credentials: a new private key, and a certificate with an expiry date, signed by the cluster."""
 
 import base64
 import time
@@ -53,7 +53,7 @@ def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> 
 
 
 def _request_certificate(api: Api, user: str, request: bytes, days: int) -> str:
-    """Let the cluster sign a certificate request, then delete the CertificateSigningRequest even after a failure."""
+    """Let the cluster sign a certificate request; delete the CertificateSigningRequest object, even after a failure."""
     spec = {
         "request": base64.b64encode(request).decode(),
         "signerName": SIGNER,

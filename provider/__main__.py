@@ -15,7 +15,7 @@ GRPC_OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
 
 
 async def serve(engine_address: str) -> None:
-    """Serve the Pulumi engine that started the plugin and listens at `engine_address` (host:port)."""
+    """Serve the Pulumi engine that started the plugin; `engine_address` is the engine's address as HOST:PORT."""
     server = grpc.aio.server(options=GRPC_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Service(Engine(engine_address)), server)
     port = server.add_insecure_port("127.0.0.1:0")

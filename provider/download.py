@@ -10,8 +10,8 @@ from typing import Any
 
 from provider.errors import TaskError
 
-IDLE_SECONDS = 15  # without a byte
-TOTAL_SECONDS = 180  # for one file
+IDLE_SECONDS = 15  # maximum wait for the next bytes
+TOTAL_SECONDS = 180  # maximum duration of one download
 BLOCK_BYTES = 1 << 16
 USER_AGENT = "homelab"  # some hosts refuse Python's default User-Agent
 

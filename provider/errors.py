@@ -14,7 +14,7 @@ class ApiUnavailable(TaskError):  # noqa: N818 - the state of the API
 
 
 class HostKeyMismatch(TaskError):  # noqa: N818 - the state of the machine
-    """The SSH server named `hop` shows another host key than the pinned host key."""
+    """The SSH server named `hop` presents a host key that differs from the pinned host key."""
 
     def __init__(self, hop: str, message: str) -> None:
         super().__init__(message)

@@ -53,13 +53,13 @@ class Step(Model):
     on: Literal["machine", "server", "other", "servers"] = "machine"
     when: tuple[str, ...] = ()  # flags that earlier steps must have raised
     unless: tuple[str, ...] = ()  # flags that no earlier step may have raised
-    turn: bool = False  # from this step on, the task holds its turn
+    turn: bool = False  # from this step on, the task may disrupt its machine
     reboots: bool = False
     exports: tuple[str, ...] = ()  # variables that the script prints for later steps as lines `export: NAME=value`
 
 
 class DisruptionLimit(Model):
-    """Limit on disruption: at most `width` tasks of a group disrupt their machines at the same time."""
+    """Limit on disruption: at most `width` tasks of a group may disrupt their machines at the same time."""
 
     group: str
     width: int = Field(ge=1)
@@ -71,7 +71,7 @@ class Chart(Model):
     name: str
     version: str
     repository: str  # URL of a Helm repository (a folder with an index.yaml), or oci:// URL of a registry's folder
-    sha256: str = ""  # of its archive
+    sha256: str = ""  # checksum of the chart's archive
     keys: tuple[tuple[str, ...], ...] = ()  # paths of the values that the user sets in the stack file
 
 
@@ -82,7 +82,7 @@ class Task(Model):
     run: tuple[Step, ...]
     undo: tuple[Step, ...] = ()
     probe: Script | Literal[""] = ""  # drift check: prints the differences from the applied state
-    digest: str  # hash of the texts of its scripts, so that a changed script runs again
+    digest: str  # hash of the task's script texts, so that a changed script runs again
     variables: Mapping[str, str] = Field(default_factory=dict)
     secrets: Mapping[str, str] = Field(default_factory=dict)
     chart: Chart | None = None
@@ -90,7 +90,7 @@ class Task(Model):
     once: bool = False  # never runs again after it succeeded
 
     def needs_rerun(self, old: "Task") -> bool:
-        """Return whether an update from `old` runs the steps; a change of the SSH connection alone runs no steps."""
+        """Return whether the task's steps must run again; new SSH connection settings alone require no run."""
         return not self.once and self._work() != old._work()
 
     def _work(self) -> dict[str, Any]:
@@ -104,4 +104,4 @@ class Settings(Model):
     servers: tuple[Machine, ...] = ()
     agents: tuple[Machine, ...] = ()
     probes: tuple[Script, ...] = ()  # drift checks without variables, which start on every machine at the same time
-    flags: tuple[str, ...] = ()  # raised in every task from its start
+    flags: tuple[str, ...] = ()  # flags that are raised in every task from the start

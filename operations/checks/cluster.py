@@ -10,7 +10,7 @@ from operations.findings import Finding, fine, note, wrong
 
 
 def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
-    """Return the findings about the cluster's nodes and etcd members."""
+    """Compare the cluster's nodes and etcd members with the stack file, and return the findings."""
     in_cluster = {str(node["metadata"]["name"]): node for node in nodes}
     expected = {node.name for node in cluster.nodes}
     findings = [_node(node, in_cluster.get(node.name)) for node in cluster.nodes]
@@ -19,7 +19,7 @@ def check(cluster: ClusterSettings, nodes: Iterable[Object]) -> list[Finding]:
 
 
 def check_expiry(kubeconfig: Validity) -> Finding:
-    """Return the finding about the expiry of the stack's kubeconfig."""
+    """Check when the stack's kubeconfig expires, and return the finding."""
     expires = f"expires on {kubeconfig.end_text}"
     if kubeconfig.needs_renewal:
         fix = "run `pulumi up` to renew the kubeconfig, `./homelab kubeconfig`, then `pulumi up` in each app stack"

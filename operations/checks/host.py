@@ -9,9 +9,9 @@ DISTRIBUTIONS = {"debian", "ubuntu", "raspbian"}
 MIN_FREE_MIB = 1024
 """Free disk space that K3s needs, in MiB."""
 EVICTION_PERCENT, IMAGE_GC_PERCENT = 95, 85
-"""Disk usage in percent at which kubelet evicts pods, and at which it deletes unused images."""
+"""Disk usage in percent at which kubelet evicts pods, and at which kubelet deletes unused images."""
 MAX_CLOCK_SKEW = 30
-"""Tolerated clock difference, in seconds."""
+"""Tolerated difference between a machine's clock and the workstation's clock, in seconds."""
 
 
 def _root(machine: MachineState) -> Finding:
@@ -74,7 +74,7 @@ def _clock(machine: MachineState) -> Finding:
     clock = machine.facts.text("clock")
     if not clock.isdigit():
         return note("clock", "date reports no time")
-    # the machine read its clock at an unknown moment between `started` and `ended`
+    # the script read the machine's clock at an unknown moment between `started` and `ended`
     behind, ahead = machine.result.started - int(clock) - 1, int(clock) - machine.result.ended
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:

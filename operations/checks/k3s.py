@@ -33,7 +33,7 @@ def _ports(machine: MachineState) -> Finding:
 def _is_own(machine: MachineState, port: str, program: str) -> bool:
     if port in _load_balancer_ports(machine.cluster):
         return program == "haproxy" and bool(machine.facts.text("owner"))
-    # the kernel listens on flannel's tunnel port, so no process owns the port
+    # the kernel itself serves flannel's tunnel, so no process owns the tunnel's port
     return machine.has_k3s and (program.startswith("k3s") or program == "the kernel")
 
 

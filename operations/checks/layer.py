@@ -1,4 +1,4 @@
-"""Checks whether a layer is healthy: its Helm releases, its pods, and its other objects."""
+"""Checks the health of a layer: its Helm releases, its pods, and its other Kubernetes objects."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,11 +8,11 @@ from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, note, wrong
 
 _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accepted")
-"""Conditions that report whether an object is healthy."""
+"""Status conditions that report whether a Kubernetes object is healthy."""
 
 
 def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each expected Helm release, based on the labels of Helm's release Secrets."""
+    """Yield a finding for each expected Helm release; the status is read from the labels of Helm's release Secrets."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
         labels = record["metadata"].get("labels", {})
@@ -34,7 +34,7 @@ def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterat
 
 
 def check_pin(chart: Chart) -> Finding:
-    """Return the finding about a chart's pinned checksum."""
+    """Check whether a chart's checksum is pinned, and return the finding."""
     check = f"chart {chart.name}"
     if chart.sha256:
         return fine(check, f"{chart.version}, pinned")
@@ -76,7 +76,7 @@ def _cause(pod: Object) -> str:
 
 
 def check_object(kind: str, name: str, item: Object | None) -> Finding:
-    """Return the finding about an object of the layer; `item` is `None` if the object does not exist."""
+    """Check the health of a Kubernetes object and return the finding; `item` is `None` if the object does not exist."""
     check = f"{kind} {name}"
     if item is None:
         return wrong(check, "does not exist", "run `pulumi up --refresh`")

@@ -1,4 +1,4 @@
-"""Builds the findings about a machine from its failed connection or from its collected facts."""
+"""Builds the findings about a machine from the machine's facts, or from the error if no facts could be collected."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from operations.machines import Failure, ScriptResult
 
 
 def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
-    """Return the findings about a machine on which `node/collect-facts.sh` did not run."""
+    """Return the findings about a machine from which `node/collect-facts.sh` could not collect facts."""
     cause = result.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if result.failure is Failure.HOST_KEY:
         fix = "find out which machine answers at the address; if the machine was reinstalled, run `./homelab trust`"
@@ -36,7 +36,7 @@ def check(machine: MachineState) -> list[Finding]:
 
 
 def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
-    """Return a finding for each machine that shares its machine-id with another machine."""
+    """Return a finding for each machine that has the same machine-id as another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
     fix = "run on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {

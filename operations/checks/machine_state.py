@@ -9,7 +9,7 @@ from operations.machines import ScriptResult
 
 @dataclass(frozen=True)
 class MachineState:
-    """A machine's settings and its collected facts."""
+    """A machine's settings from the stack file, and the facts collected on the machine."""
 
     node: NodeSettings
     cluster: ClusterSettings

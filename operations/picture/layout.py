@@ -24,7 +24,7 @@ HEADING_GAP = 30
 
 
 def draw_lab(settings: LabStack, apps: Sequence[AppSettings]) -> str:
-    """Draw the diagram as SVG; the same settings always produce the same bytes."""
+    """Draw the diagram of the lab as SVG; the same settings always produce the same bytes."""
     canvas, cluster = Canvas(WIDTH), settings.cluster
     y = _header(canvas, cluster)
     if apps:
@@ -91,7 +91,7 @@ def _cards(
     *,
     left: float = MARGIN,
 ) -> float:
-    """Draw cards with a title and text lines in rows; return the y coordinate of the last row's lower edge."""
+    """Draw rows of cards with a title and text lines; return the y coordinate of the last row's lower edge."""
     width = (WIDTH - MARGIN - left - (columns - 1) * GAP) / columns
     remaining = iter(cards)
     while row := list(islice(remaining, columns)):
@@ -155,7 +155,7 @@ def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
 
 
 def _nodes(canvas: Canvas, y: float, nodes: Sequence[NodeSettings], columns: int) -> list[float]:
-    """Draw the machines in rows, and centre a single row; return the centre x coordinates of the first row."""
+    """Draw the machines in rows, and centre a single row; return the centres' x coordinates in the first row."""
     width = (INNER_WIDTH - (columns - 1) * GAP) / columns
     first = min(columns, len(nodes))
     left = MARGIN + (0 if len(nodes) > columns else (columns - first) * (width + GAP) / 2)

@@ -9,7 +9,7 @@ MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MONO_WIDTH = 0.61
 BOLD_FACTOR = 1.13
 MIN_SCALE = 0.8
-"""Text shrinks to this fraction of its size before it is truncated."""
+"""Smallest font size of a text, as a fraction of its normal size; a text that is still too wide is truncated."""
 _WIDTHS = {"ijlI|!.,:;'/ ": 0.37, "frt()[]-": 0.42, "mwMW@%…+=<>": 1.0, "ABCDEFGHKLNOPQRSTUVXYZ": 0.79}
 """Character widths in em of DejaVu Sans, the widest of the usual fonts; all other characters have 0.65."""
 _CHARACTER_WIDTHS = {character: width for characters, width in _WIDTHS.items() for character in characters}
@@ -55,7 +55,7 @@ def _width(character: str, mono: bool) -> float:
 
 
 def fit_text(text: str, style: Style, max_width: float) -> tuple[str, float]:
-    """Fit a text into `max_width` pixels: shrink the text, then cut its middle if needed. Return text and font size."""
+    """Fit a text into `max_width` pixels: shrink the font, then cut the text's middle. Return text and font size."""
     size = max(style.size * MIN_SCALE, min(style.size, max_width / max(style.width(text, 1), 0.01)))
     left, right = text[: (len(text) + 1) // 2], text[(len(text) + 1) // 2 :]
     while left and style.width(shown := text if left + right == text else f"{left}…{right}", size) > max_width:
@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Draw a text of at most `max_width` pixels at a baseline point; a cut text has a full-text tooltip."""
+        """Draw a text, at most `max_width` pixels wide, on the baseline at `at`; a tooltip shows a cut text in full."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""

@@ -14,11 +14,11 @@ from provider.errors import TaskError
 from provider.model import Chart
 
 FOLDER = ".charts"
-"""Folder of the cache, relative to the project's folder, in which Pulumi starts its plugins."""
+"""Folder of the cache, relative to the project's folder; Pulumi starts its plugins in the project's folder."""
 
 
 def cached_path(chart: Chart) -> str:
-    """Return the cached archive's path in the project's folder. The path contains the archive's SHA-256."""
+    """Return the path of a chart's cached archive in the project's folder. The path contains the archive's SHA-256."""
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
@@ -36,9 +36,9 @@ def cache(chart: Chart) -> Chart:
 
 
 def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
-    """Return origin (path or URL) and content of the archive; fetch an archive that is not cached. Raises TaskError.
+    """Return the path or URL of a chart's archive and the archive's content; fetch an archive that is not cached.
 
-    This call blocks.
+    This call blocks. Raises TaskError.
     """
     cached = _cached(chart) if chart.sha256 else None
     return fetch(chart) if cached is None else (cached_path(chart), cached)

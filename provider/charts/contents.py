@@ -15,7 +15,7 @@ from provider.charts.repository import StringLoader, one_line
 from provider.errors import TaskError
 from provider.model import Chart
 
-MAX_CONTENT_BYTES = 128 << 20  # of the unpacked archive
+MAX_CONTENT_BYTES = 128 << 20  # maximum size of the unpacked archive
 CRD_KIND = "CustomResourceDefinition"
 
 
@@ -25,11 +25,11 @@ def crds(chart: Chart) -> str:
 
 
 def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
-    """Return the CRDs in an archive as YAML documents. Error messages contain the archive's `url`. Raises TaskError."""
+    """Return the CRDs in a chart archive as YAML documents. `url` is used in error messages. Raises TaskError."""
     folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
     crds_folder = rf"{folder}/crds/.+\.(ya?ml|json)"
     crd_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
-    all_templates = rf"{re.escape(chart)}/templates/.+\.ya?ml"  # of a chart that consists of CRDs only
+    all_templates = rf"{re.escape(chart)}/templates/.+\.ya?ml"  # for a chart that contains only CRDs
     for pattern in (crds_folder, crd_templates, all_templates):
         matches = [(f"{url}: {name}", text) for name, text in matching_files(url, archive, pattern)]
         if matches:
@@ -53,7 +53,7 @@ def _without_directives(name: str, text: str) -> str:
 
 
 def matching_files(url: str, archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yield path and text of every file in the archive whose path matches the regular expression. Raises TaskError."""
+    """Yield the path and text of all files in the archive with a path that matches `pattern`. Raises TaskError."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
@@ -86,7 +86,7 @@ def _unpacked(url: str, archive: bytes) -> bytes:
 
 
 def _checked(name: str, text: str) -> str:
-    """Return the text of a file after validating that the file contains only CRDs. Raises TaskError."""
+    """Validate that a YAML file contains only CRDs, and return the file's text. Raises TaskError."""
     try:
         documents = [document for document in yaml.load_all(text, StringLoader) if document]
     except yaml.YAMLError as error:

@@ -1,6 +1,6 @@
 """Pull Helm charts from OCI registries (oci://) without a login.
 
-The manifest of a chart contains the digest of the chart's archive.
+The registry's manifest of a chart contains the digest of the chart's archive.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 
 def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
-    """Return the URL, digest and content of the chart's archive. This call blocks. Raises TaskError."""
+    """Download a chart's archive; return the archive's URL, digest and content. This call blocks. Raises TaskError."""
     repository = urlsplit(chart.repository)
     base = f"https://{repository.netloc}/v2{repository.path.rstrip('/')}/{chart.name}"
     url = f"{base}/manifests/{chart.version.replace('+', '_')}"  # tags cannot contain `+`; Helm replaces it by `_`
@@ -45,7 +45,7 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
 
 
 def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """Return the URL's content and the headers for later requests, which may contain an anonymous token."""
+    """Download a URL of a registry; return the content and the headers for later requests, with a token if required."""
     try:
         return download(url, max_bytes, headers), headers
     except Unauthorized as error:
@@ -54,7 +54,7 @@ def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, M
 
 
 def request_token(url: str, challenge: str) -> str:
-    """Request an anonymous token from the authorization server in the `WWW-Authenticate` header `challenge`.
+    """Request an anonymous token from the server that the `WWW-Authenticate` header `challenge` names.
 
     Raises TaskError if the registry offers no anonymous tokens.
     """

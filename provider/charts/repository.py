@@ -17,12 +17,12 @@ from provider.model import Chart
 
 MAX_INDEX_BYTES = 64 << 20
 MAX_ARCHIVE_BYTES = 32 << 20
-YAML_NULLS = ("", "~", "null")  # how YAML writes a missing digest
+YAML_NULLS = ("", "~", "null")  # spellings of a missing digest in YAML
 StringLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every scalar as a string
 
 
 def fetch(chart: Chart) -> tuple[str, bytes]:
-    """Fetch the chart's archive, whose checksum must match the pin or, without a pin, the repository's checksum.
+    """Fetch a chart's archive, and verify its checksum against the pin or, without a pin, against the repository.
 
     Returns the URL and the content of the archive. This call blocks. Raises TaskError.
     """
@@ -78,7 +78,7 @@ def _release(chart: Chart) -> tuple[str, str]:
 def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
     """Find the chart's release by regular expressions, because parsing a large index as YAML takes seconds.
 
-    Returns None for an index whose format differs from the format that Helm writes.
+    Returns None if the index is not formatted as Helm formats an index.
     """
     section = re.search(rf"^  {re.escape(chart.name)}:\n((?:  [ -].*\n|\n)*)", text, re.MULTILINE)
     version = re.compile(rf"^    version: (['\"]?){re.escape(chart.version)}\1$", re.MULTILINE)

@@ -21,7 +21,7 @@ _COMMENTED_OUT = re.compile(r'^#+ ?"?([\w.-]+)"?:(?:\s|$)', re.MULTILINE)
 
 
 async def validate(chart: Chart) -> None:
-    """Reject Helm values in the stack file whose keys the chart does not have. Raises TaskError."""
+    """Reject Helm values in the stack file with keys that the chart does not have. Raises TaskError."""
     keys = await asyncio.to_thread(refused_keys, chart) if chart.keys else {}
     if keys:
         lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())
@@ -30,10 +30,10 @@ async def validate(chart: Chart) -> None:
 
 
 def refused_keys(chart: Chart) -> dict[str, str]:
-    """Map each rejected key of `chart.keys`, as a dotted path, to a list of similar top-level keys. Raises TaskError.
+    """Return the rejected keys of `chart.keys` as dotted paths, each with similar top-level keys. Raises TaskError.
 
-    A nested key is rejected only if the chart's schema forbids the key, because templates may use nested values that
-    have no default. This call blocks.
+    A nested key is rejected only if the chart's JSON schema forbids the key. Templates may use nested values without a
+    default. This call blocks.
     """
     url, archive = archives.read_or_fetch(chart)
     pattern = rf"{re.escape(chart.name)}/({'|'.join(map(re.escape, _FILES))})"

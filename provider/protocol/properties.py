@@ -13,7 +13,7 @@ Properties = Mapping[str, Any]
 
 
 def parse_settings(properties: Properties) -> Settings:
-    """Parse the plugin's settings. Return empty settings if the settings are unknown, as in some previews."""
+    """Parse the plugin's settings. Return empty settings if the settings are unknown to Pulumi, as in some previews."""
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
@@ -34,18 +34,18 @@ def needs_rerun(properties: Properties, old: Properties) -> bool:
 
 
 def generate_secret(properties: Properties, *, preview: bool) -> str:
-    """Generate the value of a secret; in a preview, the value is unknown."""
+    """Generate the value of a secret; in a preview, return Pulumi's marker for an unknown value."""
     return UNKNOWN if preview else secrets.token_hex(int(properties["bytes"]))
 
 
 def drift_checks_enabled() -> bool:
     """Return whether drift checks are enabled.
 
-    Set `HOMELAB_DRIFT=off` to disable drift checks where Pulumi cannot reach the machines, as in CI.
+    Set `HOMELAB_DRIFT=off` to disable drift checks if Pulumi cannot reach the machines, as in CI.
     """
     return os.environ.get("HOMELAB_DRIFT") != "off"
 
 
 def deletes_unreachable() -> bool:
-    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` lets Pulumi delete tasks whose undo steps cannot run."""
+    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` allows skipping undo steps on unreachable machines."""
     return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

@@ -28,7 +28,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Service(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves requests of Pulumi's engine, which sends secrets in plain text and marks secrets in responses itself."""
+    """Serves requests of Pulumi's engine; the engine sends secrets in plaintext and marks secrets in responses."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -46,7 +46,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse settings that remove nodes which the cluster needs; changed settings only update the provider."""
+        """Refuse to remove nodes that the cluster needs; report any other change as an update of the provider."""
         old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
             await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
@@ -55,7 +55,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=diff_kind(old != new))
 
     async def _check_removal(self, old: Settings, new: Settings) -> None:
-        """Before any change, refuse node removals that would lose etcd's quorum or volumes. Raises TaskError."""
+        """Refuse to remove nodes if etcd would lose its quorum or volumes would be lost. Raises TaskError."""
         kept = {machine.name for machine in (*new.servers, *new.agents)}
         nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
         servers = [server.name for server in old.servers if server.name in nodes]
@@ -64,7 +64,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Store the plugin's settings, then start the drift checks of all machines."""
-        settings = request.variables.get("homelab:config:settings", "{}")  # missing while unknown to Pulumi
+        settings = request.variables.get("homelab:config:settings", "{}")  # missing if the value is unknown to Pulumi
         try:
             self._runner = Runner(Settings.model_validate_json(settings), properties.deletes_unreachable())
         except TaskError as error:
@@ -74,12 +74,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Let the running steps finish, and start no more steps."""
+        """Let running steps finish, but start no further steps."""
         self._runner.cancel()
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Accept a resource's inputs; add the inputs `drift` (to a task) and `sha256` (to a chart)."""
+        """Accept a resource's inputs; add the input `drift` to a task, and the input `sha256` to a chart."""
         self._program_runs = True
         news = to_dict(request.news)
         is_task = resource_type(request.urn) == TASK_TYPE
@@ -116,9 +116,9 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Report which inputs have changed; a task whose last run failed always has changes."""
+        """Report which inputs of a resource have changed; a failed task is always reported as changed."""
         old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
-        old.pop("drift", None)  # the last update has fixed it
+        old.pop("drift", None)  # the last update has fixed this drift
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         is_task = resource_type(request.urn) == TASK_TYPE
         if is_task and new.get("once"):
@@ -127,7 +127,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=diff_kind(bool(differing) or unfinished), diffs=differing)
 
     async def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run the task, generate the secret, or return the path of the chart's archive."""
+        """Create a resource: run the task, generate the secret, or return the path of the chart's archive."""
         inputs = to_dict(request.properties)
         if resource_type(request.urn) == SECRET_TYPE:
             value = properties.generate_secret(inputs, preview=request.preview)
@@ -141,7 +141,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=to_struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Run a failed or changed task again, renew a secret, or only store a task's new SSH connection settings."""
+        """Update a resource: run a failed or changed task again, renew a secret, or store new SSH settings."""
         inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
         if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)
@@ -159,7 +159,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=to_struct(await self._run(request.urn, inputs, context)))
 
     async def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Return the stored properties unchanged, because `Check` detects drift in every run."""
+        """Return the stored properties unchanged, because `Check` already detects drift in every Pulumi run."""
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     async def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802

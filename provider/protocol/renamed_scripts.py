@@ -1,15 +1,15 @@
-"""Translate old script names in Pulumi's state, so that moving the scripts into folders changes no running lab.
+"""Translate old script names in Pulumi's state, so that Pulumi shows no changes after the scripts were moved.
 
-Pulumi's state from before the scripts were moved contains old script names and the digests of old script texts.
+A Pulumi state from before the scripts were moved contains old script names, and digests of the old script texts.
 `renamed_scripts.json` maps old names and digests to the names and digests of the release that moved the scripts. The
-release that moved the scripts changed no script's behaviour. If a later release changes a script, the script's digest
-changes, and all tasks with the script run again. `renamed_scripts.json` contains the digests of all tasks that homelab
-registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
+release that moved the scripts did not change the scripts' behaviour. If a later release changes a script, the digests
+of all tasks with this script change, and these tasks run again. `renamed_scripts.json` contains the digests of all
+tasks that homelab registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
-Pulumi stores a task's new properties only when Pulumi updates the task. Until the first update, the task's outputs
-contain the old script names. A change of `lib.sh` updates every task that has undo steps. After one release has changed
-`lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab from before
-the scripts were moved must be updated to a release with this module before any later release.
+Pulumi stores a task's new properties only when Pulumi updates the task. Until Pulumi first updates a task, the task's
+outputs in Pulumi's state contain old script names. A change of `lib.sh` updates every task that has undo steps. After
+one release has changed `lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab with old
+script names in Pulumi's state must be updated to a release with this module before any later release.
 """
 
 import json

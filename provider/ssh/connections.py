@@ -20,8 +20,8 @@ from provider.ssh.output import read_lines, read_output
 CONNECT_SECONDS = 5
 MAX_SESSIONS = 8  # per connection; sshd's default limit is ten (MaxSessions)
 KEEPALIVE = {"keepalive_interval": 5, "keepalive_count_max": 6}
-STEP_SECONDS = 3600  # limit of one script, longer than every wait in it
-COPY_SECONDS = 3600  # limit of one file transfer
+STEP_SECONDS = 3600  # time limit of one script, longer than all waits in scripts
+COPY_SECONDS = 3600  # time limit of one file transfer
 KILL_SECONDS = 30  # between SIGTERM and SIGKILL for a script that exceeds its limit
 TIMEOUT_STATUS = 124  # exit status of `timeout`
 MAX_DETAIL_LINES = 1000  # lines of standard error that are kept
@@ -85,7 +85,7 @@ class Connections:
     async def upload(self, machine: Machine, source: Path, target: str) -> None:
         """Copy a local file to the machine; only root can read the copy. Raises Unreachable, TaskError.
 
-        Only root can access a folder that the upload creates.
+        If the upload creates the target's folder, only root can access the folder.
         """
         folder, file = shlex.quote(str(PurePosixPath(target).parent)), shlex.quote(target)
         await self._copy(machine, f"umask 077 && mkdir -p {folder} && cat >{file}", source, asyncssh.DEVNULL)
@@ -167,7 +167,7 @@ class Connections:
             raise Unreachable(f"{machine_label(hop)} does not answer on SSH port {hop.port}: {reason}") from cause
 
     async def _trusted(self, hop: Hop, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """Connect if the machine shows the pinned host key, or a host certificate signed by the configured SSH CA."""
+        """Connect if the machine presents the pinned host key, or a host certificate of the configured SSH CA."""
         try:
             return await self._open_to(hop, tunnel, keys=[hop.host_key])
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
@@ -190,7 +190,7 @@ class Connections:
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
-        """Return the login key, or all keys if the login key of a removed machine is no longer configured."""
+        """Return a machine's private key, or all private keys if a removed machine's key is no longer configured."""
         keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
@@ -205,7 +205,7 @@ def machine_label(hop: Hop) -> str:
 
 
 def render_script(variables: Mapping[str, str], *texts: str) -> str:
-    """Render a script that starts with variable assignments; all values are quoted against expansion by the shell."""
+    """Render a script that starts with variable assignments; all values are quoted, so the shell expands no value."""
     assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return "\n".join([*assignments, *texts]) + "\n"
 
@@ -225,7 +225,7 @@ def _private_key(name: str, text: str) -> asyncssh.SSHKey:
 
 
 async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
-    # the pipe breaks if the script exits before all its lines are sent
+    # a script may exit before all its lines are sent, which breaks the pipe
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(script)
         await process.stdin.drain()

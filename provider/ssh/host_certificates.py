@@ -1,4 +1,4 @@
-"""SSH client that accepts only host certificates with principals."""
+"""SSH client that rejects host certificates without principals."""
 
 import asyncssh
 from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate

@@ -24,8 +24,8 @@ async def api_is_ready(connections: Connections, server: Machine, script: str) -
 async def first_ready_server(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
     """Return the first server whose Kubernetes API is ready according to `script`.
 
-    If no API is ready, the first server that answers on SSH is returned. Raises TaskError, or Unreachable if no server
-    answers on SSH.
+    If no Kubernetes API is ready, the first server that answers on SSH is returned. Raises TaskError, or Unreachable if
+    no server answers on SSH.
     """
     causes: list[str] = []
     reachable: list[Machine] = []

@@ -17,13 +17,19 @@ class _Group:
 
 @dataclass
 class Turns:
-    """The turns of all task groups. After a task fails in its turn, no other task of the same group gets a turn."""
+    """The turns of all task groups; a task disrupts its machine only during its turn.
+
+    After a task fails in its turn, no other task of the group gets a turn.
+    """
 
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     @asynccontextmanager
     async def take(self, limit: DisruptionLimit, name: str) -> AsyncIterator[None]:
-        """Wait for a turn in the task's group and hold the turn. Raises TaskError if a task of the group has failed."""
+        """Wait until the group has a free turn, and hold the turn in the `with` block.
+
+        Raises TaskError if a task of the group has failed.
+        """
         group = self._groups.setdefault(limit.group, _Group(asyncio.Semaphore(limit.width)))
         async with group.slots:
             if group.failed:

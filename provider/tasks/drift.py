@@ -15,7 +15,7 @@ SCRIPT_SECONDS = 30  # for the script, because the machine may be busy
 
 
 class DriftChecks:
-    """Cache of drift checks: a check runs once per machine, and runs again after a step has run on the machine."""
+    """Cache of drift checks: a check runs once per machine, and again after a step has run on the machine."""
 
     def __init__(self, connections: Connections, scripts: Path) -> None:
         self._connections = connections

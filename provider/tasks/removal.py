@@ -1,4 +1,4 @@
-"""Rules for failed undo steps: homelab only warns about an unreachable machine that is being removed from the lab."""
+"""Rules for failed undo steps: homelab skips steps on a removed machine that is unreachable, with a warning."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 
 @dataclass(frozen=True)
 class RemovalRules:
-    """The removal rules of one run. `deletes_unreachable` allows skipping every unreachable machine."""
+    """The removal rules of one run. With `deletes_unreachable`, steps on all unreachable machines may be skipped."""
 
     settings: Settings
     deletes_unreachable: bool
@@ -64,8 +64,8 @@ def with_cluster_identity(task: Task) -> Task:
     """Add a cluster identity to the task, so that the task's scripts refuse machines of another cluster.
 
     Tasks that older versions of homelab stored have no cluster identity, and their machines may belong to a newer lab.
-    A task with a data-loss guard is returned unchanged, so that the guard still runs: after a failed `pulumi up`, a
-    task without a cluster identity may belong to the current lab.
+    A task with a data-loss guard is returned unchanged, so that the guard runs. After a failed `pulumi up`, a task
+    of the current lab may still have no cluster identity.
     """
     if _undone_by(task, GUARD_SCRIPT):
         return task

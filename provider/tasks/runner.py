@@ -1,4 +1,4 @@
-"""Run or undo a task, step by step; every failure becomes one TaskError."""
+"""Run or undo the steps of a task; every failure is raised as a TaskError."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ CHECK_SECONDS = 10  # to find a server that can check whether nodes may be remov
 
 @dataclass
 class Runner:
-    """Runs and undoes tasks. The plugin creates a new runner when Pulumi's engine configures the plugin.
+    """Runs and undoes tasks. The plugin creates a new runner each time Pulumi's engine configures the plugin.
 
     With `deletes_unreachable`, undoing a task skips the steps whose machine or Kubernetes API does not answer.
     """
@@ -70,8 +70,8 @@ class Runner:
 
         Steps on the task's own machine are skipped with a warning if the machine does not answer and is being removed.
         A step that runs on a server is retried on another server, and fails if no server answers. A step on a machine
-        of another cluster is skipped. The output of undo steps becomes a warning. `program_runs` is false during
-        `pulumi destroy`, which resumes an unfinished earlier `pulumi destroy`.
+        of another cluster is skipped. Pulumi shows the output of undo steps as a warning. `program_runs` is false
+        during `pulumi destroy`, which also continues an earlier `pulumi destroy` that did not finish.
         """
         results = StepResults(set(self.settings.flags))
         task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
@@ -83,7 +83,7 @@ class Runner:
             try:
                 results.add_output(await self._undo(task_run, step, warn), step.exports)
                 if FOREIGN in results.flags:
-                    results.raise_flag(FOREIGN)  # node/check-ownership.sh raised it; this sets the variable as well
+                    results.raise_flag(FOREIGN)  # the script raised only the flag; set the variable as well
             except TaskError as error:
                 if not self._removal.may_skip(task_run, step, error):
                     raise
@@ -106,7 +106,10 @@ class Runner:
         return output
 
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
-        """Yield the steps whose conditions are met. Wait for the task's turn before the first disruptive step."""
+        """Yield the steps with fulfilled `when` and `unless` conditions.
+
+        Before the first disruptive step, wait for the task's turn.
+        """
         async with contextlib.AsyncExitStack() as stack:
             limit = task_run.task.turn
             for step in steps:
@@ -123,9 +126,9 @@ class Runner:
         return await asyncio.shield(self._drift_checks.start(machine, probe, variables))
 
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
-        """Validate that `nodes`, of which `servers` are K3s servers, can be removed from the cluster. Raises TaskError.
+        """Validate that the cluster can lose `nodes`; `servers` are the K3s servers in `nodes`. Raises TaskError.
 
-        If no server answers within `CHECK_SECONDS`, the check is made only when each node is removed.
+        If no server answers within `CHECK_SECONDS`, this check is skipped; the removal of each node repeats the check.
         """
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
@@ -147,7 +150,7 @@ class Runner:
         return await first_ready_server(self._connections, self.settings.servers, steps.api_ready_script())
 
     async def _mark(self, server: Machine) -> str:
-        """Return the server's mark of an unfinished `pulumi destroy`: `yes`, `no`, or nothing. Raises TaskError."""
+        """Return a server's mark of an unfinished `pulumi destroy`: `yes`, `no`, or an empty text. Raises TaskError."""
         script = steps.load_script({}, MARK_SCRIPT)
         status, output, details = await self._connections.run(server, script, no_progress)
         if status:
@@ -156,7 +159,7 @@ class Runner:
 
 
 async def _with_chart(task: Task, progress: Progress) -> Task:
-    """Add the CRDs of the task's chart to the variables of the task, for this run only. Raises TaskError."""
+    """Return a copy of the task that has the CRDs of the task's chart in a variable. Raises TaskError."""
     if not task.chart:
         return task
     await progress(f"reading the chart {task.chart.name} {task.chart.version}")

@@ -8,7 +8,7 @@ from provider.ssh.connections import render_script
 
 
 def script_text(folder: Path, variables: Mapping[str, str], name: str) -> str:
-    """Render a script that starts with its variables and the library `lib.sh`. Raises TaskError."""
+    """Render a script, preceded by its variables and by the library `lib.sh`. Raises TaskError."""
     try:
         text = (folder / name).read_text()
     except FileNotFoundError as cause:

@@ -9,13 +9,13 @@ from provider.model import Step, Task
 FLAG_PREFIX = "flag: "
 EXPORT_PREFIX = "export: "
 RETIRED = "retired"
-"""Flag raised while the whole lab is being destroyed; scripts get it as variable in upper case."""
+"""Flag raised while the whole lab is being destroyed; scripts get the flag as an upper-case variable."""
 UNREACHABLE = "unreachable"
-"""Flag of a task whose own machine does not answer and is skipped; scripts get it as variable in upper case."""
+"""Flag of a task that skips its own unreachable machine; scripts get the flag as an upper-case variable."""
 FOREIGN = "foreign"
-"""Flag of a task whose own machine is another node by now; scripts get it as variable in upper case."""
+"""Flag of a task with a machine that now is another node; scripts get the flag as an upper-case variable."""
 DISCARD_PREFIX = "discard-"
-"""Prefix of the flags by which the stack file allows data loss; scripts cannot raise them."""
+"""Prefix of the flags with which the stack file allows data loss; scripts cannot raise these flags."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class StepResults:
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
     def raise_flag(self, name: str) -> None:
-        """Raise a flag that belongs to the plugin. Later scripts get the flag as a variable."""
+        """Raise a flag of the plugin, such as `unreachable`. Later scripts get the flag as an upper-case variable."""
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 

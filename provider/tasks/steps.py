@@ -24,7 +24,7 @@ SHOWN_LINES = 40  # of a failed script's standard error
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One run or undo of a task, with the results of the task's finished steps."""
+    """One run of a task or of its undo steps, with the results of the finished steps."""
 
     task: Task
     results: StepResults
@@ -133,5 +133,5 @@ def api_ready_script() -> str:
 
 
 def load_script(variables: Mapping[str, str], name: str) -> str:
-    """Render a script that starts with its variables and the library `lib.sh`. Raises TaskError."""
+    """Render a script, preceded by its variables and by the library `lib.sh`. Raises TaskError."""
     return script_text(SCRIPTS, variables, name)

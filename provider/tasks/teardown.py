@@ -1,4 +1,4 @@
-"""Detect that the whole lab is being destroyed, because homelab then neither drains nodes nor guards data."""
+"""Detect the destruction of the whole lab, during which homelab does not drain nodes and does not guard data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ RETIRE_SCRIPT = "cluster/set-destroy-marker.sh"
 """Script that leaves a mark on every server, as the first step of destroying the lab."""
 
 MARK_SCRIPT = "cluster/check-destroy-marker.sh"
-"""Script that prints whether a server has this mark."""
+"""Script that prints whether a server has the mark of `RETIRE_SCRIPT`."""
 
 ReadMark = Callable[[Machine], Awaitable[str]]
 """Returns a server's mark: `yes`, `no`, or nothing if the machine is no longer a node of the lab."""
@@ -19,10 +19,10 @@ ReadMark = Callable[[Machine], Awaitable[str]]
 
 @dataclass
 class Teardown:
-    """State of the destruction of the whole lab, started by this `pulumi destroy` or by an earlier `pulumi destroy`.
+    """Whether this `pulumi destroy`, or an earlier unfinished `pulumi destroy`, destroys the whole lab.
 
-    An unfinished `pulumi destroy` leaves marks on the servers. Only `pulumi destroy`, a run without the Pulumi
-    program, reads the marks. `pulumi up` removes the marks.
+    An unfinished `pulumi destroy` leaves marks on the servers. Only runs without the Pulumi program, such as
+    `pulumi destroy`, read the marks. `pulumi up` removes the marks.
     """
 
     servers: tuple[Machine, ...]
