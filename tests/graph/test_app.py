@@ -311,8 +311,8 @@ def test_what_such_a_secret_lacks_is_named_too(outputs: dict[str, Any], said: st
 def test_a_secret_that_is_something_else_is_not_repeated(text: str) -> None:
     config = config_of(DEV)
     config["app"] = config["app"] | {"platformOutputs": {"secret": "platform"}}
-    said = r"^homelab:app\.platformOutputs: the secret is not the output of `\./homelab platform`; set the secret again$"
-    with pytest.raises(pulumi.RunError, match=said):
+    reason = r"the secret is not the output of `\./homelab platform`"
+    with pytest.raises(pulumi.RunError, match=rf"^homelab:app\.platformOutputs: {reason}; set the secret again$"):
         record(config | {"platform": text}, "shop-dev", shop.deploy, secret=["platform"])
     gc.collect()
 
