@@ -1,1 +1,1 @@
-"""What things are: no configuration is read here and no order of things decided."""
+"""Pulumi components of labs and apps, and the models of their settings."""

@@ -1,4 +1,4 @@
-"""Resources of homelab's provider plugin: tasks on machines, generated secrets, chart archives."""
+"""Pulumi resources of homelab's provider plugin: tasks on machines, generated secrets, and archives of Helm charts."""
 
 import hashlib
 import json
@@ -27,8 +27,9 @@ def step(script: str, **where_and_when: object) -> Step:
 class HomelabProvider(pulumi.ProviderResource):
     """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
 
-    The settings are not inputs of tasks, so a new SSH key or server runs no task again. `drift_checks` are scripts that
-    check every machine for drift at the start of each Pulumi run. Every task starts with these `flags` set.
+    The settings are not inputs of tasks, so a changed SSH key or an added server runs no task again. `drift_checks` are
+    scripts that check every machine for drift at the start of each Pulumi run. Every task starts with the flags in
+    `flags` set.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class HomelabProvider(pulumi.ProviderResource):
 class Task(pulumi.CustomResource):
     """Steps that run on a machine whenever the task's inputs change, and steps that undo the changes.
 
-    `cluster` is the cluster's identity. On a machine of another cluster, the scripts do nothing.
-    With `chart` (name, version, repository and sha256), the scripts get the chart's CRDs in the variable CRDS.
+    `cluster` is the random ID of the cluster. The scripts do nothing on a machine that belongs to another cluster. With
+    `chart` (name, version, repository and sha256), the scripts get the chart's CRDs in the variable CRDS.
     """
 
     output: pulumi.Output[str]
@@ -89,7 +90,10 @@ class Task(pulumi.CustomResource):
 
 
 class RandomSecret(pulumi.CustomResource):
-    """A random secret of `size` bytes as hexadecimal digits. A new `generation` generates a new secret."""
+    """A random secret of `size` bytes as hexadecimal digits.
+
+    A changed `generation` replaces the secret with a new random secret.
+    """
 
     value: pulumi.Output[str]
 
@@ -101,7 +105,7 @@ class RandomSecret(pulumi.CustomResource):
 
 
 class ChartArchive(pulumi.CustomResource):
-    """The archive of a Helm chart, which is downloaded once, verified, and stored at `path` for Helm.
+    """The archive of a Helm chart, which homelab downloads once, verifies, and stores at `path` for Helm.
 
     Without a `sha256`, homelab accepts any archive that the repository returns. `value_paths` are the paths of the
     stack file's Helm values, which homelab compares with the chart. `pulumi preview` checks the archive and the paths.
@@ -129,7 +133,10 @@ class ChartArchive(pulumi.CustomResource):
 
 
 def _digest(run: Sequence[Step]) -> str:
-    """Return the digest of the steps' scripts without comment lines: rewording a comment runs no task again."""
+    """Return a digest of the steps' scripts.
+
+    The digest ignores comment lines, so a reworded comment runs no task again.
+    """
     return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
 
 

@@ -30,7 +30,7 @@ def deploy() -> None:
 
 
 def _platform(app: AppSettings) -> PlatformOutputs:
-    """Read the platform's outputs from the secret `platformOutputs` if set, or from the platform's stack."""
+    """Read the platform's outputs from the secret `platformOutputs` if set, and otherwise from the platform's stack."""
     if app.platform_outputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
@@ -41,5 +41,5 @@ def _platform(app: AppSettings) -> PlatformOutputs:
 
 
 def full_name(stack: str) -> str:
-    """Return a stack's full name. The defaults are the organization and project of the running stack."""
+    """Return a stack's full name. A short name belongs to the organization and project of the running stack."""
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

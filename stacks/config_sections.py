@@ -1,4 +1,7 @@
-"""Sections of the configuration, each a top-level key with a model. One message reports the errors of all sections."""
+"""Sections of the configuration.
+
+Each section has a top-level key and a settings model. One message reports the errors of all sections.
+"""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,7 +25,7 @@ _ENCRYPTED = "contains an encrypted value"
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the configuration. `missing_fix` is the fix if a required section is missing."""
+    """A section of the configuration. `missing_fix` tells users how to add a required section that is missing."""
 
     key: str
     model: type[Model]
@@ -68,7 +71,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the problems of invalid fields in one section."""
+    """Yield an error for each invalid field in one section."""
     encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
     yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
     try:
@@ -82,7 +85,7 @@ def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _relation_problems(
     sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield conflicts between valid fields, and references to missing secrets."""
+    """Yield an error for each conflict between valid fields, and for each reference to a missing secret."""
     valid = {
         section.key: section.model.model_validate(raw[section.key], context=LENIENT)
         for section in sections

@@ -115,7 +115,7 @@ def _node(node: NodeSettings) -> dict[str, Json]:
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
-    """Return the outputs for K3s' packaged local-storage, which the outputs of storage layers override."""
+    """Return the outputs for K3s' packaged local-storage. Storage layers override these outputs."""
     if "local-storage" in cluster.k3s.disable:
         return {}
     return {

@@ -60,9 +60,9 @@ class PlatformOutputs(AppPlatformOutputs):
 
     @classmethod
     def of_stack(cls, stack: pulumi.StackReference) -> Self:
-        """Read the outputs of another stack.
+        """Read the outputs of the platform's stack.
 
-        If the platform's version of homelab lacks an output, the program ends with an error. The error names the needed
+        If the platform's version of homelab lacks an output, the program ends with an error that contains the needed
         version.
         """
         return cls(
@@ -87,14 +87,14 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy of the outputs whose kubeconfig is available only if the platform meets all `needs`.
+        """Return a copy of the outputs in which the kubeconfig resolves only if the platform meets all `needs`.
 
-        `placement_check` yields the app's settings that no node satisfies. `stack` is the platform's stack.
+        `placement_check` yields the app's settings that no node satisfies. `stack` is the name of the platform's stack.
         `renewal_fix` tells users how to renew an expired kubeconfig.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
-        # only the secret kubeconfig depends on the check, because the check turns its result into a secret
+        # the check runs only for the kubeconfig, because Pulumi marks the check's result as a secret
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
         return replace(
             self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
@@ -122,7 +122,7 @@ def _read(
 def _require_present(output_field: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
     """Return an output's value. Raises `pulumi.RunError` if the platform's version of homelab lacks the output."""
     introduced = output_field.metadata["since"]
-    # Pulumi drops outputs with the value None, so the outputs of disabled layers are missing as well
+    # Pulumi does not store outputs with the value None, so outputs of disabled layers are also missing from the stack
     optional = bool(output_field.metadata["layer"])
     if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
         has = f"version {version}" if version else "a version older than 0.2.0"
@@ -135,7 +135,7 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
 def _checked(
     values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
 ) -> str:
-    """Return the kubeconfig. Raises `pulumi.RunError` with a list of the needs that the platform does not meet."""
+    """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all needs of the app."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:

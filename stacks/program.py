@@ -24,7 +24,7 @@ def _ignore_debug(*_: object, **__: object) -> None: ...
 async def _start_registrations() -> None:
     """Start all resource registrations before Pulumi's SDK awaits the registrations.
 
-    The SDK awaits started registrations one by one. While a registration has not started, the SDK watches all outputs
-    again whenever an output resolves, so the time grows with the square of the number of outputs.
+    The SDK awaits started registrations one by one. Until all registrations have started, the SDK watches all outputs
+    again whenever an output resolves, which takes quadratic time.
     """
     await asyncio.sleep(0)

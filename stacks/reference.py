@@ -26,7 +26,7 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
 
 
 def page_text(page: str) -> str:
-    """Return a docs page: the unchanged text before the mark, followed by the generated reference."""
+    """Return the text of a docs page: the unchanged text before `GENERATED_MARK`, and then the generated reference."""
     key, model = PAGES[page]
     titles: dict[type[Model], str] = {}
     _collect_titles(model, f"{NAMESPACE}:{key}", titles)
@@ -48,7 +48,7 @@ def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], st
 
 
 def _inside(kind: Any) -> tuple[type[Model] | None, str]:
-    """Return the model inside a field's type, and the path suffix for lists (`[]`) and mappings (`.*`)."""
+    """Return the settings model inside a field's type, and the path suffix: `[]` for a list, and `.*` for a mapping."""
     kind = without_none(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
@@ -106,7 +106,7 @@ def _anchor(title: str) -> str:
 
 
 def _default(model: type[Model], field: FieldInfo) -> str:
-    """Describe the default of a field. The field's description explains computed defaults."""
+    """Describe the default of a field, or return an empty text if the field's description explains the default."""
     if (model, field.alias or "") in STACK_DEFAULTS:
         return STACK_DEFAULTS[model, field.alias or ""]
     if field.is_required():

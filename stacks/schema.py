@@ -66,7 +66,7 @@ class _WithDescriptions(GenerateJsonSchema):
 
 
 def _compact(node: Any) -> Any:
-    """Remove titles that repeat names, and defaults that are empty or models, because editors need neither."""
+    """Remove titles, empty defaults and nested defaults from a JSON Schema, because editors do not need these keys."""
     if isinstance(node, list):
         return [_compact(item) for item in node]
     if not isinstance(node, dict):

@@ -13,7 +13,10 @@ NAMING_FIX = "store the secret under its own key with `pulumi config set --secre
 def top_level_problems(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Yield the problems of the top-level keys. `needed` has the fix for each required key if the key is missing."""
+    """Yield all errors in the configuration's top-level keys.
+
+    `needed` maps each required key to the fix for a missing key.
+    """
     named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:

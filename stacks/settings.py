@@ -105,7 +105,7 @@ class AppStack(_Stack):
 
 
 def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
-    """Add the defaults that the models do not contain: the stack's name, and the catalog's K3s version."""
+    """Add the defaults that are not in the models: the stack's name, and the catalog's K3s version."""
     config = _with_defaults(config, "cluster", {"name": stack, "k3s": {}})
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
         config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S_VERSION})
@@ -113,7 +113,7 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
 
 
 def _explain_default_name(problem: Problem) -> Problem:
-    """Add to a problem of the app's name that homelab derived the name from the stack's name."""
+    """Explain in an error about the app's name that homelab derived the name from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
     reason = f"{problem.reason}, and is derived from the stack's name"
@@ -121,7 +121,7 @@ def _explain_default_name(problem: Problem) -> Problem:
 
 
 def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with `defaults` under `key`, unless the value is no mapping or an encrypted secret."""
+    """Return the configuration with `defaults` added to the section `key`, if the section is an unencrypted mapping."""
     value = tree.get(key)
     usable = isinstance(value, Mapping) and set(value) != {"secure"}
     return tree | {key: defaults | dict(value)} if value is not None and usable else tree
@@ -145,7 +145,7 @@ def _app_relations(known: Mapping[str, Any]) -> Findings:
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
-    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
+    """Reject an app in a layer's namespace, because the app's pods could use the layer's Secrets and permissions."""
     for entry in LAYERS:
         try:
             if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):

@@ -76,7 +76,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
-    """Yield a problem for each unquoted scalar that Pulumi and homelab would read differently."""
+    """Yield an error for each unquoted scalar that Pulumi and homelab would interpret differently."""
     for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, ScalarEvent) and event.style is None:
             place = f"{file.name}:{event.start_mark.line + 1}"
@@ -87,7 +87,7 @@ def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
 
 
 def _syntax_problem(file: Path, error: YAMLError) -> Problem:
-    """Return the problem of invalid YAML with the line number, but without the line's text."""
+    """Return the error for invalid YAML, with the line number but without the text of the line."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):

@@ -43,7 +43,7 @@ class SettingsError(pulumi.RunError):
 
 
 def display_path(loc: SettingPath, raw: Any) -> str:
-    """Return a path as in the stack file. Append the node's name to a path below `nodes`."""
+    """Format a setting's path as in the stack file. A path below `nodes` ends with the node's name."""
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
         plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
@@ -98,7 +98,7 @@ def suggest_fix(word: Any, known: Collection[str]) -> str:
 
 
 def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
-    """Convert pydantic's errors for `model` to problems. The invalid value is at path `top` in `raw`."""
+    """Convert pydantic's errors for `model` to problems. `model` validated the value at path `top` in `raw`."""
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
     for detail in details:
@@ -110,7 +110,7 @@ def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: Se
 
 
 def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[SettingPath]:
-    """Yield the paths of required keys that the stack file probably contains with a spelling mistake."""
+    """Yield the path of each required key that the stack file probably contains with a spelling mistake."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
         near = (
@@ -122,7 +122,7 @@ def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[S
 
 @dataclass(frozen=True)
 class _Field:
-    """A field in the models: its description, its type, and all keys of its model."""
+    """Description and type of a field, and all keys of the model that contains the field."""
 
     meaning: str
     kind: Any
@@ -130,7 +130,7 @@ class _Field:
 
 
 def _field(model: Any, loc: SettingPath) -> _Field:
-    """Return the field at path `loc` in the models."""
+    """Return the field at the path `loc` below `model`."""
     meaning, siblings, kind = "", (), model
     for key in loc:
         kind = without_none(kind)
@@ -147,7 +147,7 @@ def _field(model: Any, loc: SettingPath) -> _Field:
 
 
 def without_none(kind: Any) -> Any:
-    """Return a type without `| None`."""
+    """Remove `| None` from a type."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
     return next(arg for arg in get_args(kind) if arg is not NoneType)

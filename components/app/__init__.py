@@ -1,1 +1,1 @@
-"""Apps on the platform: their settings, and the Kubernetes objects made from these settings."""
+"""Settings of apps, and the Kubernetes objects that homelab creates from an app's settings."""

@@ -35,9 +35,9 @@ PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 class App(pulumi.ComponentResource):
     """An app in its own namespace.
 
-    Pulumi creates the RoleBinding of the app's stack and the NetworkPolicies first, and then the database. When the
-    database is ready, Pulumi creates the pods, and then autoscaling and Ingress. Objects with data are protected from
-    deletion until a `pulumi up` with `discard: true`.
+    Pulumi first creates the namespace, the RoleBinding and the NetworkPolicies, and then the database. When the
+    database is ready, Pulumi creates the pods, and then the HorizontalPodAutoscaler and the Ingress. Objects with data
+    are protected from deletion until you set `discard: true` and run `pulumi up`.
     """
 
     def __init__(self, settings: AppSettings, platform: AppPlatformOutputs) -> None:
@@ -146,7 +146,10 @@ class App(pulumi.ComponentResource):
 
 
 def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:
-    """Report volumes whose settings differ from the existing StatefulSet. In a preview, `spec` may be unknown."""
+    """Report differences between the app's volumes and the existing StatefulSet.
+
+    In a preview, the StatefulSet's `spec` may be None.
+    """
     current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
     if errors := volumes.missing_template_errors(wanted, current):
         raise pulumi.RunError("\n".join(errors))

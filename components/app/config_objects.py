@@ -1,4 +1,7 @@
-"""ConfigMap and Secrets of an app's pods: files, secrets, registry login. Changed content creates a new object."""
+"""ConfigMap and Secrets of an app's pods: configuration files, secrets and the registry login.
+
+Pulumi replaces a ConfigMap or Secret when the content changes.
+"""
 
 import hashlib
 import re
@@ -13,7 +16,7 @@ from components.kubernetes.manifest import Manifest
 
 @dataclass(frozen=True)
 class ConfigSources:
-    """Names of the ConfigMap and Secrets with the pods' configuration files, secrets, and registry login."""
+    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets and registry login."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
@@ -21,7 +24,7 @@ class ConfigSources:
 
 
 def config_map(app: AppSettings) -> Manifest:
-    """Return the ConfigMap of the configuration files."""
+    """Return the ConfigMap with the app's configuration files."""
     return immutable_object(app, "ConfigMap", data={file_key(path): text for path, text in app.files.items()})
 
 
@@ -43,5 +46,5 @@ def image_pull_secret(app: AppSettings, login: AppPullSettings) -> Manifest:
 
 
 def file_key(path: str) -> str:
-    """Return the key of a file in its ConfigMap or Secret: the file name, and a hash of the whole path."""
+    """Return a file's key in the ConfigMap or Secret: the file name and a hash of the file's full path."""
     return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

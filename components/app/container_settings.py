@@ -29,7 +29,7 @@ class AppContainerSettings(Model):
 
     @property
     def mounted_volumes(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job with the container mounts."""
+        """Names of the app's volumes that a Job mounts into the container."""
         return ()
 
 
@@ -50,5 +50,5 @@ class AppCronSettings(AppContainerSettings):
 
     @property
     def mounted_volumes(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job with the container mounts."""
+        """Names of the app's volumes that a Job mounts into the container."""
         return self.volumes

@@ -10,7 +10,7 @@ from components.settings.model import UnknownValueError, camel_case
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield every problem of additional containers, and skip checks that read an invalid field."""
+    """Yield all errors in the settings of additional containers. Checks that read an invalid field are skipped."""
     for path, container in _containers(app):
         for check in (_identical, _variables, _references):
             try:

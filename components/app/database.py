@@ -20,12 +20,15 @@ _RESTORE_SOURCE = "origin"
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of the database's Cluster, which is also the name of the backups in the object store."""
+    """Return the name of CloudNativePG's Cluster object.
+
+    Backups in the object store have the same name as the Cluster.
+    """
     return f"{app.name}-{postgres.name}"
 
 
 def pooler_name(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of the database's Pooler."""
+    """Return the name of CloudNativePG's Pooler object."""
     return f"{cluster_name(app, postgres)}-pooler"
 
 
@@ -39,7 +42,7 @@ def store_credentials(app: AppSettings, platform: AppPlatformOutputs) -> Manifes
 def object_store(
     app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs, keys: pulumi.Input[str]
 ) -> Manifest:
-    """Return the ObjectStore for backups and restores; `keys` is the name of the Secret with the access keys."""
+    """Return the ObjectStore for backups and restores. The Secret `keys` contains the access keys."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
     spec: dict[str, Json] = {
@@ -62,7 +65,7 @@ def object_store(
 
 
 def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
-    """Return the Cluster of PostgreSQL instances. Pulumi waits until all instances are ready."""
+    """Return CloudNativePG's Cluster object. Pulumi waits until all PostgreSQL instances are ready."""
     replicated = postgres.instances > 1
     spec: dict[str, Json] = {
         "instances": postgres.instances,
@@ -93,7 +96,7 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformO
 
 
 def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
-    """Yield the objects that need ready instances: extensions, scheduled backups, connection pool."""
+    """Yield the CloudNativePG objects that need a running database: Database, ScheduledBackup and Pooler."""
     name, cluster_ref = cluster_name(app, postgres), {"cluster": {"name": cluster_name(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:
@@ -133,7 +136,7 @@ def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
 def _postgresql(postgres: PostgresSettings) -> dict[str, Json]:
     spec: dict[str, Json] = {"parameters": dict(postgres.parameters)}
     if postgres.instances > 1:
-        # a commit waits until a second instance has the data, unless only one instance is ready
+        # with `preferred`, a commit waits until one standby has the data, unless no standby is ready
         spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}
     return spec
 

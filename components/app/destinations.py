@@ -1,6 +1,7 @@
-"""NetworkPolicy peers for the destinations of databases: CIDRs and namespaces.
+"""NetworkPolicy peers, and egress rules to the Kubernetes API and to object stores.
 
-NetworkPolicies apply after the translation of Service IPs, so rules for the API must allow the servers' IP addresses.
+Kubernetes translates Service IPs before it applies NetworkPolicies. Rules for the Kubernetes API must therefore allow
+the servers' IP addresses.
 """
 
 import re
@@ -26,7 +27,7 @@ _NODE_LOCAL = ("127.0.0.0/8", "169.254.0.0/16", "fe80::/10")
 
 
 def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
-    """Return an egress rule for the Kubernetes API on each server."""
+    """Return an egress rule to the Kubernetes API on every server."""
     servers = [ip_peer(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
@@ -37,9 +38,10 @@ def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
 
 
 def object_store_rule(url: str, inside: Sequence[str]) -> Json:
-    """Return an egress rule for an object store; `inside` lists the pod and Service CIDRs.
+    """Return an egress rule to an object store. `inside` lists the cluster's pod CIDRs and Service CIDRs.
 
-    A NetworkPolicy cannot match host names, so the rule for a host name allows every address outside the cluster.
+    A NetworkPolicy cannot match host names. For a URL with a host name, the rule allows every IP address outside the
+    cluster.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
@@ -58,12 +60,15 @@ def _peers(host: str, inside: Sequence[str]) -> list[Json]:
 
 
 def peers_outside(inside: Sequence[str]) -> list[Json]:
-    """Return peers that match every address outside the CIDRs in `inside`."""
+    """Return NetworkPolicy peers that match every IP address outside the CIDRs in `inside`."""
     return [_all_except(cidr, inside) for cidr in ("0.0.0.0/0", "::/0")]
 
 
 def ip_peer(address: str) -> Json:
-    """Return a peer that matches one address. Raises `ValueError` if `address` is not an IP address."""
+    """Return a NetworkPolicy peer that matches one IP address.
+
+    Raises `ValueError` if `address` is not an IP address.
+    """
     return {"ipBlock": {"cidr": str(ip_network(ip_address(address)))}}
 
 

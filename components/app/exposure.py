@@ -1,4 +1,4 @@
-"""Services of an app, and the Ingress with a certificate."""
+"""Services and Ingress of an app."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ _ADDRESS_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "lbipam.cilium.io/ips")
 
 
 def service(app: AppSettings) -> Manifest:
-    """Return the Service of type ClusterIP in front of the app's pods."""
+    """Return the app's Service of type ClusterIP."""
     extra_ports = [port for port in _ports(app) if (port["port"], port["protocol"]) != (PORT, "TCP")]
     ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *extra_ports]
     spec = {"selector": labels(app), "ports": ports}
@@ -26,7 +26,7 @@ def service(app: AppSettings) -> Manifest:
 
 
 def load_balancer(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the Service of type LoadBalancer, if the app has one."""
+    """Yield the app's Service of type LoadBalancer if `loadBalancer` is set."""
     settings = app.load_balancer
     if settings is None:
         return
@@ -36,7 +36,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
         "externalTrafficPolicy": "Local",  # with Cluster, NetworkPolicies would see a node's IP, not the client's
         "selector": labels(app),
         "ports": _ports(app),
-        # without ipFamilies, a dual-stack cluster would use IPv4
+        # without ipFamilies, a Service in a dual-stack cluster would get an IPv4 address
         **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }
     annotations = dict.fromkeys(_ADDRESS_ANNOTATIONS, settings.address) if settings.address else {}
@@ -57,7 +57,7 @@ def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.In
 
 
 def ingress(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
-    """Yield the Ingress, if the app has hosts."""
+    """Yield the app's Ingress if `hosts` is set."""
     if not app.hosts:
         return
     names = host_names(app, platform)

@@ -1,4 +1,4 @@
-"""Jobs of an app: the Job before each new version, and CronJobs."""
+"""Jobs of an app: the Job that runs before each new version, and the CronJobs."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,10 @@ _RETRIES = 2
 def pre_rollout_job(
     app: AppSettings, container: AppContainerSettings, platform: AppPlatformOutputs, sources: ConfigSources
 ) -> Manifest:
-    """Return the Job that must succeed before a rollout. Every change replaces the Job with a Job of a new name."""
+    """Return the Job that must succeed before a rollout.
+
+    If the Job changes, Pulumi replaces the Job with a Job of another name.
+    """
     spec = _job(PRE_ROLLOUT, container, app, platform, sources) | {"activeDeadlineSeconds": PRE_ROLLOUT_SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}

@@ -50,7 +50,7 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
 
 
 def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: AppPlatformOutputs) -> Json:
-    """Return the peers that may connect to the load balancer: by default, every address outside the cluster."""
+    """Return the peers that may connect to the load balancer: by default, every IP address outside the cluster."""
     if settings.from_:
         return [{"ipBlock": {"cidr": network}} for network in settings.from_]
     return platform.cluster_networks.apply(destinations.peers_outside)
@@ -74,7 +74,7 @@ def _dns() -> list[Json]:
 
 
 def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
-    """Return the database's NetworkPolicy: ingress from clients, operator, Prometheus; egress to API, object store."""
+    """Return the NetworkPolicy of the database's pods."""
     pods = _instance_labels(app, postgres)
     clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
@@ -112,7 +112,10 @@ def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, st
 
 
 def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Json:
-    """Return the egress rule for the object store. Without a store, `needs()` makes the deployment fail."""
+    """Return the egress rule to the object store.
+
+    If the platform has no object store, `PlatformOutputs.require()` fails.
+    """
     return (
         destinations.object_store_rule(store["endpoint"], inside)
         if store

@@ -1,4 +1,4 @@
-"""Names, labels and other parts that the objects of an app share."""
+"""Labels, metadata and other parts that all Kubernetes objects of an app share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 
 def labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the app's own pods."""
+    """Return the labels of the app's pods, except Job pods."""
     return {"app.kubernetes.io/name": app.name}
 
 
 def job_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels for pods of the app's Jobs, which the app's Service does not select."""
+    """Return the labels of Job pods, which do not match the selector of the app's Service."""
     return {"app.kubernetes.io/name": f"{app.name}-job"}
 
 
@@ -33,7 +33,7 @@ def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
 
 
 def has_protected_data(app: AppSettings) -> bool:
-    """Whether the app has data that may be deleted only after `discard` is set."""
+    """Whether the app has data that homelab protects from deletion because `discard` is not set."""
     return has_data(app) and not app.discard
 
 
@@ -43,13 +43,16 @@ def has_data(app: AppSettings) -> bool:
 
 
 def namespace(app: AppSettings) -> Manifest:
-    """Return the app's namespace, with the strictest Pod Security level that allows its pods."""
+    """Return the app's namespace, with the strictest Pod Security level that allows the app's pods."""
     level = {f"pod-security.kubernetes.io/{mode}": security.level(app) for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
 
 def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
-    """Return an immutable ConfigMap or Secret. Changed content results in a new name, which restarts the pods."""
+    """Return an immutable ConfigMap or Secret.
+
+    Changed content gives the object a new name, and the new name restarts the pods.
+    """
     return {
         "apiVersion": "v1",
         "kind": kind,

@@ -21,14 +21,17 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 
 
 def required_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app. With no labels, the app can run on any node."""
+    """Return the labels that a node needs to run the app. If no labels are needed, the app can run on any node."""
     name = volumes.host_path_node(app)
     hostname = {HOSTNAME_LABEL: name} if name else {}
     return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
 
 def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
-    """Yield each setting that no node of the platform satisfies. Platforms before 0.3.0 output no labels and taints."""
+    """Yield each setting that no node satisfies.
+
+    Outputs of platforms before homelab 0.3.0 lack labels and taints.
+    """
     names = [node["name"] for node in nodes]
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node not in names:

@@ -23,7 +23,7 @@ _SHARED_MEMORY = "shared-memory"
 
 
 def app_pod_spec(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Json:
-    """Return the spec of the app's own pods."""
+    """Return the pod spec of the app's Deployment, StatefulSet or Rollout."""
     init = [
         _extra_container(name, container, app, platform, sources) for name, container in app.init_containers.items()
     ]
@@ -117,7 +117,10 @@ def _pre_stop(app: AppSettings) -> Json:
 def _environment(
     app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources, variables: Mapping[str, str]
 ) -> Iterator[Json]:
-    """Yield a container's variables. `variables` come last, because `variables` can reference other variables."""
+    """Yield a container's variables.
+
+    `variables` are last, because Kubernetes expands only references to earlier variables.
+    """
     yield from database.environment(app)
     yield from tracing.environment(app, platform)
     for name in app.secrets:

@@ -13,7 +13,10 @@ REFRESH_INTERVAL = "1h"
 
 
 def secret_name(app: AppSettings) -> str:
-    """Return the Secret's name. Changed references result in a new name, which restarts the pods."""
+    """Return the Secret's name.
+
+    A change of `remoteSecrets` gives the Secret a new name, and the new name restarts the pods.
+    """
     references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
     text = json.dumps(references, sort_keys=True)
     return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -38,6 +41,6 @@ def _entry(variable: str, remote: AppRemoteSecretSettings) -> Json:
 
 
 def environment(app: AppSettings) -> Iterator[Json]:
-    """Yield the environment variables with the app's remote secrets."""
+    """Yield the environment variables that contain the app's remote secrets."""
     for variable in app.remote_secrets:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_name(app), "key": variable}}}

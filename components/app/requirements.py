@@ -12,9 +12,9 @@ from components.app.volume_settings import AppVolumeSettings
 
 @dataclass(frozen=True)
 class RequiredOutput:
-    """A requirement of one of the app's settings: an output of the platform, and a name that the output must contain.
+    """An output of the platform that one of the app's settings needs, and the name that the output must contain.
 
-    With `default`, the required name is the value of the output `default`.
+    If `default` is set, the required name is the value of the platform's output `default`.
     """
 
     output: OutputName
@@ -28,7 +28,7 @@ class RequiredOutput:
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
-    """Yield the outputs of the platform that the app's settings need."""
+    """Yield each output of the platform that a setting of the app needs."""
     for setting, level in security.level_requirements(app):
         reason = f"needs the Pod Security level {level}, which the platform does not allow for apps"
         missing_error = (reason, f"set `apps: {{podSecurity: {level}}}` under homelab:cluster")

@@ -35,7 +35,7 @@ _APPLY = ("create", "patch")
 
 
 def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
-    """Return RBAC rules and admission policy for app stacks; `max_level` is the most permissive allowed level.
+    """Return RBAC rules and admission policy for app stacks. `max_level` is the most permissive Pod Security level.
 
     App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
     admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack
@@ -60,7 +60,7 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
 
 def role_binding(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # patchForce, because the platform's stack changes the user of this RoleBinding at a rotation of kubeconfigs
+    # patchForce lets the app's stack overwrite the RoleBinding's user, which the platform's stack changed last
     annotations = {"pulumi.com/patchForce": "true"}
     return {
         **rbac.binding("RoleBinding", user, NAMESPACE_ROLE),

@@ -16,7 +16,7 @@ takes longer."""
 
 
 def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
-    """Return the strategy of a Rollout."""
+    """Return the field `spec.strategy` of the app's Rollout."""
     template = {"templates": [{"templateName": app.name}]} if settings.analysis else {}
     if settings.canary:
         steps: list[Json] = []
@@ -31,7 +31,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
 
 
 def analysis(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
-    """Yield the AnalysisTemplate of the app, if its strategy has an analysis."""
+    """Yield the app's AnalysisTemplate if `strategy.analysis` is set."""
     if app.strategy is None or app.strategy.analysis is None:
         return
     metrics = [_metric(app.strategy.analysis, platform, blue_green=app.strategy.blue_green is not None)]

@@ -70,13 +70,13 @@ def container_context(app: AppSettings) -> Json:
 
 def _capabilities(app: AppSettings) -> Json:
     if ALL_CAPABILITIES in app.capabilities:
-        # containerd applies `add` before `drop`, so drop ALL would undo add ALL
+        # containerd applies `add` before `drop`, so `drop: [ALL]` would remove all added capabilities
         return {"add": [ALL_CAPABILITIES]}
     return {"drop": [ALL_CAPABILITIES], **({"add": list(app.capabilities)} if app.capabilities else {})}
 
 
 def _escalates(app: AppSettings) -> bool:
     """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
-    # a user other than root gets capabilities only from executable files, which requires escalation
-    # the API server requires escalation for the capabilities SYS_ADMIN and ALL
+    # a non-root process gets capabilities only from executable files, which requires allowPrivilegeEscalation
+    # the API server rejects SYS_ADMIN and ALL unless allowPrivilegeEscalation is true
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))

@@ -1,4 +1,4 @@
-"""Tracing of an app: the OpenTelemetry variables, and the destination of the traces."""
+"""Tracing of an app: OpenTelemetry environment variables, and the endpoint that receives traces."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL
 
 
 def environment(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
-    """Yield the OpenTelemetry variables, if the app sends traces."""
+    """Yield the OpenTelemetry environment variables if `traces` is set."""
     if app.traces:
         for name, value in zip(VARIABLES, (platform.traces_endpoint, "http/protobuf", app.name), strict=True):
             yield {"name": name, "value": value}

@@ -1,4 +1,4 @@
-"""Checks across the fields of an app's settings. A check that reads an invalid field is skipped."""
+"""Checks of an app's settings that compare several fields. A check that reads an invalid field is skipped."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ _MAX_FILE_BYTES = 1000 * 1024
 
 
 def findings(app: AppSettings) -> Findings:
-    """Yield every problem of an app's settings, and skip checks that read an invalid field."""
+    """Yield all errors in an app's settings. Checks that read an invalid field are skipped."""
     for check in (*_CHECKS, *POD_CHECKS):
         try:
             yield from check(app)
@@ -77,7 +77,7 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 
 def _references(app: AppSettings) -> Findings:
-    """Yield an error for each variable that references an unknown or later variable."""
+    """Yield an error for each variable that references an undefined variable or a variable defined later."""
     for name, reason, fix in variable_references.broken_references(
         app.environment, variable_references.predefined_variables(app)
     ):
@@ -164,7 +164,7 @@ def _discard(app: AppSettings) -> Findings:
 
 def plaintext_secrets(app: AppSettings) -> list[str]:
     """Return the environment variables that look like secrets by name and have a literal value."""
-    # only whole words count, because TOKENIZER is not the name of a secret; a path is not a secret value
+    # match whole words, so that TOKENIZER does not count as a secret; ignore values that are paths or references
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]

@@ -11,14 +11,14 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Return the variables that settings other than `environment` define, as name → setting."""
+    """Return the variables that are defined outside `environment`, mapped to the name of the defining setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 
 
 def broken_references(environment: Mapping[str, str], before: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each variable that references an unknown or later variable, with the reason and the fix."""
+    """Yield each variable that references an undefined or later variable, with the reason and the fix."""
     known = set(before)
     for name, text in environment.items():
         for other in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):

@@ -17,7 +17,7 @@ _RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
 
 
 def volume_problems(app: AppSettings) -> Findings:
-    """Yield every problem of the volumes, and skip checks that read an invalid field."""
+    """Yield all errors in the settings of volumes. Checks that read an invalid field are skipped."""
     for check in (_reserved_names, _several_pods, _single_node):
         try:
             yield from check(app)

@@ -1,4 +1,4 @@
-"""Volumes of an app: PersistentVolumeClaims for all pods or for each pod, and volumes without a StorageClass."""
+"""Volumes of an app: PersistentVolumeClaims, NFS shares, folders of nodes, and file systems in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -43,21 +43,21 @@ def templates(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
 
 
 def for_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield the volumes in `mounted` for the app's pods, except the StatefulSet's volumeClaimTemplates."""
+    """Yield the volumes in `mounted` for the app's pods, except volumes from volumeClaimTemplates."""
     for name in mounted:
         if source := _source(app, name, app.volumes[name]):
             yield {"name": name, **source}
 
 
 def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield the volumes in `mounted` for a Job's pod, which references the claim of the app's only pod by name."""
+    """Yield the volumes in `mounted` for a Job's pod, which mounts the PersistentVolumeClaims of the app's only pod."""
     for name in mounted:
         first_claim = {"persistentVolumeClaim": {"claimName": f"{name}-{app.name}-0"}}
         yield {"name": name, **(_source(app, name, app.volumes[name]) or first_claim)}
 
 
 def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield the volumeMounts of the volumes in `mounted`."""
+    """Yield a volumeMount for each volume in `mounted`."""
     for name in mounted:
         volume = app.volumes[name]
         yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
@@ -90,7 +90,7 @@ def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json]) -> 
 
 
 def missing_template_errors(wanted: Sequence[Json], current: Sequence[Json]) -> list[str]:
-    """Return an error for each volume that the existing StatefulSet lacks, because its pods cannot get the volume."""
+    """Return an error for each wanted volume that the existing StatefulSet lacks, because no volume can be added."""
     existing = {template["metadata"]["name"] for template in current}
     added = {template["metadata"]["name"] for template in wanted} - existing
     reason = "cannot be added to an existing StatefulSet"

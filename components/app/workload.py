@@ -36,15 +36,15 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 
 def min_replicas(app: AppSettings) -> int:
-    """Return the minimum number of pods."""
+    """Return the app's number of pods, or the minimum number with autoscaling."""
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single_pod_names(app) else 3)
 
 
 def ignored_fields(app: AppSettings) -> list[str]:
-    """Return the fields of an existing workload that Pulumi must not change."""
-    # without replicas in the manifest, the API server would scale the workload to one pod
-    # Pulumi ignores changes of replicas, and sends the number of replicas in the cluster
-    # once the autoscaler owns replicas, Pulumi omits the field, so `pulumi up` never removes pods of the autoscaler
+    """Return the fields that Pulumi must not change in an existing workload."""
+    # a manifest without `replicas` would make the API server scale the workload to one pod
+    # Pulumi ignores changes of `replicas` in the manifest, and sends the current number of replicas in the cluster
+    # once the autoscaler owns the field `replicas`, Pulumi omits the field from its patches
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled
 
@@ -53,13 +53,13 @@ def type_meta(app: AppSettings) -> dict[str, Json]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
-    # only a StatefulSet stops a pod before it creates the replacement, and never runs two pods of the same name
+    # only a StatefulSet stops a pod before it creates the replacement, so two pods never mount a single-pod volume
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
 
 
 def scaling_objects(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler."""
+    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler for `autoscaling`."""
     if min_replicas(app) > 1:  # with one pod, the budget would block every drain
         spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)

@@ -1,1 +1,1 @@
-"""Package of the cluster: settings, nodes, K3s, the API endpoint and kubeconfigs."""
+"""The K3s cluster: its settings, nodes, API endpoint and kubeconfigs."""

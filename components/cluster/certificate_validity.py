@@ -33,7 +33,10 @@ class Validity:
 
     @property
     def needs_renewal(self) -> bool:
-        """Whether the certificate is in the last quarter of its validity, when `pulumi up` renews the certificate."""
+        """Whether the certificate is in the last quarter of its validity.
+
+        In the last quarter, `pulumi up` renews certificates.
+        """
         return self.remaining <= (self.ends - self.begins) / 4
 
     @property

@@ -36,9 +36,9 @@ class ClusterAccess:
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    homelab prepares all machines in parallel. The first server bootstraps the cluster. Then all other machines join,
-    several at once. Later changes reach first the servers, one by one, and then the agents. No resource name contains
-    the cluster's name, so renaming the cluster recreates no resource.
+    Pulumi prepares all machines in parallel. The first server bootstraps the cluster. After the bootstrap, all other
+    machines join the cluster, several at once. Later changes are applied to the servers one by one, and then to the
+    agents. No resource name contains the cluster's name, so renaming the cluster recreates no resource.
     """
 
     def __init__(
@@ -93,7 +93,10 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
-        """Create the tasks that bootstrap, join, rotate tokens and roll. Return the roll tasks, servers first."""
+        """Create the tasks that bootstrap the cluster, join machines, rotate tokens and roll nodes.
+
+        Return the roll tasks: first the tasks of servers, then the tasks of agents.
+        """
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
         bootstrapped = servers[0].bootstrap()
@@ -115,7 +118,7 @@ class Cluster(pulumi.ComponentResource):
         )  # fmt: skip
 
     def mark_on_destroy(self, resources: Sequence[pulumi.Resource]) -> None:
-        """Create the task that `pulumi destroy` undoes first. Undoing the task lets nodes leave without drains."""
+        """Create the task that `pulumi destroy` undoes first. The undo lets nodes leave the cluster without a drain."""
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark = step("cluster/clear-destroy-marker.sh", on="servers")

@@ -23,12 +23,12 @@ NO_REQUIREMENTS = HostRequirements()
 
 @dataclass(frozen=True)
 class HostService:
-    """A service of a layer that scripts in `components/scripts` set up without Helm, on a machine or in the cluster.
+    """A part of a layer that scripts in `components/scripts` set up without Helm, on a machine or in the cluster.
 
-    If `node` is empty, the scripts run on any ready server. The scripts in `undo` remove the service. The
-    script `drift_check` prints how the actual state differs from the state that the `run` scripts set up. Two services
-    of one machine need different `drift_check` scripts. A service with `runs_last` is set up after all other parts of
-    its layer, and removed before all other parts.
+    If `node` is empty, the scripts run on any ready server. The scripts in `undo` remove the service. The script
+    `drift_check` prints how the actual state differs from the state that the `run` scripts set up. Two services of one
+    machine need different `drift_check` scripts. With `runs_last`, homelab sets up the service after all other parts of
+    the layer, and removes the service before all other parts of the layer.
     """
 
     name: str

@@ -56,7 +56,7 @@ def create_kubeconfigs(
 ) -> dict[str, Kubeconfig]:
     """Create the kubeconfigs of the administrator and of app stacks.
 
-    homelab's provider plugin generates the private keys. A server receives only the certificate signing requests, which
+    The private keys come from homelab's provider plugin. A server receives only the certificate signing requests, which
     contain no secrets, and submits the requests to the cluster.
     """
     generation = settings.k3s.rotation.kubeconfigs
@@ -110,7 +110,7 @@ def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
 
 
 def signing_request(key: str, user: str) -> str:
-    """Return a user's certificate signing request in base64. The same key always produces the same request."""
+    """Return a user's certificate signing request as PEM in base64. The same key always produces the same request."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
     unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
     signed = unsigned.sign(_derived_key(key), hashes.SHA256(), ecdsa_deterministic=True)
@@ -129,7 +129,7 @@ def private_key(key: str) -> str:
 
 
 def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) -> str:
-    """Render a kubeconfig from the output of `cluster/sign-kubeconfigs.sh` and the key of the user at `index`."""
+    """Render the kubeconfig of the user at `index` in `USERS`, with the signed certificate and the private key."""
     signed, key = signed_and_key
     ca, *certificates = signed.split()
     if len(certificates) != len(USERS):

@@ -19,7 +19,7 @@ DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
 """Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
 SYSCTL = {
-    # nodes forward pod traffic; kubelet and containerd's shims need more inotify instances and watches than the default
+    # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
@@ -117,7 +117,7 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def bootstrap(self) -> Task:
-        """Bootstrap the cluster on this machine. Pulumi's state records the task, so bootstrapping never repeats."""
+        """Bootstrap the cluster on this machine. Pulumi's state records the task, so the task never runs again."""
         return self._task(
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
         )
@@ -200,7 +200,7 @@ class Node(pulumi.ComponentResource):
 
 
 def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return a task's concurrency limit: several nodes join at once; one server or `max_unavailable` agents roll."""
+    """Return how many nodes may run a task at once: `MAX_PARALLEL_JOINS`, one server, or `max_unavailable` agents."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":
@@ -209,7 +209,7 @@ def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequenc
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings, host: HostRequirements) -> list[str]:
-    """Return the operating system packages that the machine needs."""
+    """Return the names of the distribution packages that the machine needs."""
     return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
 
 

@@ -202,12 +202,12 @@ class ClusterSettings(Model):
         return self.api.port
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy of the settings that also disables these packaged K3s components."""
+        """Return a copy of the settings that also disables the packaged K3s components in `packaged`."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """Return a copy of the settings with additional node labels. A node's own labels take precedence."""
+        """Return a copy of the settings with additional node labels. Labels in the stack file take precedence."""
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 

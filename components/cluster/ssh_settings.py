@@ -60,7 +60,11 @@ class NodeSSHSettings(Model):
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return `common` overridden by `own`. `privateKey` in `own` replaces `agent` in `common`, and vice versa."""
+    """Return the SSH settings in `common`, overridden by the SSH settings in `own`.
+
+    A `privateKey` in `own` disables the `agent` in `common`, and an `agent` in `own` removes the `privateKey` in
+    `common`.
+    """
     overrides = {name: getattr(own, name) for name in own.model_fields_set}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
     if "private_key" in overrides:

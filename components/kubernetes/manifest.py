@@ -1,4 +1,4 @@
-"""Kubernetes objects as data, and their conversion to Pulumi resources."""
+"""Kubernetes objects as data, and the conversion of such objects to Pulumi resources."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Manifest = dict[str, Json]
 
 @dataclass(frozen=True)
 class DerivedPassword:
-    """A password for programs, derived once for each layer and name: at most 64 hexadecimal digits (`length`)."""
+    """A password that homelab derives from the layer's random bytes and `name`: up to 64 hexadecimal digits."""
 
     name: str
     length: int = 32
@@ -26,7 +26,7 @@ class DerivedPassword:
 
 @dataclass(frozen=True)
 class BcryptHash:
-    """The bcrypt hash of a secret. Pulumi's state contains the salt, so the hash changes only with the secret."""
+    """The bcrypt hash of a secret. Pulumi's state stores the salt, so the hash changes only if the secret changes."""
 
     secret: SecretRef | DerivedPassword
 
@@ -41,7 +41,7 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A secret text that `compute` derives from the layer's random bytes, passed as hexadecimal digits."""
+    """A secret text that the function `compute` derives from the layer's random bytes (hexadecimal digits)."""
 
     compute: Callable[[str], str]
 
@@ -54,7 +54,10 @@ def _no_salt() -> pulumi.Output[str]:
 
 
 def resolve_secrets(tree: Json, salt: SaltFactory = _no_salt) -> Json:
-    """Replace the secrets in `tree` with secret Outputs. `salt` returns 16 random bytes as hexadecimal digits."""
+    """Replace each secret reference in `tree` with a secret Pulumi Output.
+
+    The function `salt` returns 16 random bytes as hexadecimal digits.
+    """
     if isinstance(tree, SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret):
         return _resolve_secret(tree, salt)
     if isinstance(tree, Mapping):
@@ -84,13 +87,13 @@ def derive_password(salt: str, wanted: DerivedPassword) -> str:
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
-    """Hash the first 72 bytes of a password with bcrypt. The `salt` is 16 bytes as hexadecimal digits."""
+    """Hash the first 72 bytes of a password with bcrypt. The `salt` contains 16 bytes as hexadecimal digits."""
     prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 
 
 def bcrypt_base64(raw: bytes) -> bytes:
-    """Encode bytes in bcrypt's Base64, whose alphabet differs from RFC 4648."""
+    """Encode bytes in bcrypt's variant of Base64, which uses another alphabet than RFC 4648."""
     alphabet = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     bits = "".join(f"{byte:08b}" for byte in raw)
     bits += "0" * (-len(bits) % 6)
@@ -109,12 +112,15 @@ def is_custom_resource(manifest: Manifest) -> bool:
 
 
 def create_resource(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Create the Pulumi resource of a Kubernetes object. All secrets in the object must already be resolved."""
+    """Create the Pulumi resource of a Kubernetes object.
+
+    The manifest must contain Pulumi Outputs instead of secret references.
+    """
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
     secret_fields = ["data", "stringData"] if kind == "Secret" else []
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret_fields))
-    # untyped, because the SDK's typed classes import slowly and accept only metadata and spec for custom resources
+    # the SDK's typed classes import slowly, and accept only metadata and spec for custom resources
     return pulumi.CustomResource(token, name, manifest, opts)
 
 

@@ -22,7 +22,7 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
     user_data_queries = ("rollouts.argoproj.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
+        """Return the Helm values of Argo Rollouts' controller, which has up to two replicas with leader election."""
         replicas = self.lab.replicas(2)
         metrics = {"enabled": True, "serviceMonitor": {"enabled": self.has_monitoring}}
         controller: dict[str, Json] = {
@@ -33,10 +33,10 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
-        # the dashboard is disabled because it requires no login
+        # the dashboard of Argo Rollouts is disabled, because the dashboard requires no login
         values = {"installCRDs": True, "keepCRDs": True, "controller": controller, "dashboard": {"enabled": False}}
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the controller's namespace. App stacks need the output `rollouts` for `strategy`."""
+        """Return the namespace of Argo Rollouts. Apps with the setting `strategy` need the output `rollouts`."""
         return {"rollouts": self.namespace}

@@ -55,7 +55,10 @@ class Cassandra(Layer[CassandraSettings]):
     )
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Each operator has only one replica, because the operators have no leader election."""
+        """Return the Helm values.
+
+        Each of the two operators has only one replica, because neither supports leader election.
+        """
         operators: dict[str, Json] = {
             "global": {"clusterScoped": True},
             "replicaCount": 1,
@@ -81,7 +84,7 @@ class Cassandra(Layer[CassandraSettings]):
         }
         if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             claim["storageClassName"] = storage_class
-        # without this annotation, removing `cluster` from the stack file would delete the volumes
+        # without this annotation, removing `cluster` from the stack file would delete Cassandra's volumes
         annotations = {"cassandra.datastax.com/delete-pvc": "false"}
         return {
             "serverVersion": cluster.version,

@@ -63,7 +63,7 @@ class Cilium(Layer[CiliumSettings]):
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
     def _api_endpoint(self) -> dict[str, Json]:
-        """Return the API endpoint for Cilium's agents, which cannot use the API's Service before Cilium runs."""
+        """Return the API endpoint for Cilium's agents, because the API's Service is unreachable before Cilium runs."""
         cluster = self.lab.cluster
         return {"k8sServiceHost": cluster.endpoint_host, "k8sServicePort": cluster.endpoint_port}
 
@@ -78,7 +78,7 @@ class Cilium(Layer[CiliumSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the IP addresses that Services of type LoadBalancer can get."""
+        """Return the address ranges from which Services of type LoadBalancer get an IP address."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
     def findings(self) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-# CloudNativePG cannot fail over a database while the Barman Cloud plugin is down. The plugin has one pod, so Kubernetes
-# must evict the pod from a failed node earlier than after the default toleration of 300 s.
+# CloudNativePG cannot fail over a database while its Barman Cloud plugin is down, and the plugin has only one pod.
+# If the plugin's node fails, Kubernetes must therefore evict the pod earlier than after the default of 300 s.
 
 
 class CloudNativePGSettings(Model):
@@ -32,7 +32,10 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     user_data_queries = ("clusters.postgresql.cnpg.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. The operator has up to two replicas; the backup plugin supports only one replica."""
+        """Return the Helm values.
+
+        The operator has up to two replicas, but the Barman Cloud plugin supports only one.
+        """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
             "crds": {"create": True},
@@ -52,7 +55,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace of the operator, and the bucket for database backups."""
+        """Return the namespace of CloudNativePG, and the bucket for database backups."""
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
     def _store(self) -> Json:

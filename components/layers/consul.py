@@ -63,7 +63,7 @@ class Consul(Layer[ConsulSettings]):
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
                 "resources": uncapped_resources("50m", "200Mi"),
-                # sidecars run in pods of apps, and a policy may require memory limits for these pods
+                # sidecars run in pods of apps, for which a Kyverno policy may require memory limits
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },

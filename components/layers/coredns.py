@@ -56,7 +56,7 @@ class Coredns(Layer[CorednsSettings]):
         return {}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the ConfigMap with the zones, which K3s' CoreDNS loads within two minutes."""
+        """Return the ConfigMap with the DNS zones. CoreDNS loads changes of the ConfigMap within two minutes."""
         zones = self.settings.zones.items()
         data = {f"{name}.server": _server(name, zone) for name, zone in zones}
         data |= {f"{name}.zone": _zone_file(name, zone) for name, zone in zones if zone.wildcard}
@@ -98,7 +98,10 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _server(name: str, zone: ZoneSettings) -> str:
-    """Return the server block of a zone. CoreDNS runs its plugins in a fixed order: hosts, file, forward."""
+    """Return the server block of a DNS zone for the Corefile.
+
+    CoreDNS asks its plugins in a fixed order: first hosts, then file, then forward.
+    """
     entries = [f"{address} {host}" for host, addresses in zone.hosts.items() for address in addresses]
     lines = ["errors", f"cache {_TTL}"]
     if entries:

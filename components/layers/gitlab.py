@@ -58,7 +58,10 @@ class GitLab(Layer[GitLabSettings]):
         return [secret_manifest(self.metadata(_ROOT_SECRET), data)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the Application, whose deletion deletes GitLab: homelab's guard checks for data first."""
+        """Return the Argo CD Application of GitLab.
+
+        A guard prevents the deletion of GitLab while GitLab has volumes.
+        """
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
         options = {"namespace": self.namespace, "createNamespace": False, "cascade": True, "values": self._values()}

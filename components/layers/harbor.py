@@ -62,7 +62,7 @@ class Harbor(Layer[HarborSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Components have one replica, because only one node at a time can mount a volume."""
+        """Return the Helm values. Harbor's components have one replica, because only one node can mount a volume."""
         values: dict[str, Json] = {
             "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),
@@ -112,7 +112,10 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": DerivedPassword("core", 16), "xsrfKey": DerivedPassword("xsrf"), **token}
 
     def _registry(self) -> Json:
-        """Return the registry's Helm values, with a fixed htpasswd hash: the chart would change the hash each time."""
+        """Return the registry's Helm values.
+
+        The htpasswd hash is fixed, because the chart would generate a new hash at each upgrade.
+        """
         password = DerivedPassword("registry-login")
         return {
             "nodeSelector": self._selector,

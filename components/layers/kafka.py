@@ -50,7 +50,7 @@ class Kafka(Layer[KafkaSettings]):
     user_data_queries = ("kafkas.kafka.strimzi.io -A", "persistentvolumeclaims -A -l strimzi.io/kind=Kafka")
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
+        """Return the Helm values of the Strimzi operator, with a standby replica if the cluster has several nodes."""
         operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
             "watchAnyNamespace": True,
@@ -102,7 +102,7 @@ class Kafka(Layer[KafkaSettings]):
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
         metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.has_monitoring else {}
-        # without the operator, finalizers of topics would block the deletion of the namespace
+        # without the Strimzi operator, the finalizers of Kafka topics would block the deletion of the namespace
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},

@@ -68,7 +68,7 @@ class Loki(Layer[LokiSettings]):
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # journals contain older entries, so Loki must accept all entries within the retention period
+            # the journals of nodes contain old entries, so Loki must accept entries of the whole retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }
@@ -97,7 +97,7 @@ class Loki(Layer[LokiSettings]):
         """Return the Grafana data source, which links logs to traces if tempo is enabled."""
         if not self.has_monitoring:
             return ()
-        # two dollar signs, because Grafana expands variables after a single dollar sign
+        # `$$` stands for one dollar sign, because Grafana expands `$NAME` as a variable
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
         links = {"derivedFields": [link]} if self.lab.is_enabled("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]

@@ -97,7 +97,7 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn cannot be uninstalled without this flag; before an uninstall, homelab's guard checks for volumes
+            # Longhorn refuses an uninstall without this flag; homelab's guard refuses the uninstall while volumes exist
             "deletingConfirmationFlag": "true",
         }
 
@@ -157,7 +157,7 @@ class Longhorn(Layer[LonghornSettings]):
         return [node for node in self.lab.schedulable_nodes if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of both StorageClasses: one is the default, and the other is for databases."""
+        """Return the names of both StorageClasses: the default StorageClass, and the StorageClass for databases."""
         return {
             "storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
             "shared_storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
@@ -188,7 +188,7 @@ def _single_replica_class() -> Manifest:
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
-        # with strict-local, a pod that moves to another node would never get its volume
+        # with `strict-local`, a pod that moves to another node could not mount its volume
         "parameters": {
             "numberOfReplicas": "1",
             "dataLocality": "best-effort",

@@ -64,7 +64,10 @@ class Nfs(Layer[NfsSettings]):
     user_data_queries = (volume_query(STORAGE_CLASS),)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the NFS driver's Helm values, without snapshots: snapshots would be copies on the same server."""
+        """Return the NFS driver's Helm values.
+
+        Snapshots are disabled, because a snapshot would be a copy on the same server.
+        """
         replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
         values: dict[str, Json] = {
             "controller": {"replicas": replicas, "affinity": _CONTROLLER_AFFINITY, "enableSnapshotter": False},

@@ -73,7 +73,7 @@ class Ray(Layer[RaySettings]):
     charts_with_crds_folder = ("kuberay-operator",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the operator, with a standby replica if the cluster has two or more nodes."""
+        """Return the Helm values of the KubeRay operator, with a standby replica if the cluster has several nodes."""
         operator: dict[str, Json] = {
             "replicas": self.lab.replicas(2),
             "resources": uncapped_resources("50m", "256Mi"),

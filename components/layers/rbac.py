@@ -53,7 +53,7 @@ class Rbac(Layer[RbacSettings]):
     """People and groups, with roles in namespaces or in the whole cluster.
 
     Role bindings list people instead of groups, so the removal of a person revokes the person's permissions at once. A
-    script creates the role bindings, because the namespaces of apps belong to app stacks.
+    script creates the role bindings, because app stacks create the namespaces of apps.
     """
 
     key = "rbac"
@@ -62,11 +62,11 @@ class Rbac(Layer[RbacSettings]):
     owns_namespace = False
 
     def values(self) -> Mapping[str, Json]:
-        """Return no Helm values: Kubernetes includes RBAC."""
+        """Return no Helm values, because RBAC is part of Kubernetes."""
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that creates the role bindings, and checks for drift in every run."""
+        """Return the service that creates the role bindings. Every Pulumi run checks the role bindings for drift."""
         lines = (
             f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
         )

@@ -28,7 +28,7 @@ class SealingKeySettings(Model):
 
     @property
     def secret_name(self) -> str:
-        """Name of the Kubernetes Secret, which is independent of the key pair's position in the list."""
+        """Name of the key pair's Kubernetes Secret. The name does not depend on the key pair's position in the list."""
         return f"given-{hashlib.sha256(self.certificate.encode()).hexdigest()[:12]}"
 
 

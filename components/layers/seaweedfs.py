@@ -52,7 +52,10 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of masters, volume servers and filer. Other pods can reach only the S3 port."""
+        """Return the Helm values of masters, volume servers and filer.
+
+        A NetworkPolicy allows pods to reach only the S3 port.
+        """
         data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Json] = {
             "global": {
@@ -81,7 +84,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # number of 1 GB volumes that the first write to a bucket allocates
+            # SeaweedFS allocates this number of 1 GB volumes at the first write to a bucket
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
@@ -92,7 +95,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("10Gi", None),
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
-            # the filer reads the keys only at startup, so changed keys must restart the pod
+            # SeaweedFS' filer reads the S3 keys only at startup, so changed keys must restart the pod
             "podAnnotations": {f"homelab/{key}": BcryptHash(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,

@@ -26,7 +26,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
     user_data_queries = ("volumesnapshots.snapshot.storage.k8s.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the controller, which runs with up to two replicas and leader election."""
+        """Return the Helm values of the snapshot controller, which has up to two replicas with leader election."""
         replicas = self.lab.replicas(2)
         controller: dict[str, Json] = {
             "replicaCount": replicas,
@@ -39,7 +39,10 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
         return {"snapshot-controller": {"controller": controller}}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the VolumeSnapshotClass, which the chart cannot create, because the same chart installs the CRD."""
+        """Return the VolumeSnapshotClass.
+
+        The chart cannot create the class, because the chart also installs the CRD.
+        """
         if not self.lab.is_enabled("longhorn"):
             return ()
         metadata = {

@@ -60,7 +60,7 @@ class StepCa(Layer[StepCaSettings]):
     charts_with_crds_folder = ("step-issuer",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of step-ca, which generates no keys, and of step-ca's issuer for cert-manager."""
+        """Return the Helm values of step-ca (without generated keys) and of step-ca's issuer for cert-manager."""
         existing = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
         step_ca: dict[str, Json] = {
             "existingSecrets": existing,

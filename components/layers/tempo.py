@@ -37,7 +37,7 @@ class Tempo(Layer[TempoSettings]):
     user_data_queries = ("persistentvolumeclaims -n tempo",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Tempo's Helm values. The chart enables OTLP by default."""
+        """Return Tempo's Helm values. The chart enables Tempo's OTLP receiver by default."""
         storage_class = self.settings.storage_class
         tempo: dict[str, Json] = {
             "retention": self.storage.retention,
@@ -87,7 +87,7 @@ class Tempo(Layer[TempoSettings]):
         """Return the Grafana data source, which links traces to logs if loki is enabled."""
         if not self.has_monitoring:
             return ()
-        # two dollar signs, because Grafana expands variables after a single dollar sign
+        # `$$` stands for one dollar sign, because Grafana expands `$NAME` as a variable
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}

@@ -35,7 +35,7 @@ class Vector(Layer[VectorSettings]):
     requires = ("loki",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Vector's Helm values, with the Debian image, because no other variant contains journalctl."""
+        """Return Vector's Helm values, with the Debian image, because only the Debian image contains journalctl."""
         values: dict[str, Json] = {
             "role": "Agent",
             "image": {"base": "debian"},
@@ -70,7 +70,7 @@ class Vector(Layer[VectorSettings]):
             "sinks": sinks,
         }
         if self.settings.journals:
-            # include earlier boots, because the last entries before a reboot show why a machine went down
+            # also send journals of earlier boots, because the last entries before a reboot show why a machine failed
             sources["journal"] = {"type": "journald", "current_boot_only": False}
             sinks["loki_journals"] = _loki("journals", program="program", node="host")
             config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
@@ -83,7 +83,7 @@ class Vector(Layer[VectorSettings]):
 
 
 def _loki(source: str, **labels: str) -> Json:
-    """Return a Loki sink for `source`; `labels` maps labels to fields of the log entries."""
+    """Return a Loki sink for the log source `source`. `labels` maps Loki labels to fields of log entries."""
     return {
         "type": "loki",
         "inputs": [source],

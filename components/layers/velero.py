@@ -59,7 +59,7 @@ class Velero(Layer[VeleroSettings]):
     charts_with_crds_folder = ("velero",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Velero's Helm values, with the AWS plugin. homelab applies the CRDs instead of the chart."""
+        """Return Velero's Helm values, with the AWS plugin. Instead of the chart, homelab applies the CRDs."""
         values: dict[str, Json] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,

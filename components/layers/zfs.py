@@ -66,7 +66,7 @@ class Zfs(Layer[ZfsSettings]):
         return {"zfs-localpv": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that create the pools. Removing the layer does not delete the pools."""
+        """Return the services that create or import the ZFS pools. Removing the layer does not delete the pools."""
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> HostService:
@@ -74,7 +74,7 @@ class Zfs(Layer[ZfsSettings]):
         return HostService("pool", node, ("zfs/create-pool.sh",), drift_check="zfs/check-pool.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of nodes with a pool."""
+        """Return the label of nodes with a ZFS pool."""
         return _LABEL if node.name in self.settings.pools else {}
 
     def objects_after_charts(self) -> Sequence[Manifest]:

@@ -1,4 +1,4 @@
-"""Helm values from the stack file, which override the values of a layer."""
+"""Helm values from the stack file, which override a layer's Helm values."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> d
 
 
 def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each value as a tuple of keys. Empty mappings count as values."""
+    """Yield the path of each value as a tuple of keys. An empty mapping counts as a value."""
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
             yield from value_paths(inner, (*prefix, key))
@@ -61,6 +61,6 @@ def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def has_null(values: Json) -> bool:
-    """Whether the values contain a null. In Helm, a null removes a default value of the chart."""
+    """Whether the Helm values contain a null. In Helm, a null removes a default value of the chart."""
     inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
     return values is None or any(map(has_null, inner))

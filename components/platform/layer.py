@@ -21,7 +21,7 @@ LAYER_LABEL = "homelab/layer"
 
 @dataclass(frozen=True)
 class LabContext:
-    """The lab's settings for layers: settings of the cluster, and settings of all enabled layers by key."""
+    """The settings that layers read: the settings of the cluster, and the settings of all enabled layers by key."""
 
     cluster: ClusterSettings
     layers: Mapping[str, Model] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class LabContext:
         return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """Limit the `wanted` number of replicas to the number of nodes, so that every replica gets its own node."""
+        """Limit the number of replicas to the number of nodes, so that each replica can run on a separate node."""
         return min(wanted, len(self.cluster.nodes))
 
     def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ class Layer(ABC, Generic[S]):
         """Return the Helm values by chart name. Helm installs the charts in the order of this mapping."""
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the layer's services that scripts set up on machines or in the cluster."""
+        """Return the parts of the layer that scripts set up on machines or in the cluster."""
         return ()
 
     def objects_before_charts(self) -> Sequence[Manifest]:
@@ -188,7 +188,7 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
 
 
 def evicted_after(seconds: int) -> list[Json]:
-    """Return tolerations that evict pods from a not-ready or unreachable node after `seconds`, not after 300 s."""
+    """Return tolerations that let pods stay on a not-ready or unreachable node for `seconds` instead of 300 s."""
     return [
         {
             "key": f"node.kubernetes.io/{condition}",
@@ -206,5 +206,5 @@ def resources(cpu: str, memory: str) -> Json:
 
 
 def uncapped_resources(cpu: str, memory: str) -> Json:
-    """Return resources as in `resources()`, with a null that removes the chart's default CPU limit."""
+    """Return the same as `resources()`, plus a null value that removes the chart's default CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

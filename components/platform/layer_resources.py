@@ -50,7 +50,7 @@ class LayerResources(pulumi.ComponentResource):
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the remaining resources of the layer once the resources in `after` exist."""
+        """Create the layer's remaining resources, which depend on the resources in `after`."""
         created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:
@@ -104,7 +104,7 @@ class LayerResources(pulumi.ComponentResource):
         )
 
     def _gate(self, extension: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> Task:
-        """Create the task that waits until the API accepts custom resources, as webhooks may start after their pods."""
+        """Create the task that waits until the API accepts custom resources, because webhooks may start late."""
         by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom_resource(item)}
         samples = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(by_kind.values())}) if by_kind else ""
         variables = {
@@ -117,7 +117,10 @@ class LayerResources(pulumi.ComponentResource):
         return self._task("gate", ["platform/wait-for-objects.sh"], variables, after)
 
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the task whose undo runs first when the layer is removed. The undo fails while user data exists."""
+        """Create the task that Pulumi undoes first when the layer is removed.
+
+        The undo fails while the layer has user data.
+        """
         key = self._layer.key
         check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.user_data_queries)
@@ -160,7 +163,10 @@ class LayerResources(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes_provider, depends_on=list(after))
 
     def _random_bytes(self) -> pulumi.Output[str]:
-        """Return the layer's random bytes as hexadecimal digits. The first call generates the random bytes."""
+        """Return the layer's random bytes as hexadecimal digits.
+
+        The first call of the method creates the random bytes.
+        """
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])
             self._salt = RandomSecret(f"{self._layer.key}-salt", SALT_BYTES, opts).value

@@ -15,7 +15,10 @@ from components.provider_resources import Task, step
 
 
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each layer follows its dependencies. Layers of the same stage keep their order."""
+    """Sort the layers so that each layer follows its dependencies.
+
+    The order of layers in the same stage does not change.
+    """
     return [layer for stage in install_stages(layers) for layer in stage]
 
 
@@ -33,7 +36,7 @@ def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Map each layer's key to the keys of the layers that must be installed before the layer."""
+    """Map each layer's key to the keys of all layers that must be installed earlier."""
     first = {layer.key for layer in layers if layer.installs_first}
     return {
         layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
@@ -79,7 +82,7 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _clear_pending_releases(self, releases: Sequence[str], access: ClusterAccess) -> Task:
-        """Create the task that clears Helm releases left pending by a killed run, which the next run detects."""
+        """Create the task that clears Helm releases that a killed Pulumi run left pending."""
         return Task(
             "platform-releases", access.first_server, [step("platform/clear-stuck-releases.sh", on="server")],
             cluster=access.identity, drift_check="platform/list-stuck-releases.sh",
@@ -87,7 +90,10 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
-        """Create the task that fails if the nodes lack CPU or memory, also in previews of a running lab."""
+        """Create the task that fails if the nodes lack CPU or memory for the layers.
+
+        Once the cluster runs, `pulumi preview` also checks CPU and memory.
+        """
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(
             "platform-fits", access.first_server, [step("platform/check-capacity.sh", on="server")],

@@ -1,4 +1,4 @@
-"""Resource requests of the layers, summed from the values of their charts."""
+"""Total resource requests of the layers, calculated from Helm values."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,10 @@ class ResourceRequests:
 
 
 def total_requests(values: Json) -> ResourceRequests:
-    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`. A DaemonSet counts once."""
+    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`.
+
+    A DaemonSet counts as one pod.
+    """
     return sum(_requests_in(values), ResourceRequests())
 
 
@@ -35,7 +38,10 @@ def _requests_in(values: Json) -> Iterator[ResourceRequests]:
 
 
 def _per_program(resources: Mapping[str, Json]) -> list[Json]:
-    """Return the resources of each program. Some charts list the resources of several programs by name."""
+    """Return the Kubernetes `resources` of each container in the Helm values.
+
+    Some charts have one mapping with the resources of several containers by name.
+    """
     return [resources] if "requests" in resources else list(resources.values())
 
 

@@ -23,7 +23,7 @@ def base64_pem(value: str) -> str:
 
 
 def is_rsa(value: str) -> bool:
-    """Whether the first certificate has an RSA key: its DER encoding contains the object identifier of RSA."""
+    """Whether the first certificate has an RSA key. The DER encoding of an RSA key contains RSA's object identifier."""
     first = decode_pem(value).partition(_END)[0].partition(_BEGIN)[2]
     return _RSA in base64.b64decode(first)
 

@@ -33,7 +33,7 @@ def schedule_with_seconds(value: str) -> str:
 
 
 def longest_interval_days(value: str) -> int:
-    """Return the longest possible interval between two runs of a five-field schedule, in days."""
+    """Return the longest possible interval in days between two runs of a five-field cron schedule."""
     _, _, day, month, weekday = value.split()
     if month != "*":
         return 366

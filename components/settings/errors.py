@@ -12,5 +12,8 @@ Findings = Iterator[Finding]
 
 
 def setting_error(reason: str, fix: str) -> PydanticCustomError:
-    """Create a validation error. The message is the field's path, `reason` and `fix`, and must not contain secrets."""
+    """Create a validation error.
+
+    The error message consists of the field's path, `reason` and `fix`, and must not contain secrets.
+    """
     return PydanticCustomError("homelab", "{reason}; {fix}", {"reason": reason, "fix": fix})

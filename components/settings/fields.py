@@ -1,4 +1,4 @@
-"""Types of fields in settings: how to validate a value, its canonical form, and the error message with the fix."""
+"""Types of fields in settings: each type validates a value, converts it to its canonical form, and explains errors."""
 
 import re
 from collections.abc import Callable

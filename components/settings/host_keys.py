@@ -34,7 +34,7 @@ def ca_public_key(value: str) -> str:
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Split data in SSH's wire format, where each part is a four-byte length followed by the part's data."""
+    """Split data in SSH's wire format into parts. Each part has a four-byte length before its data."""
     parts = []
     while data:
         size = int.from_bytes(data[:4], "big")

@@ -11,7 +11,7 @@ from components.settings.fields import DOMAIN, TextType
 
 
 class _Lines(TextType):
-    """Text that may have several lines or be empty."""
+    """Type of text that may be empty or have several lines."""
 
     def __call__(self, value: str) -> str:
         """Return the text unchanged. Reject null bytes, which files and environment variables cannot contain."""
@@ -21,7 +21,10 @@ class _Lines(TextType):
 
 
 def matching(name: str, pattern: str, fix: str) -> TextType:
-    """Return a type of text that must match `pattern`. `fix` tells users how to write a valid text."""
+    """Return a type for texts that must match the regular expression `pattern`.
+
+    `fix` tells users how to write a valid text.
+    """
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):

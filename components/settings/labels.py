@@ -38,7 +38,7 @@ def label_key(value: str) -> str:
 
 
 def selector_key(value: str) -> str:
-    """Validate the key of a label that selects nodes. Labels that K3s sets are allowed."""
+    """Validate the key of a label that selects nodes. Labels that K3s sets on nodes are allowed in selectors."""
     if not _is_label_key(value):
         raise setting_error(
             "is not a valid label key", "write name or example.com/name, with at most 63 characters in the name"

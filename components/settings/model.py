@@ -1,4 +1,4 @@
-"""Base class of all settings models. Models are frozen, reject unknown keys, and show no values in errors."""
+"""Base class of all settings models. Models are frozen, reject unknown keys, and omit values from error messages."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Checks for conflicts between settings. homelab skips a check that reads an invalid setting."""
+"""Checks for conflicts between settings. A check that reads an invalid setting is skipped."""
 
 from collections.abc import Iterable, Iterator
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 def nodes_with(
     cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
 ) -> Iterator[tuple[int, NodeSettings, T]]:
-    """Yield each node for which `read` returns a value, with the node's index in the stack file and the value."""
+    """Yield the index, the node and the value for each node for which `read` returns a value."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)
@@ -23,7 +23,7 @@ def nodes_with(
 
 
 def name_or_index(node: NodeSettings, index: int) -> str:
-    """Return the node's name, or its index if the name is invalid."""
+    """Return the node's name, or the node's index if the name is invalid."""
     try:
         return str(node.name)
     except UnknownValueError:

@@ -18,7 +18,7 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """Require a version with ValidatingAdmissionPolicy, which restricts the permissions of app stacks."""
+    """Require a K3s version with ValidatingAdmissionPolicy, which restricts the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
     if (int(major), int(minor)) < OLDEST_VERSION:
         name = "v{}.{}".format(*OLDEST_VERSION)

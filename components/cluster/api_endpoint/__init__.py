@@ -1,1 +1,1 @@
-"""The API endpoint: a virtual IP of keepalived or kube-vip, and HAProxy as an optional load balancer."""
+"""The API endpoint: a virtual IP managed by keepalived or kube-vip, and HAProxy as an optional load balancer."""

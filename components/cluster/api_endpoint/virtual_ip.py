@@ -46,7 +46,7 @@ vrrp_instance api {{
 }}
 """
 
-# curl retries while the API is briefly unready, for example when etcd adds a member, but not if it refuses to connect
+# curl retries while the API is unready, for example when etcd adds a member, but fails if the connection is refused
 API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
@@ -54,7 +54,10 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the variables of `node/prepare.sh` for keepalived and HAProxy, empty if the program does not run."""
+    """Return the variables with which `node/prepare.sh` configures keepalived and HAProxy.
+
+    keepalived or HAProxy does not run if its variable is empty.
+    """
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
     keepalived = keepalived_config(cluster, node)
     addresses = {
@@ -70,7 +73,7 @@ def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
-    """Return the packages that `node` needs for the virtual IP: keepalived, haproxy, both or none."""
+    """Return the names of the packages that `node` needs for the virtual IP: keepalived, haproxy, both or none."""
     configs = variables(cluster, node)
     return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
@@ -79,11 +82,11 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the keepalived configuration of one server, or an empty text if keepalived does not run on the node.
 
     `node/prepare.sh` replaces `@DEVICE@` with the name of the machine's network interface. The VRRP router ID is
-    derived from the VIP, so two labs in one LAN use different router IDs. A passing health check raises a server's
-    priority. The VIP therefore moves to a server with a ready API, or with an HAProxy that reaches a ready API. All
-    base priorities are equal, so the VIP does not move back to a repaired server. While no server passes its health
-    check, the VIP does not move. Two servers may briefly hold the VIP. The server that still holds the VIP
-    afterwards repeats gratuitous ARP every second, which corrects the ARP caches of other machines.
+    derived from the VIP, so two labs in one LAN use different router IDs. A passing health check raises the VRRP
+    priority of a server. The VIP moves to a server with a ready API, or to a server with an HAProxy that reaches a
+    ready API. All servers have the same base priority, so the VIP does not move back to a repaired server. While no
+    server passes its health check, the VIP does not move. Two servers may briefly hold the VIP. The server with the VIP
+    sends gratuitous ARP packets every second, which correct the ARP caches of other machines.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
@@ -98,7 +101,7 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def kube_vip_manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
-    """Render the kube-vip manifests for a server, or an empty text for an agent or without kube-vip."""
+    """Render the kube-vip manifests for a server, or an empty text if kube-vip does not run on the node."""
     if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
         return ""
     return yaml.safe_dump_all([*_kube_vip_rbac(), _kube_vip_daemonset(cluster.api.vip, image)], sort_keys=False)

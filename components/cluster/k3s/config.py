@@ -31,7 +31,7 @@ def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
-    """Render the part of the K3s configuration with secrets, which are the S3 keys for etcd snapshots."""
+    """Render the part of the K3s configuration that contains secrets: the S3 keys for etcd snapshots."""
     s3 = cluster.k3s.snapshots.s3
     if s3 is None or node.role == "agent":
         return pulumi.Output.from_input("")
@@ -85,17 +85,17 @@ def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def certificate_rotation(cluster: ClusterSettings) -> str:
-    """Return the rotation number of the servers' certificates."""
+    """Return the rotation number of the K3s servers' TLS certificates."""
     return str(cluster.k3s.rotation.certificates)
 
 
 def api_endpoint(cluster: ClusterSettings) -> str:
-    """Return host and port of the API endpoint, with an IPv6 address in brackets."""
+    """Return `HOST:PORT` of the API endpoint, with an IPv6 address in brackets."""
     return f"{bracketed(cluster.endpoint_host)}:{cluster.endpoint_port}"
 
 
 def peer_addresses(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Return address and API port of every server except `node`, separated by spaces."""
+    """Return `ADDRESS:PORT` of the API on every server except `node`, separated by spaces."""
     others = (server for server in cluster.servers if server.name != node.name)
     return " ".join(f"{bracketed(server.address)}:6443" for server in others)
 
@@ -129,7 +129,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 
 
 def _disabled_components(version: str) -> list[str]:
-    """Return the packaged K3s components that homelab disables, because K3s would overwrite objects of layers."""
+    """Return the packaged K3s components that homelab disables, because these components conflict with layers."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
 
@@ -157,7 +157,10 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Call `render` with the secrets' values by name, passed as JSON because names may contain any character."""
+    """Call `render` with the value of each secret by name.
+
+    The values are passed as JSON, because a secret's name may contain any character.
+    """
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))
 

@@ -1,4 +1,4 @@
-"""Hardening of K3s: options and files for the hardening level in the setting `hardening`."""
+"""Hardening of K3s: the K3s options and files for each level of the setting `hardening`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -60,14 +60,14 @@ _INGRESS = "traefik"
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with user options (`extra`). `folder` contains `files()`."""
+    """Return the hardened K3s options of `node`, merged with `extra`. `folder` contains the hardening files."""
     by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
     merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
 def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
-    """Return the hardened arguments of Kubernetes components by K3s option (such as `kubelet-arg`) and name."""
+    """Return the hardened arguments of Kubernetes components by K3s option (such as `kubelet-arg`) and argument."""
     cis, server = level == "cis", role == "server"
     by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
@@ -89,7 +89,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the contents of files next to config.yaml by file name. Files with empty content must not exist."""
+    """Return the contents of the hardening files by file name. Empty content means that the file is removed."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
@@ -123,7 +123,7 @@ def _admission(level: str) -> dict[str, Any]:
 
 
 def _audit() -> dict[str, Any]:
-    """Return the audit policy: log requests' metadata except health checks, leases, events and components' reads."""
+    """Return the audit policy, which ignores health checks, leases, events and most reads by Kubernetes components."""
     secret = {"group": "", "resources": ["secrets", "serviceaccounts/token"]}
     noise = [{"group": "coordination.k8s.io", "resources": ["leases"]}, {"group": "", "resources": ["events"]}]
     component_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
@@ -188,7 +188,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # without this label, disabling hardening deletes the ServiceAccount and invalidates the tokens of running pods
+    # without this label, disabling hardening would delete the ServiceAccount and invalidate the tokens of its pods
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

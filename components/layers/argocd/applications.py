@@ -107,7 +107,7 @@ class RootSettings(Model):
 
 
 def resolve_url(reference: str, repositories: Repositories) -> str:
-    """Return the URL of a repository, which settings reference by name or by URL."""
+    """Return the URL of the repository that a setting refers to by name or by URL."""
     return repositories[reference].url if reference in repositories else reference
 
 

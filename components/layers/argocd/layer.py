@@ -63,10 +63,13 @@ class ArgoCD(Layer[ArgoCDSettings]):
     installs_after = ("longhorn",)  # the deletion of Applications may delete volumes, which needs Longhorn
 
     def values(self) -> Mapping[str, Json]:
-        """Return Argo CD's Helm values. Servers and ApplicationSet controllers have up to two replicas."""
+        """Return Argo CD's Helm values.
+
+        The API server, repo server and ApplicationSet controller have up to two replicas each.
+        """
         values: dict[str, Json] = {
             "crds": {"install": True, "keep": True},
-            # K3s enforces these NetworkPolicies; the policy of Argo CD's server allows every client, including Traefik
+            # K3s enforces the chart's NetworkPolicies, which allow connections from every client to Argo CD's server
             "global": {"domain": self.web_ui.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._component("100m", "768Mi"),

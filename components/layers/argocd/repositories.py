@@ -15,12 +15,12 @@ _LABEL = {"argocd.argoproj.io/secret-type": "repository"}
 
 
 def is_url(value: str) -> bool:
-    """Whether `value` is the URL of a repository, and not the name of an entry of `repositories`."""
+    """Whether `value` is the URL of a repository, as opposed to the name of an entry of `repositories`."""
     return "://" in value or re.fullmatch(_SCP_STYLE, value) is not None
 
 
 def repository_url(value: str) -> str:
-    """Validate the URL of a repository: the URL must not contain credentials."""
+    """Validate the URL of a repository, which must not contain credentials."""
     if re.fullmatch(_SCP_STYLE, value):
         return value
     fix = "write it as https://git.lan/me/apps.git, ssh://git@git.lan/me/apps.git or git@git.lan:me/apps.git"

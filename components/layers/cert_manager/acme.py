@@ -1,4 +1,4 @@
-"""Settings of Let's Encrypt, their validation, and cert-manager's ACME issuers."""
+"""Settings of Let's Encrypt, the validation of these settings, and cert-manager's ACME issuers."""
 
 from collections.abc import Iterator
 from typing import Literal

@@ -43,7 +43,7 @@ class CertManagerSettings(Model):
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
-        """Names of the issuers of wildcard certificates, which ACME's HTTP-01 challenge does not support."""
+        """Names of the issuers that can issue wildcard certificates: all issuers without HTTP-01 challenges."""
         return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
 
 
@@ -57,7 +57,7 @@ class CertManager(Layer[CertManagerSettings]):
     user_data_queries = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return cert-manager's Helm values: controller, webhook and CA injector have up to two replicas each."""
+        """Return cert-manager's Helm values. The controller, webhook and CA injector have up to two replicas each."""
         values: dict[str, Json] = {
             "crds": {"enabled": True, "keep": True},
             "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},
@@ -84,7 +84,7 @@ class CertManager(Layer[CertManagerSettings]):
         return acme.credential_secrets(self.settings.acme, self.namespace) if self.settings.acme else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the ClusterIssuers, and the certificate of the CA."""
+        """Return the ClusterIssuers, and the Certificate of the lab's own CA."""
         specs = acme.issuers(self.settings.acme) if self.settings.acme else ()
         issuers = [_issuer(name, spec) for name, spec in specs]
         return [*issuers, *(self._ca_manifests() if self.settings.has_ca else ())]

@@ -34,7 +34,7 @@ class ExternalDnsSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the DNS provider's credentials, by name of the environment variable."""
+        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
         chosen = self.route53 or self.cloudflare or self.rfc2136
         return chosen.secrets if chosen else {}
 
@@ -50,7 +50,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
     charts_with_crds_folder = (_NAME,)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of ExternalDNS, which must run with a single replica."""
+        """Return the Helm values of ExternalDNS, which supports only one replica."""
         settings = self.settings
         provider = providers.helm_values(settings.route53, settings.cloudflare, settings.rfc2136, self.domains)
         values: dict[str, Json] = {

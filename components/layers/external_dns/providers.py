@@ -25,7 +25,7 @@ class Route53ZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the credentials, by name of the environment variable."""
+        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
         if self.access_key is None or self.secret_key is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -39,7 +39,7 @@ class CloudflareZoneSettings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the credentials, by name of the environment variable."""
+        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
         return {"CF_API_TOKEN": self.api_token}
 
 
@@ -59,7 +59,7 @@ class Rfc2136Settings(Model):
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the credentials, by name of the environment variable."""
+        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 

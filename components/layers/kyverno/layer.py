@@ -36,7 +36,10 @@ class Kyverno(Layer[KyvernoSettings]):
     )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
 
     def values(self) -> Mapping[str, Json]:
-        """Return Kyverno's Helm values. The webhooks skip exempt namespaces, so a Kyverno failure blocks no layer."""
+        """Return Kyverno's Helm values.
+
+        The webhooks skip exempt namespaces, so layers can start pods while Kyverno is down.
+        """
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {
             "crds": {"install": False},

@@ -58,7 +58,7 @@ def _from_sources(sources: Sequence[str]) -> str:
 
 
 def namespace_selector(namespaces: Sequence[str]) -> Json:
-    """Return the policies' namespace selector, which excludes namespaces of Kubernetes, of layers, and `namespaces`."""
+    """Return a selector that excludes the namespaces of Kubernetes, the namespaces of layers, and `namespaces`."""
     name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, *namespaces]}
     return {"matchExpressions": [name, {"key": LAYER_LABEL, "operator": "DoesNotExist"}]}
 

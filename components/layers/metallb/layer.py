@@ -90,7 +90,7 @@ class MetalLB(Layer[MetalLBSettings]):
         return bgp.password_secrets(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return pools, BGP peers and announcements. An announcement without pools would announce all pools."""
+        """Return pools, BGP peers and announcements. MetalLB announces all pools if an announcement lists no pools."""
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):

@@ -1,4 +1,4 @@
-"""Alerts for layers and etcd snapshots. The chart's own alerts cover machines, disks, pods and K3s."""
+"""Alerts for layers and etcd snapshots. The chart of Prometheus includes alerts for machines, disks, pods and K3s."""
 
 from collections.abc import Iterator, Mapping
 
@@ -22,7 +22,7 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
     "certManager": ("certificates", (
         ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
          f"{_CERTIFICATE} has not been ready for half an hour."),
-        # the metric is 0 until the first certificate is issued
+        # cert-manager's metric is 0 until the first certificate is issued
         ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
          f"{_CERTIFICATE} expires within a week and was not renewed."),
     )),

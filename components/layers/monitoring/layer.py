@@ -68,7 +68,7 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. The CRDs have their own chart, and are never deleted, as other layers use CRDs."""
+        """Return the Helm values. The CRDs have a separate chart and stay, because other layers use CRDs."""
         stack: dict[str, Json] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -136,7 +136,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # Grafana reads the password only at startup; a change of this Helm value restarts Grafana
+            # Grafana reads the password only at startup, so the chart restarts Grafana when this value changes
             **({"adminPassword": password} if password else {}),
         }
 
@@ -157,7 +157,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return WebUI(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Json]:
-        """Return the Helm values for K3s: the API's metrics include all components of K3s except etcd."""
+        """Return the Helm values for K3s, where the API server's metrics include all components except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
@@ -177,7 +177,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return list(chain.from_iterable(secrets))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the receivers, and the alert rules and dashboards for the enabled layers."""
+        """Return the receivers of alerts, and the alert rules and dashboards of the enabled layers."""
         settings = self.settings.receivers.items()
         receivers = [alerts.alertmanager_config(name, receiver, self.namespace) for name, receiver in settings]
         monitors = [alert_rules.database_pod_monitor(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
@@ -190,7 +190,7 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Replicas of Prometheus and Alertmanager. With two replicas, one replica remains when a node fails."""
+        """Number of replicas. With two replicas of Prometheus and Alertmanager, one remains when a node fails."""
         return self.lab.replicas(2)
 
     def findings(self) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ class NomadAccess:
 
 
 def tls_credentials(subject: Subject) -> tuple[ComputedSecret, ComputedSecret, ComputedSecret]:
-    """Return the CA certificate, and this year's certificate and private key of `subject`."""
+    """Return the CA certificate, and the certificate and private key of `subject` for the current year."""
     year = datetime.now(UTC).year
 
     def derived(read: Callable[[IssuedCertificate], str]) -> ComputedSecret:

@@ -108,7 +108,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # by default, the chart would use every disk of every node
+            # by default, Rook's chart would use every empty disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
             "resources": {  # added to the chart's limits; OSDs size their caches by the memory request
@@ -119,7 +119,10 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that prepare disks (which cannot be undone) and wait until Ceph uses all disks."""
+        """Return the services that prepare disks and wait until Ceph uses all disks.
+
+        Preparing a disk cannot be undone.
+        """
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
         variables = {"NAMESPACE": self.namespace, "DISKS": count}

@@ -27,7 +27,7 @@ def _storage_class(name: str, **options: Json) -> dict[str, Json]:
 
 
 def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
-    """Build a StorageClass of volumes, which is not the default: K3s or Longhorn provides the default."""
+    """Build the Helm values of a StorageClass. K3s or Longhorn provides the cluster's default StorageClass."""
     parameters: dict[str, Json] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
         client = "node" if stage == "node-stage" else "provisioner"
@@ -38,14 +38,14 @@ def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
 
 
 def block_pool(replicas: int) -> dict[str, Json]:
-    """Return the block pool, for volumes that only one pod at a time can mount."""
+    """Return the Helm values of the block pool, for volumes that only one pod at a time can mount."""
     storage_class = _volume_class(BLOCK_CLASS, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
     return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
 def file_system(replicas: int, *, standby: bool) -> dict[str, Json]:
-    """Return the CephFS file system, for volumes that many pods share."""
+    """Return the Helm values of the CephFS file system, for volumes that many pods share."""
     server: dict[str, Json] = {
         "activeCount": 1,
         "activeStandby": standby,
@@ -76,7 +76,7 @@ def object_store(replicas: int, gateways: int) -> dict[str, Json]:
 
 
 def snapshot_class(driver: str) -> Manifest:
-    """Return the VolumeSnapshotClass of a CSI driver: the chart's template fails if labels are set."""
+    """Return the VolumeSnapshotClass of a CSI driver. Rook's chart cannot create the class with labels."""
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
     prefix = "csi.storage.k8s.io/snapshotter"
     return {

@@ -13,7 +13,7 @@ Range = tuple[SettingPath, str]
 
 
 def is_skipped(address: IP) -> bool:
-    """Whether pools skip the address: old devices treat addresses that end in 0 or 255 as broadcast addresses."""
+    """Whether an address pool skips the address, because some old devices treat .0 and .255 as broadcast addresses."""
     return address.version == 4 and int(address) % 256 in (0, 255)
 
 

@@ -1,7 +1,7 @@
 """A CA for one layer, derived from the layer's random bytes.
 
-Keys and certificates depend only on the random bytes, names and the year. Repeated runs in the same year renew no
-certificate. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
+Keys and certificates depend only on the random bytes, the names and the year. Pulumi runs in the same year do not
+change certificates. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
 """
 
 import hmac
@@ -55,7 +55,7 @@ class CertificateAuthority:
         self.certificate = self._self_signed()
 
     def issue(self, subject: Subject, year: int) -> IssuedCertificate:
-        """Issue the certificate of `subject` for `year`, which TLS servers and TLS clients can use."""
+        """Issue a certificate of `subject` for TLS servers and TLS clients. Each `year` has a separate certificate."""
         label = "\n".join((subject.common_name, *subject.dns_names, *subject.ip_addresses, str(year)))
         key = self._private_key(label)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])

@@ -1,4 +1,4 @@
-"""Storage and retention of logs and traces. Even with S3, the newest data and the index need a volume."""
+"""Storage and retention of logs and traces. With `store: s3`, a volume still stores the newest data and the index."""
 
 import re
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class RetainedStorageSettings(Model):
 
 @dataclass(frozen=True)
 class RetainedStorage:
-    """The retained storage of one layer; `layer` is the layer's key."""
+    """Storage of the logs or traces of the layer with the key `layer`."""
 
     lab: LabContext
     layer: str
@@ -44,12 +44,12 @@ class RetainedStorage:
 
     @property
     def bucket(self) -> ObjectStoreSettings | None:
-        """The S3 bucket; None with `store: volume`."""
+        """The S3 bucket, or None if `store` is `volume`."""
         return self.lab.object_store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
 
     @property
     def retention(self) -> str:
-        """Retention in hours, in the format of Loki and Tempo."""
+        """Retention period in hours, in the format of Loki and Tempo: `720h`."""
         return f"{self.settings.retention_days * 24}h"
 
     @property
@@ -58,7 +58,7 @@ class RetainedStorage:
         return {"enabled": True, "size": self.settings.size}
 
     def credential_secrets(self, namespace: str) -> Iterator[Manifest]:
-        """Yield the Secret with the bucket's keys as AWS environment variables, if there is a bucket."""
+        """Yield the Secret with the bucket's keys as AWS environment variables if `store` is `s3`."""
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
@@ -71,7 +71,10 @@ class RetainedStorage:
 
     @property
     def pod_annotations(self) -> dict[str, Json]:
-        """Helm values of a pod annotation. A changed key restarts the pod, which reads keys only at startup."""
+        """Helm values of a pod annotation with a hash of the S3 key.
+
+        A changed key restarts the pod, because the pod reads the key only at startup.
+        """
         return {"podAnnotations": {"homelab/s3-key": BcryptHash(s3.secret_key)}} if (s3 := self.bucket) else {}
 
     def findings(self) -> Iterator[Finding]:
@@ -91,5 +94,5 @@ def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
 
 
 def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
-    """Return the Helm values of the bucket's folder, for programs that support no nested folders."""
+    """Return the Helm values of the bucket's folder. Hyphens replace the slashes in the path of a nested folder."""
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

@@ -8,7 +8,10 @@ from components.settings.errors import Finding
 
 
 def storage_class_for(lab: LabContext, storage_class: str | None, replicas: int) -> str | None:
-    """Return the StorageClass, or None for the default. On Longhorn, replicated software uses `longhorn-single`."""
+    """Return the name of a StorageClass, or None for the default.
+
+    With Longhorn and several replicas, use `longhorn-single`.
+    """
     return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.is_enabled("longhorn") else None)
 
 

@@ -20,7 +20,7 @@ class WebUI:
 
     @property
     def has_ingress(self) -> bool:
-        """Whether the web UI has an Ingress, which needs the traefik layer."""
+        """Whether the web UI has an Ingress, which requires the layer `traefik`."""
         return self.lab.is_enabled("traefik")
 
     @property
@@ -30,7 +30,7 @@ class WebUI:
 
     @property
     def issuer(self) -> str | None:
-        """ClusterIssuer of the web UI's certificate, or None without certManager."""
+        """ClusterIssuer of the web UI's certificate, or None if certManager is disabled."""
         cert_manager = self.lab.settings_of(CertManagerSettings)
         return (self.configured_issuer or cert_manager.issuers[0]) if cert_manager else None
 
@@ -40,11 +40,14 @@ class WebUI:
         return {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
 
     def tls(self, secret: str) -> list[dict[str, object]]:
-        """Return the Ingress's `tls` section (empty without a certificate). The Secret `secret` has the certificate."""
+        """Return the `tls` section of the Ingress.
+
+        If certManager is enabled, the Secret `secret` contains the certificate.
+        """
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
     def findings(self, *path: str) -> Iterator[Finding]:
-        """Yield errors in `host` and `issuer`; `path` is the path of both settings below the layer's key."""
+        """Yield errors in `host` and `issuer`. `path` is the path of both settings below the layer's key."""
         cert_manager = self.lab.settings_of(CertManagerSettings)
         for key, value in (("host", self.configured_host), ("issuer", self.configured_issuer)):
             if value and not self.has_ingress:

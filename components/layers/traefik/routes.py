@@ -31,7 +31,7 @@ def basic_auth_secret(settings: DashboardSettings, namespace: str) -> Manifest:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # not a bcrypt hash, because Traefik would compute bcrypt for each of the dashboard's many requests
+        # the password is not hashed with bcrypt, because Traefik would compute bcrypt for each request of the dashboard
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }

@@ -89,7 +89,7 @@ def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) 
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for a quoted HCL string in a template of `str.format()`."""
+    """Escape a text for use as a quoted HCL string in a template for `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
