@@ -396,8 +396,13 @@ def test_the_command_stays_until_it_is_told_to_end(
             signal.raise_signal(ending)
 
     monkeypatch.setattr("rehearsal.browser.time.sleep", wait)
-    with entered(lab.namespace, tmp_path):
-        said = said_by(HOST, "--port", "0")
+    # a shell starts its background jobs with SIGINT ignored
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with entered(lab.namespace, tmp_path):
+            said = said_by(HOST, "--port", "0")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert said.endswith("The port stays open until Ctrl-C.\nclosed\n")
 
 
