@@ -83,7 +83,10 @@ class Interview:
         return nodes
 
     def _add(self, answers: Answers, nodes: list[Node], text: str) -> str:
-        """Add a machine, or remove the machine NAME if `text` is `-NAME`. Return an error message, or an empty text."""
+        """Add a machine, or remove the machine NAME if `text` is `-NAME`.
+
+        Return an error message, or an empty string if the answer is valid.
+        """
         if text.startswith("-"):
             remaining = [node for node in nodes if node["name"] != text[1:]]
             if len(remaining) == len(nodes):

@@ -53,7 +53,7 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel.yaml attaches comments after a mapping to the mapping's last key, so do not append `hostKey`
+            # ruamel.yaml attaches comments after a mapping to its last key, so `hostKey` is inserted before that key
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 

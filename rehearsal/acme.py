@@ -41,7 +41,7 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has no ACME accounts; a new CA makes the stand-in operator reset the issuers' accounts
+        # a restarted Pebble has no ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):

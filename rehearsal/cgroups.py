@@ -21,7 +21,7 @@ def create(name: str) -> list[Path]:
         group.mkdir(exist_ok=True)
         for setting in ("cpuset.cpus", "cpuset.mems"):
             inherited = group.parent / setting
-            # with cgroup v1, a new cgroup has no CPUs and rejects processes, so the parent cgroup's CPUs are copied
+            # in cgroup v1, a new cpuset cgroup has no CPUs and rejects processes, so copy the parent's CPUs
             if inherited.exists() and (group / setting).exists():
                 (group / setting).write_text(inherited.read_text())
     return groups

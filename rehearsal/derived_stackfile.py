@@ -144,7 +144,7 @@ def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
 
 
 def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Replace every SSH key and the SSH agent in the stack file with the lab's SSH key."""
+    """In the stack file, replace every SSH key and the setting `agent` with the rehearsal's SSH key."""
     owners = [cluster["ssh"], *(node["ssh"] for node in cluster["nodes"] if node.get("ssh"))]
     for ssh in owners:
         if ssh.get("agent"):

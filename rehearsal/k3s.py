@@ -16,7 +16,7 @@ DIGEST = "h1:vdbL+Hu+EPkl1m95oaNFzO9y6LSxpZPlU61+RDaJY7s="
 SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
 FRONT_TAGS = "urfave_cli_no_docs"
-# runc and the CNI plugins are not packaged, because K3s finds Debian's runc and CNI plugins on the machines' PATH
+# the archive needs no runc and no CNI plugins, because K3s finds Debian's on the PATH of the machines
 LINKS = (
     *("containerd", "crictl", "ctr", "kubectl"),
     *("k3s-agent", "k3s-certificate", "k3s-completion", "k3s-etcd-snapshot"),

@@ -75,7 +75,7 @@ def built_provider() -> Recipe:
 
 
 def coredns() -> Recipe:
-    """Recipe that builds CoreDNS as a static program."""
+    """Recipe that builds CoreDNS as a statically linked binary."""
     return _static(
         "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
     )
@@ -87,19 +87,19 @@ def pause() -> Recipe:
 
 
 def podinfo() -> Recipe:
-    """Recipe that builds podinfo, the sample app's program, as a static program."""
+    """Recipe that builds podinfo, the sample app's program, as a statically linked binary."""
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
     return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
-    """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a static program."""
+    """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a statically linked binary."""
     return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
 
 
 def metrics_server() -> Recipe:
-    """Recipe that builds K3s' metrics server as a static program.
+    """Recipe that builds K3s' metrics server as a statically linked binary.
 
     Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
     """

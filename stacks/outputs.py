@@ -94,7 +94,7 @@ class PlatformOutputs(AppPlatformOutputs):
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
-        # the check runs only for the kubeconfig, because Pulumi marks the check's result as a secret
+        # Pulumi marks each output that depends on the check as a secret, so only the kubeconfig depends on it
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
         return replace(
             self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))

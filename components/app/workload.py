@@ -36,7 +36,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 
 def min_replicas(app: AppSettings) -> int:
-    """Return the app's number of pods, or the minimum number with autoscaling."""
+    """Return the app's number of replicas; with autoscaling, the minimum number of replicas."""
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single_pod_names(app) else 3)
 
 

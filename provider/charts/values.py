@@ -82,7 +82,7 @@ def _dereferenced(schema: Any, root: Any) -> Any:
 
 
 def _parse(url: str, name: str, text: str) -> Mapping[str, Any]:
-    """Parse a YAML or JSON file of the chart; a file without a mapping yields an empty mapping. Raises TaskError."""
+    """Parse a YAML or JSON file of the chart; an empty file yields an empty mapping. Raises TaskError."""
     try:
         content = json.loads(text or "{}") if name.endswith(".json") else yaml.load(text, StringLoader)  # noqa: S506
     except (yaml.YAMLError, json.JSONDecodeError) as error:

@@ -43,7 +43,7 @@ class ArgoCDSettings(Model):
     """Lines for Argo CD's known_hosts file: the SSH host keys of your own Git servers. Argo CD already knows the host
     keys of GitHub, GitLab and similar services."""
     repositories: dict[DnsLabel, RepositorySettings] = Field(default_factory=dict)
-    """Repositories by a name of your choice, with credentials for private repositories."""
+    """Repositories that Argo CD reads; each key is a name of your choice. Private repositories need credentials."""
     projects: dict[DnsLabel, ProjectSettings] = Field(default_factory=dict)
     """Projects (AppProjects) by name, in addition to the built-in project `default`, which allows everything."""
     applications: dict[DnsLabel, ApplicationSettings] = Field(default_factory=dict)

@@ -126,7 +126,7 @@ def _key_ref(name: str, namespace: str, key: str) -> Json:
 
 
 def findings(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
-    """Yield errors in the secret stores."""
+    """Yield errors in the settings of the secret stores."""
     for name, store in stores.items():
         path = ("stores", name)
         if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
