@@ -161,7 +161,7 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab) -> No
     )  # fmt: skip
     lab.power_on(machine)
     wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
-    assert gap < 120
+    assert gap < 180  # about 90 s if the backup plugin runs on another machine
 
 
 def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
