@@ -10,11 +10,11 @@ import asyncssh
 
 from components.cluster import connection
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
-from components.provider_resources import SCRIPTS
 from operations.pulumi_stack import Stack
 from provider.errors import TaskError
 from provider.model import Hop, Machine
-from provider.ssh.connections import Connections, render_script
+from provider.ssh.connections import Connections, no_progress
+from provider.tasks.steps import load_script
 
 SCRIPT_TIMEOUT = 60.0
 """Timeout of a read-only script, in seconds."""
@@ -66,14 +66,11 @@ async def run_script(
 ) -> list[ScriptResult]:
     """Run a script on each machine with the machine's own variables. Raises `TaskError` if a private key is invalid."""
     connections = Connections(keys)
-    library, text = ((SCRIPTS / name).read_text() for name in ("lib.sh", script))
 
     async def run_on(target: Machine, values: Mapping[str, str]) -> ScriptResult:
         started = time.time()
         try:
-            result = await asyncio.wait_for(
-                _run(connections, target, render_script(values, library, text)), SCRIPT_TIMEOUT
-            )
+            result = await asyncio.wait_for(_run(connections, target, load_script(values, script)), SCRIPT_TIMEOUT)
         except TaskError as error:
             result = ScriptResult(failure=_failure(error), cause=str(error))
         except TimeoutError:
@@ -89,14 +86,10 @@ async def run_script(
 
 
 async def _run(connections: Connections, target: Machine, script: str) -> ScriptResult:
-    status, output, details = await connections.run(target, script, _ignore)
+    status, output, details = await connections.run(target, script, no_progress)
     if status:
         return ScriptResult(failure=Failure.SCRIPT, cause="\n".join(details[-5:]).strip() or f"exit status {status}")
     return ScriptResult(output)
-
-
-async def _ignore(_: str) -> None:
-    """Discard progress messages, because short read-only scripts need no progress display."""
 
 
 def _failure(error: TaskError) -> Failure:
