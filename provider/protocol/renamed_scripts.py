@@ -20,7 +20,7 @@ from typing import Any
 
 from pulumi.runtime.rpc import UNKNOWN
 
-Properties = Mapping[str, Any]
+from provider.protocol.properties import Properties
 
 
 def from_state(properties: Properties) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import yaml
 from components.cluster.api_endpoint import haproxy
 from components.cluster.k3s import config
 from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
+from components.kubernetes import rbac
 from components.settings.addresses import bracketed
 
 KEEPALIVED_TEMPLATE = """\
@@ -117,15 +118,14 @@ def _kube_vip_rbac() -> list[dict[str, object]]:
             "verbs": ["list", "get", "watch", "update", "create"],
         },
     ]
-    group = "rbac.authorization.k8s.io"
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
-        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        {"apiVersion": f"{rbac.API_GROUP}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
         {
-            "apiVersion": f"{group}/v1",
+            "apiVersion": f"{rbac.API_GROUP}/v1",
             "kind": "ClusterRoleBinding",
             "metadata": {"name": name},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+            "roleRef": {"apiGroup": rbac.API_GROUP, "kind": "ClusterRole", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
         },
     ]
