@@ -9,8 +9,7 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-# CloudNativePG cannot fail over a database while its Barman Cloud plugin is down, and the plugin has only one pod.
-# If the plugin's node fails, Kubernetes must therefore evict the pod earlier than after the default of 300 s.
+"""Seconds after which the backup plugin's only pod leaves a failed node; without the plugin, no database fails over."""
 
 
 class CloudNativePGSettings(Model):
