@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-PLUGIN = Path(__file__).parents[3] / "rehearsal/cni/flannel"
+from tests.support.settings_fixtures import ROOT
+
+PLUGIN = ROOT / "rehearsal/cni/flannel"
 BRIDGE = """#!/bin/sh
 cat >"$SEEN"
 echo "$CNI_COMMAND" >>"$SEEN.commands"

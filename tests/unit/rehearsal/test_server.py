@@ -21,9 +21,9 @@ import yaml
 
 from rehearsal import certificates, server, webhook
 from tests.support.files_over_http import running, serve_files
+from tests.support.settings_fixtures import ROOT
 
 REAL = ("docker.io/rancher/mirrored-coredns-coredns:1.13.1",)
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

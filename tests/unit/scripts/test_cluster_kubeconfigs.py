@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import certificate
-from tests.support.machine_scripts import FakeMachine
+from tests.support.machine_scripts import SCRIPTS, FakeMachine
 
 USERS = "homelab:admin homelab:admin-2\nhomelab:apps homelab:apps-2"
 REQUESTS = "cmVxdWVzdC1h\ncmVxdWVzdC1i"
@@ -65,7 +65,7 @@ def test_requests_are_signed_and_taken_back(server: FakeMachine) -> None:
 
 
 def test_what_is_not_signed_is_taken_back_too(server: FakeMachine) -> None:
-    text = (Path(__file__).parents[3] / "components/scripts/cluster/sign-kubeconfigs.sh").read_text()
+    text = (SCRIPTS / "cluster/sign-kubeconfigs.sh").read_text()
     server.file("certificates").write_text(certificate(365))
     done = server.run_text(text.replace("wait_for 30", "wait_for 0"), REQUESTS=REQUESTS, SECONDS_VALID="31536000")
     assert done.status != 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machine_scripts import FakeMachine
+from tests.support.machine_scripts import SCRIPTS, FakeMachine
 
 TOKEN = "2b778dd9-f5f1-4f29-b4b4-9a5fa948757a"
 GIVEN = {"ADDRESS": "10.0.0.11", "TOKEN": TOKEN}
@@ -66,7 +66,7 @@ def test_another_refusal_is_told(machine: FakeMachine) -> None:
 
 def test_without_a_leader_nothing_is_given(machine: FakeMachine) -> None:
     (machine.root / "led").unlink()
-    text = (Path(__file__).parents[3] / "components/scripts/nomad/bootstrap-acl.sh").read_text()
+    text = (SCRIPTS / "nomad/bootstrap-acl.sh").read_text()
     done = machine.run_text(text.replace("wait_for 120", "wait_for 0"), **GIVEN)
     assert done.status == 1
     assert "Nomad has no leader after 120 s" in done.errors
