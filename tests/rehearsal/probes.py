@@ -16,13 +16,21 @@ _RESTRICTED = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _ASK = """
-import socket, sys
+import socket, sys, time
 wanted = b''.join(bytes([len(part)]) + part for part in sys.argv[2].encode().split(b'.'))
 question = bytes.fromhex('000101000001000000000000') + wanted + bytes([0, 0, int(sys.argv[3]), 0, 1])
 asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 asked.settimeout(5)
-asked.sendto(question, (sys.argv[1], 53))
-reply = asked.recv(512)
+end = time.monotonic() + 180
+while True:
+    try:
+        asked.sendto(question, (sys.argv[1], 53))
+        reply = asked.recv(512)
+        break
+    except (PermissionError, ConnectionRefusedError):  # kube-proxy rejects the packet: no CoreDNS pod is ready
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.5)
 name = 2 if reply[len(question):][:1] == bytes([192]) else len(question) - 16
 print(reply[len(question) + name + 10:][:4].hex())
 """
