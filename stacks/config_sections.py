@@ -1,6 +1,7 @@
 """Sections of the configuration.
 
-Each section has a top-level key and a settings model. One message reports the errors of all sections.
+Each section has a top-level key and a settings model. One message reports all invalid fields. If all fields are valid,
+one message reports all conflicts between fields.
 """
 
 import json
@@ -12,7 +13,7 @@ import pulumi
 from pydantic import ValidationError
 
 from components.settings.errors import Findings, SettingPath
-from components.settings.model import LENIENT, NAMESPACE, Model
+from components.settings.model import NAMESPACE, Model
 from stacks import stackfile
 from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
@@ -37,19 +38,25 @@ def parse(
 ) -> dict[str, Model]:
     """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
     known = [section.key for section in sections]
-    encrypted = sorted(set(known) & set(secrets))
-    if encrypted:
-        raise SettingsError(
-            [Problem(f"{NAMESPACE}:{key}", "contains an encrypted value", NAMING_FIX) for key in encrypted]
-        )
+    if encrypted_sections := sorted(set(known) & set(secrets)):
+        raise SettingsError([Problem(f"{NAMESPACE}:{key}", _ENCRYPTED, NAMING_FIX) for key in encrypted_sections])
     raw = {key: value for key, value in config.items() if key not in secrets}
     needed = {section.key: section.missing_fix for section in sections if section.missing_fix}
-    field_problems = [problem for section in sections if section.key in raw for problem in _fields(section, raw)]
-    relation_problems = _relation_problems(sections, raw, secrets, relations)
-    problems = dict.fromkeys((*top_level_problems(raw, secrets, known, needed), *field_problems, *relation_problems))
+    problems = list(top_level_problems(raw, secrets, known, needed))
+    settings: dict[str, Model] = {}
+    present = [section for section in sections if section.key in raw]
+    for section in present:
+        encrypted = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
+        problems += [Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted]
+        try:
+            settings[section.key] = section.model.model_validate(raw[section.key])
+        except ValidationError as error:
+            problems += _field_problems(error, section, raw, encrypted)
+    if len(settings) == len(present):
+        problems += dict.fromkeys(_relation_problems(settings, raw, secrets, relations))
     if problems:
         raise SettingsError(problems)
-    return {section.key: section.model.model_validate(raw[section.key]) for section in sections if section.key in raw}
+    return settings
 
 
 def read_running_config() -> tuple[dict[str, Any], set[str]]:
@@ -70,27 +77,19 @@ def _decoded(value: Any) -> Any:
         return value
 
 
-def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield an error for each invalid field in one section."""
-    encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
-    yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
-    try:
-        section.model.model_validate(raw[section.key])
-    except ValidationError as error:
-        places = tuple(display_path(loc, raw).partition(" ")[0] for loc in encrypted)
-        problems = explain_errors(error, section.model, raw, (section.key,))
-        yield from (problem for problem in problems if not problem.path.startswith(places or " "))
+def _field_problems(
+    error: ValidationError, section: Section, raw: Mapping[str, Any], encrypted: Sequence[SettingPath]
+) -> Iterator[Problem]:
+    """Yield a problem for each invalid field in one section, except for the paths of encrypted values."""
+    places = tuple(display_path(loc, raw).partition(" ")[0] for loc in encrypted)
+    problems = explain_errors(error, section.model, raw, (section.key,))
+    yield from (problem for problem in problems if not problem.path.startswith(places or " "))
 
 
 def _relation_problems(
-    sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
+    settings: Mapping[str, Model], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield an error for each conflict between valid fields, and for each reference to a missing secret."""
-    valid = {
-        section.key: section.model.model_validate(raw[section.key], context=LENIENT)
-        for section in sections
-        if isinstance(raw.get(section.key), Mapping)
-    }
-    yield from (Problem(display_path(loc, raw), reason, fix) for loc, reason, fix in relations(valid))
-    for key, settings in valid.items():
-        yield from unset_secrets(settings, key, raw, secrets)
+    """Yield a problem for each conflict between fields, and for each reference to a missing secret."""
+    yield from (Problem(display_path(loc, raw), reason, fix) for loc, reason, fix in relations(settings))
+    for key, model in settings.items():
+        yield from unset_secrets(model, key, raw, secrets)

@@ -11,7 +11,7 @@ from components.platform.chart_values import ChartValues
 from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.fields import ChartRepositoryUrl, Sha256, Text
-from components.settings.model import UNKNOWN, Model, snake_case
+from components.settings.model import Model, snake_case
 from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
 
 
@@ -33,19 +33,16 @@ class _Common(Model):
 
     def enabled_layers(self) -> Mapping[str, Model]:
         """Return the settings of the enabled layers by key."""
-        settings_by_key = {entry.layer.key: self.__dict__[snake_case(entry.layer.key)] for entry in LAYERS}
-        return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
+        settings_by_key = {entry.layer.key: getattr(self, snake_case(entry.layer.key)) for entry in LAYERS}
+        return {key: settings for key, settings in settings_by_key.items() if settings is not None}
 
     def lab(self, cluster: ClusterSettings) -> LabContext:
         """Return the lab's settings for layers: the cluster, the enabled layers, the shared bucket and the charts."""
-        invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
-        enabled, charts = self.enabled_layers(), {} if invalid else self.charts()
+        enabled = self.enabled_layers()
         layers = [entry.layer for entry in LAYERS if entry.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return LabContext(
-            cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAM_VERSIONS
-        )
+        return LabContext(cluster, enabled, self.object_store, self.charts(), namespaces, further, PROGRAM_VERSIONS)
 
     def charts(self) -> dict[str, Chart]:
         """Return all charts of the catalog by name, with the version, repository and pin from the settings."""
@@ -55,10 +52,6 @@ class _Common(Model):
         version = self.versions.get(chart.name, chart.version)
         sha256 = self.pins.get(chart.name) or PINS.get(f"{chart.name}-{version}.tgz")
         return Chart(chart.name, version, self.chart_mirror or chart.repository, sha256)
-
-    def invalid_layers(self) -> frozenset[str]:
-        """Return the keys of layers whose settings are not a mapping."""
-        return frozenset(entry.layer.key for entry in LAYERS if self.__dict__[snake_case(entry.layer.key)] is UNKNOWN)
 
 
 def _fields() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.settings.errors import SettingPath
-from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel_case
+from components.settings.model import NAMESPACE, Model, SecretRef, camel_case
 from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
 
 NAMING_FIX = "store the secret under its own key with `pulumi config set --secret NAME`, and write {secret: NAME} here"
@@ -60,11 +60,8 @@ def _secret_names(value: Any) -> Iterator[str]:
 
 def _references(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
     """Yield the path and name of each secret reference in the settings."""
-    if value is UNKNOWN:
-        return
     if isinstance(value, SecretRef):
-        if (name := value.__dict__["secret"]) is not UNKNOWN:
-            yield loc, name
+        yield loc, value.secret
     elif isinstance(value, Model):
         for field, inner in value.__dict__.items():
             yield from _references(inner, (*loc, camel_case(field)))

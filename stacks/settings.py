@@ -12,7 +12,7 @@ from components.app.settings import AppSettings
 from components.app.validation import findings
 from components.cluster.settings import ClusterSettings, K3sSettings
 from components.settings.errors import Findings
-from components.settings.model import NAMESPACE, Model, UnknownValueError
+from components.settings.model import NAMESPACE, Model
 from stacks import config_sections, stackfile
 from stacks.catalog import K3S_VERSION, LAYERS
 from stacks.checks import cluster_findings, platform
@@ -147,8 +147,5 @@ def _app_relations(known: Mapping[str, Any]) -> Findings:
 def _layer_namespaces(app: AppSettings) -> Findings:
     """Reject an app in a layer's namespace, because the app's pods could use the layer's Secrets and permissions."""
     for entry in LAYERS:
-        try:
-            if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
-                yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"
-        except UnknownValueError:
-            return
+        if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+            yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"

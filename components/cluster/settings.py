@@ -1,9 +1,9 @@
 """Settings of the cluster: the section `homelab:cluster` of the stack file."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.cluster.k3s.settings import (
     K3sSettings,
@@ -17,6 +17,7 @@ from components.cluster.k3s.settings import (
 )
 from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge_ssh
 from components.settings.addresses import default_lan
+from components.settings.errors import setting_error
 from components.settings.fields import (
     Address,
     Cidr,
@@ -32,7 +33,7 @@ from components.settings.fields import (
     StrictBool,
     Taint,
 )
-from components.settings.model import UNKNOWN, Model, UnknownValueError
+from components.settings.model import Model
 
 __all__ = [
     "ApiSettings",
@@ -141,12 +142,16 @@ class AppsSettings(Model):
     any user of the share."""
 
 
-def _lan_of_first_server(validated: dict[str, Any]) -> Any:
-    nodes = () if validated["nodes"] is UNKNOWN else validated["nodes"]
-    try:
-        return default_lan(next(node.address for node in nodes if node.role == "server"))
-    except (UnknownValueError, StopIteration):
-        return UNKNOWN  # the checks of the nodes report the cause
+def _require_server(nodes: tuple[NodeSettings, ...]) -> tuple[NodeSettings, ...]:
+    if not nodes:
+        raise setting_error("is empty", "add at least one node with role server")
+    if not any(node.role == "server" for node in nodes):
+        raise setting_error("has no server", "set role: server on one node or on three nodes")
+    return nodes
+
+
+def _lan_of_first_server(validated: dict[str, Any]) -> str:
+    return default_lan(next(node.address for node in validated["nodes"] if node.role == "server"))
 
 
 class ClusterSettings(Model):
@@ -158,7 +163,7 @@ class ClusterSettings(Model):
     """Domain of the lab. Host names of the lab's services are subdomains of this domain."""
     ssh: SSHSettings
     """SSH login on the machines. A node's own `ssh` overrides the cluster's `ssh`."""
-    nodes: tuple[NodeSettings, ...]
+    nodes: Annotated[tuple[NodeSettings, ...], AfterValidator(_require_server)]
     """The machines: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
     """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: /64 subnet) of the first server."""

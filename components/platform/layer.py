@@ -11,7 +11,7 @@ from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, Manifest
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.errors import Finding
-from components.settings.model import UNKNOWN, Model, UnknownValueError
+from components.settings.model import Model
 
 S = TypeVar("S", bound=Model)
 
@@ -40,8 +40,6 @@ class LabContext:
         """Return the bucket of a layer: `own` if set, or `folder` in the shared bucket if `own` is None."""
         if own is not None or self.shared_object_store is None:
             return own
-        if self.shared_object_store is UNKNOWN:
-            raise UnknownValueError("object_store")
         path = "/".join(filter(None, (self.shared_object_store.path, folder)))
         return self.shared_object_store.model_copy(update={"path": path})
 

@@ -1,34 +1,14 @@
 """Base class of all settings models. Models are frozen, reject unknown keys, and omit values from error messages."""
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict
 
 from components.settings.fields import SecretName
 
 NAMESPACE = "homelab"
 """Namespace of homelab's configuration keys, which is the name of the Pulumi project."""
-LENIENT = {"lenient": True}
-"""Validation context that replaces invalid values with `UNKNOWN` instead of raising an error."""
-
-
-class UnknownValueError(Exception):
-    """Raised when code reads a field whose value is missing or invalid in the configuration."""
-
-
-UNKNOWN: Any = object()
-"""Placeholder for an invalid value. Reading a field with this value raises `UnknownValueError`."""
 
 
 def camel_case(name: str) -> str:
@@ -52,36 +32,6 @@ class Model(BaseModel):
         hide_input_in_errors=True,
         defer_build=True,
     )
-
-    if not TYPE_CHECKING:  # with this method visible, a type checker would accept any attribute
-
-        def __getattribute__(self, name: str) -> Any:
-            value = super().__getattribute__(name)
-            if value is UNKNOWN:
-                raise UnknownValueError(name)
-            return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _mark_missing_fields(cls, raw: Any, info: ValidationInfo) -> Any:
-        if not info.context:
-            return raw
-        mapping = raw if isinstance(raw, Mapping) else {}
-        fields = {camel_case(name): field for name, field in cls.model_fields.items()}
-        missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or mapping is not raw}
-        return missing | {key: value for key, value in mapping.items() if key in fields}
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _mark_invalid_field(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        if value is UNKNOWN:
-            return value
-        try:
-            return handler(value)
-        except ValidationError:
-            if info.context:
-                return UNKNOWN
-            raise
 
 
 class SecretRef(Model):

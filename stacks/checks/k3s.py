@@ -6,7 +6,6 @@ from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
-from stacks.checks.finding import nodes_with
 from stacks.validation_errors import suggest_fix
 
 OLDEST_VERSION = (1, 30)
@@ -84,7 +83,7 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     mirror = cluster.k3s.mirror
     if mirror is None or not mirror.startswith("http://"):
         return
-    declared = [arch for *_, arch in nodes_with(cluster, lambda node: node.arch or "any")]
+    declared = [node.arch or "any" for node in cluster.nodes]
     architectures = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
     missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:

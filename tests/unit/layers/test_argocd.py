@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 
 from components.kubernetes.manifest import BcryptHash
-from components.layers.argocd.layer import ArgoCD, ArgoCDSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, SecretRef, UnknownValueError
-from tests.support.cluster_fixtures import cluster
+from components.settings.model import SecretRef
 from tests.support.layer_fixtures import CLOUDFLARE, lab, layer, objects, problems, values
 
 GIT = "https://git.lan/apps"
@@ -178,9 +176,3 @@ def test_projects_and_the_application_of_applications() -> None:
     assert made["Application", "root"]["source"] == source
     assert made["Application", "root"]["destination"]["namespace"] == "argocd"
     assert not problems("argocd", found)
-
-
-def test_wrong_fields_are_not_guessed_at() -> None:
-    settings = ArgoCDSettings.model_validate({"applications": {"a": {"repository": 1}}}, context=LENIENT)
-    with pytest.raises(UnknownValueError):
-        list(ArgoCD(settings, LabContext(cluster("three-servers"), {"argocd": settings})).findings())

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from components.layers.coredns import CorednsSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
-from tests.support.layer_fixtures import CLOUDFLARE, HTTP, LAYERS, lab, layer, problems
+from tests.support.layer_fixtures import CLOUDFLARE, HTTP, lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -125,9 +123,3 @@ def test_proofs_do_not_mind_what_is_no_records_of_theirs() -> None:
     hidden = {"zones": {DOMAIN: {"wildcard": ["10.0.0.1"]}}}
     assert not problems("certManager", lab(certManager={"acme": HTTP}, coredns=hidden, traefik={}))
     assert not problems("certManager", lab(certManager={}, coredns=hidden))
-
-
-def test_wrong_fields_are_not_guessed_at() -> None:
-    settings = CorednsSettings.model_validate({"zones": {"lan": {"hosts": 1}}}, context=LENIENT)
-    with pytest.raises(UnknownValueError):
-        list(LAYERS["coredns"](settings, LabContext(cluster("three-servers"), {"coredns": settings})).findings())
