@@ -11,6 +11,7 @@ from components.app.objects import has_data
 from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
+from components.settings.checks import exactly_one
 from components.settings.errors import Findings
 
 _MAX_FILE_BYTES = 1000 * 1024
@@ -105,9 +106,7 @@ def _paths(app: AppSettings) -> Findings:
 
 def _destinations(app: AppSettings) -> Findings:
     for index, destination in enumerate(app.allow.to):
-        if (destination.namespace is None) == (destination.network is None):
-            reason = "needs exactly one of namespace and network"
-            yield ("allow", "to", index), reason, "add one, or keep one of them"
+        yield from exactly_one(("allow", "to", index), destination, "namespace", "network")
 
 
 def _restore(app: AppSettings) -> Findings:
@@ -137,8 +136,7 @@ def _strategy(app: AppSettings) -> Findings:
     strategy = app.strategy
     if strategy is None:
         return
-    if (strategy.canary is None) == (strategy.blue_green is None):
-        yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
+    yield from exactly_one(("strategy",), strategy, "canary", "blue_green")
     if any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values()):
         reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"

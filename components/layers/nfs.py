@@ -7,6 +7,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer
 from components.settings import fields
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import AbsolutePath
@@ -117,7 +118,6 @@ class Nfs(Layer[NfsSettings]):
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the choice of the NFS server."""
         server = self.settings.server
-        if (server is None) is (self.settings.external is None):
-            yield (), "needs exactly one of external and server", "add one, or keep one of them"
+        yield from exactly_one((), self.settings, "external", "server")
         if server and server.node not in [node.name for node in self.lab.cluster.nodes]:
             yield ("server", "node"), "is not a node of the cluster", "use a name from cluster.nodes"

@@ -4,10 +4,10 @@ import base64
 import binascii
 import ssl
 
-from components.settings.errors import setting_error
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-_RSA = bytes.fromhex("2a864886f70d010101")
+from components.settings.errors import setting_error
 
 
 def base64_pem(value: str) -> str:
@@ -23,9 +23,8 @@ def base64_pem(value: str) -> str:
 
 
 def is_rsa(value: str) -> bool:
-    """Whether the first certificate has an RSA key. The DER encoding of an RSA key contains RSA's object identifier."""
-    first = decode_pem(value).partition(_END)[0].partition(_BEGIN)[2]
-    return _RSA in base64.b64decode(first)
+    """Whether the first certificate has an RSA key."""
+    return isinstance(x509.load_pem_x509_certificate(base64.b64decode(value)).public_key(), RSAPublicKey)
 
 
 def decode_pem(value: str) -> str:

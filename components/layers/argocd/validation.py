@@ -11,6 +11,7 @@ from components.layers.argocd.applications import (
     SourceSettings,
 )
 from components.layers.argocd.repositories import Repositories, is_url
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding, SettingPath
 
 
@@ -38,12 +39,11 @@ def application_set(
 ) -> Iterator[Finding]:
     """Yield errors in one entry of `applicationSets`."""
     yield from _source(settings, known_projects, repositories, path)
-    if bool(settings.directories) is bool(settings.elements):
-        yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
-    elif settings.elements:
+    yield from exactly_one(path, settings, "directories", "elements")
+    if settings.elements:
         yield from _location(settings, path)
         yield from _elements(settings.elements, path)
-    else:
+    elif settings.directories:
         for key in ("chart", "path"):
             if getattr(settings, key):
                 yield (*path, key), "has no effect with directories", "remove it, or use elements"
@@ -71,8 +71,7 @@ def _source(
 
 
 def _location(settings: SourceSettings, path: SettingPath) -> Iterator[Finding]:
-    if bool(settings.chart) is bool(settings.path):
-        yield path, "needs exactly one of path and chart", "add one, or keep one of them"
+    yield from exactly_one(path, settings, "path", "chart")
     if settings.chart and not settings.revision:
         yield (*path, "revision"), "is missing: a chart needs a fixed version", "add the version of the chart"
 

@@ -7,6 +7,7 @@ from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import LabContext
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -18,7 +19,7 @@ SERVERS = {
 """Let's Encrypt's servers: name of the ClusterIssuer, and URL of each server."""
 
 
-class Route53Settings(Model):
+class Route53Settings(aws.AwsKeysSettings):
     """DNS-01 challenges in Amazon Route 53."""
 
     region: Text
@@ -26,10 +27,6 @@ class Route53Settings(Model):
     hosted_zone_id: Text | None = None
     """ID of the domain's hosted zone. Default: cert-manager looks up the zone by domain, which needs the permission to
     list zones."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
 
 class CloudflareSettings(Model):
@@ -107,15 +104,14 @@ def _key_references(route53: Route53Settings) -> dict[str, Json]:
 
 def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     """Yield errors in the ACME settings."""
-    if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
-        yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
+    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "http01")
     if acme.http01 and not lab.is_enabled("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
         yield ("acme", "nameservers"), "has no effect, because http01 challenges use no DNS records", "remove it"
     yield from _split_horizon(acme, lab)
     if acme.route53:
-        yield from aws.findings(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
+        yield from aws.findings(acme.route53, "acme", "route53")
 
 
 def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:

@@ -6,7 +6,9 @@ from components.cluster.host_requirements import HostService
 from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.external_dns import providers
 from components.layers.external_dns.providers import CloudflareZoneSettings, Rfc2136Settings, Route53ZoneSettings
+from components.layers.shared import aws
 from components.platform.layer import Layer, resources
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -89,7 +91,9 @@ class ExternalDns(Layer[ExternalDnsSettings]):
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings of the DNS provider."""
-        return providers.findings(self.settings.route53, self.settings.cloudflare, self.settings.rfc2136)
+        yield from exactly_one((), self.settings, "route53", "cloudflare", "rfc2136")
+        if self.settings.route53:
+            yield from aws.findings(self.settings.route53, "route53")
 
 
 def _env_from_secret(name: str) -> Json:

@@ -1,27 +1,22 @@
 """Settings, Helm values and validation of the DNS providers of ExternalDNS."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from components.kubernetes.manifest import Json
 from components.layers.shared import aws
 from components.platform.object_store import Region
-from components.settings.errors import Finding
 from components.settings.fields import Domain, Host, Port, Text
 from components.settings.model import Model, SecretRef
 
 
-class Route53ZoneSettings(Model):
+class Route53ZoneSettings(aws.AwsKeysSettings):
     """Zones in Amazon Route 53."""
 
     hosted_zone_id: Text | None = None
     """ID of the hosted zone in which ExternalDNS writes records. Default: all hosted zones of the domains."""
     region: Region = "us-east-1"
     """AWS region of the API. Route 53 stores the same records in all regions, except in China."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
@@ -87,13 +82,3 @@ def helm_values(
         values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
     return values
-
-
-def findings(
-    route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
-) -> Iterator[Finding]:
-    """Yield errors in the settings of the DNS provider."""
-    if [route53, cloudflare, rfc2136].count(None) != 2:
-        yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
-    if route53:
-        yield from aws.findings(route53.access_key, route53.secret_key, "route53")

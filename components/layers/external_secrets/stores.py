@@ -7,6 +7,7 @@ from components.layers.shared import aws
 from components.layers.vault import layer as vault_layer
 from components.platform.layer import LabContext
 from components.platform.object_store import Region
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
@@ -15,15 +16,11 @@ AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "Paramet
 """Name of the AWS service in external-secrets, by setting."""
 
 
-class AwsStoreSettings(Model):
+class AwsStoreSettings(aws.AwsKeysSettings):
     """A secret store in AWS."""
 
     region: Region
     """Region, such as eu-central-1."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
 
 class VaultStoreSettings(Model):
@@ -129,19 +126,16 @@ def findings(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> It
     """Yield errors in the settings of the secret stores."""
     for name, store in stores.items():
         path = ("stores", name)
-        if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
-            reason = "needs exactly one of secretsManager, parameterStore and vault"
-            yield path, reason, "add one, or keep one of them"
+        yield from exactly_one(path, store, "secrets_manager", "parameter_store", "vault")
         for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
             if settings:
-                yield from aws.findings(settings.access_key, settings.secret_key, *path, key)
+                yield from aws.findings(settings, *path, key)
         if store.vault:
             yield from _vault_problems(store.vault, (*path, "vault"), lab)
 
 
 def _vault_problems(vault: VaultStoreSettings, path: tuple[str, ...], lab: LabContext) -> Iterator[Finding]:
-    if (vault.token is None) is (vault.kubernetes_role is None):
-        yield path, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
+    yield from exactly_one(path, vault, "token", "kubernetes_role")
     if vault.server is None and not lab.is_enabled("vault"):
         yield (*path, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:

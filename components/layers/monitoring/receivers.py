@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -114,8 +115,7 @@ def _secret_name(name: str) -> str:
 def findings(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
     """Yield errors in the settings of the receivers."""
     for name, settings in receivers.items():
-        if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
-            yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
+        yield from exactly_one(("receivers", name), settings, *_INTEGRATIONS)
         if not settings.severities:
             yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add a severity, or remove it"
         if settings.email:

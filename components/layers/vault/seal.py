@@ -6,6 +6,7 @@ from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secre
 from components.layers.shared import aws
 from components.platform.object_store import Region
 from components.settings import certificates
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import Certificate, Text, Url
 from components.settings.model import Model, SecretRef
@@ -15,17 +16,13 @@ MOUNT_PATH = f"/vault/userconfig/{NAME}"
 _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
-class KmsSealSettings(Model):
+class KmsSealSettings(aws.AwsKeysSettings):
     """A key in AWS KMS."""
 
     region: Region
     """Region of the key, such as eu-central-1."""
     key_id: Text
     """ID or ARN of the key."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
 
 class TransitSealSettings(Model):
@@ -95,8 +92,6 @@ def _escaped(value: str) -> str:
 
 def findings(seal: VaultSealSettings) -> Iterator[Finding]:
     """Yield errors in the settings of Vault's auto-unseal."""
-    if (seal.aws_kms is None) is (seal.transit is None):
-        yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
-    kms = seal.aws_kms
-    if kms:
-        yield from aws.findings(kms.access_key, kms.secret_key, "seal", "awsKms")
+    yield from exactly_one(("seal",), seal, "aws_kms", "transit")
+    if seal.aws_kms:
+        yield from aws.findings(seal.aws_kms, "seal", "awsKms")
