@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Disk(NamedTuple):
-    """A file system that K3s writes to."""
+    """A file system on a machine to which K3s writes."""
 
     path: str
     free_mib: int
@@ -37,7 +37,7 @@ class Facts:
         return next(iter(self.all(name)), "")
 
     def is_yes(self, name: str) -> bool:
-        """Whether the value of a fact is `yes`."""
+        """Return whether the value of a fact is `yes`."""
         return self.text(name) == "yes"
 
     @property
@@ -47,7 +47,7 @@ class Facts:
 
     @property
     def ports(self) -> dict[str, str]:
-        """The programs that listen on the checked ports, such as `tcp/6443` -> `k3s-server`."""
+        """The program that listens on each checked port, such as `k3s-server` for `tcp/6443`."""
         return {port: program for port, _, program in (line.partition(" ") for line in self.all("port"))}
 
     @property

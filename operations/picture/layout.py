@@ -155,7 +155,7 @@ def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
 
 
 def _nodes(canvas: Canvas, y: float, nodes: Sequence[NodeSettings], columns: int) -> list[float]:
-    """Draw the machines in rows, and centre a single row; return the centres' x coordinates in the first row."""
+    """Draw the machines in rows; return the x coordinates of the centres of the machines in the first row."""
     width = (INNER_WIDTH - (columns - 1) * GAP) / columns
     first = min(columns, len(nodes))
     left = MARGIN + (0 if len(nodes) > columns else (columns - first) * (width + GAP) / 2)

@@ -106,7 +106,7 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     host.truncated[name] = 1 << 20
     result = run(file)
     assert result.exit_code == 1
-    assert f"{name} broke off " in result.output
+    assert f"{name} stopped " in result.output
     assert "is incomplete: fix the errors above, and run `./homelab bundle` again." in result.output
     there = names(file)
     assert f"{K3S_VERSION}/{name}.part" in there
@@ -141,7 +141,7 @@ def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None
 
 def test_a_list_without_the_file_is_refused(host: Upstream, file: Path) -> None:
     (host.root / K3S_VERSION / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
-    assert "has no checksum of k3s, so the file cannot be verified." in run(file).output
+    assert "has no checksum of k3s, so homelab cannot verify the file." in run(file).output
 
 
 @pytest.mark.parametrize("pin", ["amd64", "installer"])
@@ -194,7 +194,7 @@ def test_a_pinned_chart_is_verified_by_its_pin(
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
     (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"web/Chart.yaml": "name: web"}))
     index(host.root)
-    assert "is not the chart metallb: metallb/Chart.yaml is missing." in run(file).output
+    assert "is not the chart metallb, because metallb/Chart.yaml is missing." in run(file).output
 
 
 def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:

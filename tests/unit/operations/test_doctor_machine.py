@@ -73,7 +73,7 @@ def test_a_node_in_order_has_nothing_to_mend() -> None:
 
 WRONG = [
     ({"root": "no"}, "root", "do not run as root"),
-    ({"systemd": "no"}, "system", "systemd does not run"),
+    ({"systemd": "no"}, "system", "does not run systemd"),
     ({"apt": "no", "os_name": "Alpine"}, "system", "Alpine is not supported"),
     ({"arch": "", "uname": "riscv64, 64-bit"}, "arch", "no release for riscv64"),
     ({"memory_cgroup": "no"}, "cgroup", "memory cgroup is disabled"),
@@ -133,7 +133,9 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.check(seen(end=None))] == ["the output of node/collect-facts.sh was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == [
+        "the output of the script node/collect-facts.sh is incomplete"
+    ]
 
 
 def test_machines_with_one_identity_are_named() -> None:
@@ -152,7 +154,7 @@ def test_machines_with_one_identity_are_named() -> None:
     [
         (Failure.UNREACHABLE, "does not answer", "reachable", "power on the machine"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
-        (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
+        (Failure.LOGIN, "refuses the SSH login of user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
     ],
 )

@@ -80,7 +80,7 @@ def test_another_key_than_the_pinned_one_is_asked_about_by_its_own_name(lab: lis
     file = write_stack_file(tmp_path, {**TWO[0], "hostKey": OTHER}, TWO[1])
     result = run(file, "--yes")
     assert result.exit_code == 1
-    assert "one (127.0.0.1) presents ANOTHER host key than the pinned key." in result.output
+    assert "one (127.0.0.1) presents a host key that DIFFERS from the pinned host key." in result.output
     assert short(OTHER) in result.output
     assert "Not pinned: one." in result.output
     assert pinned(file) == [OTHER, public_key(lab[1])], "--yes takes new keys only"
