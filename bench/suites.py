@@ -45,7 +45,7 @@ BUILDERS: Mapping[str, Callable[[Session], float]] = {BY_HAND: time_baseline, ""
 
 
 def cluster(runs: int) -> list[Figure]:
-    """Measure how long a small cluster takes to build, compared with the shell script."""
+    """Measure how long homelab takes to build a small cluster, compared with the shell script `baseline.sh`."""
     seconds = _grown(runs, 3)
     goals = {"": 1.3}
     return [
@@ -55,7 +55,7 @@ def cluster(runs: int) -> list[Figure]:
 
 
 def agents(runs: int) -> Iterator[Figure]:
-    """Measure how long clusters with 10, 25 and 50 agents take to build; the baseline cluster has 3 agents."""
+    """Measure how long homelab takes to build clusters with 10, 25 and 50 agents; the baseline cluster has 3 agents."""
     for count in (10, 25, 50):
         name = f"3 servers and {count} agents"
         seconds = _grown(runs, count)
@@ -111,13 +111,16 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Run every timer once per round; return the seconds by timer name. The first round is a discarded warm-up."""
+    """Run every timer once per round; return the seconds by timer name.
+
+    The function discards the first round, which is a warm-up.
+    """
     rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
     return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
 
 
 def platform(runs: int) -> list[Figure]:
-    """Measure how long the project's sample lab takes to build: cluster, platform and app."""
+    """Measure how long homelab takes to build the cluster, the platform and the app of the sample stack files."""
     return [Figure("the sample: cluster, platform and app", tuple(_sample() for _ in range(runs)), SMALL)]
 
 

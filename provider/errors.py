@@ -1,4 +1,4 @@
-"""Errors of SSH connections to machines and of scripts that run on machines."""
+"""Errors of SSH connections to machines, and errors of the scripts that run on machines."""
 
 
 class TaskError(Exception):

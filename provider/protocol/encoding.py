@@ -41,7 +41,7 @@ async def abort_unfinished(
     inputs: Mapping[str, Any],
     reason: str,
 ) -> NoReturn:
-    """Fail the request, so that Pulumi's engine stores `outputs` and `inputs` and marks the resource as unfinished."""
+    """Fail a gRPC request, so that Pulumi's engine stores the resource with `outputs` and `inputs` as unfinished."""
     failure = provider_pb2.ErrorResourceInitFailed(
         id=id, properties=to_struct(outputs), inputs=to_struct(inputs), reasons=[reason]
     )

@@ -139,20 +139,25 @@ def at(address: str) -> Repository:
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
 def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
     repository.publish(pack_chart(CHART_FILES | {name: crd("evil.lab")}))
-    assert f"contains a path that leads out of the archive ({name}); the chart was not used." in repository.failure()
+    assert (
+        f"contains the path {name}, which leads out of the archive; homelab did not use the chart."
+        in repository.failure()
+    )
 
 
 def test_link_among_the_crds(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES, link="web/crds/b.yaml"))
-    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
+    assert (
+        "contains web/crds/b.yaml, which is not a regular file; homelab did not use the chart." in repository.failure()
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: Pod", "contains a Pod, but only CRDs are allowed; no CRDs were applied."),
-        (crd("a.lab") + "---\nkind: Job\n", "contains a Job, but only CRDs are allowed"),
-        ("[1]", "contains a document, but only CRDs are allowed"),
+        ("kind: Pod", "contains a Pod, but may contain only CRDs; homelab applied no CRDs."),
+        (crd("a.lab") + "---\nkind: Job\n", "contains a Job, but may contain only CRDs"),
+        ("[1]", "contains a document, but may contain only CRDs"),
         ("a: {", "is not YAML: while parsing"),
     ],
 )
@@ -215,13 +220,13 @@ def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
 def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.publish(pack_chart(CHART_FILES | {"web/zeros": "0" * (9 << 20)}))
     monkeypatch.setattr(contents, "MAX_CONTENT_BYTES", 8 << 20)
-    assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
+    assert "web-1.10.tgz unpacks to more than 8 MiB; homelab did not use the chart." in repository.failure()
     repository.publish(pack_chart(CHART_FILES) + b"x" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_ARCHIVE_BYTES", 1 << 20)
-    assert "web-1.10.tgz is larger than 1 MiB; the download was stopped." in repository.failure()
+    assert "web-1.10.tgz is larger than 1 MiB, so homelab stopped the download." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_INDEX_BYTES", 1 << 20)
-    assert "index.yaml is larger than 1 MiB; the download was stopped." in repository.failure()
+    assert "index.yaml is larger than 1 MiB, so homelab stopped the download." in repository.failure()
 
 
 def sparse(name: str, size: int) -> bytes:
@@ -237,7 +242,9 @@ def sparse(name: str, size: int) -> bytes:
 
 def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
     repository.publish(sparse("web/crds/b.yaml", 256 << 20))
-    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
+    assert (
+        "contains web/crds/b.yaml, which is not a regular file; homelab did not use the chart." in repository.failure()
+    )
 
 
 @pytest.mark.parametrize(("of_index", "pin", "refused"), [("", "", True), ("digest", "", False), ("", "pin", False)])

@@ -132,6 +132,6 @@ def test_token_is_fetched_and_told_to_nobody_else(registry: Upstream, monkeypatc
 @pytest.mark.parametrize("challenge", ['Basic realm="{here}"', 'Bearer realm="http://192.0.2.1/token"', "Bearer"])
 def test_registry_that_wants_a_login(registry: Upstream, monkeypatch: pytest.MonkeyPatch, challenge: str) -> None:
     wants_a_token(monkeypatch, challenge)
-    assert "requires authentication, and homelab does not log in to registries: allow anonymous pulls." in failure(
+    assert "requires a login, and homelab does not log in to registries: allow anonymous pulls." in failure(
         chart(registry)
     )

@@ -94,7 +94,9 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             await a.lose_power()
             warned = Reports()
             await Runner(settings(b)).undo(serving(scripts, a), Reports(), warned)
-            assert [text.splitlines()[-1] for text in warned] == ["a was not cleaned up, because away.sh did not run."]
+            assert [text.splitlines()[-1] for text in warned] == [
+                "homelab did not clean up a, because the script away.sh did not run."
+            ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
             await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Reports(), warned)
@@ -113,8 +115,8 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Reports(), warned)
             assert warned[0].startswith(
-                "a (127.0.0.1): its private SSH key gone is no longer in the stack's configuration.\n"
-                "a was not cleaned up"
+                "a (127.0.0.1) refuses the login, and the stack no longer has the SSH key gone.\n"
+                "homelab did not clean up a"
             )
 
     run_scenario(scenario())
