@@ -25,7 +25,7 @@ class Certificates:
 
 
 def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
-    """Return the certificate files in `state`; issue new certificates if `address` or a name is missing."""
+    """Return the certificate files in `state`; issue new certificates if the old ones lack `address` or a name."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
     if not _are_for(files, address, names):
         _make(files, address, names)

@@ -18,7 +18,7 @@ LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-pyth
 
 @dataclass(frozen=True)
 class Tool:
-    """A program with its path and its origin; the path is None for a plugin in Pulumi's plugin folder."""
+    """A program with its path and origin; the path is None for a plugin in Pulumi's plugin folder."""
 
     name: str
     path: Path | None
@@ -36,7 +36,7 @@ class Toolchain:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """All tools of the toolchain, for the table `Real and simulated`."""
+        """All programs of the toolchain, for the summary table `Real and simulated`."""
         return (self.pulumi, self.language, self.kubernetes)
 
     @property
@@ -48,7 +48,7 @@ class Toolchain:
 
 
 def ensure(report: Report) -> Toolchain:
-    """Find, download or build the tools that Pulumi needs; `report` receives messages about progress."""
+    """Find, download or build the programs that Pulumi needs; `report` receives progress messages."""
     pulumi = _pulumi(report)
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 

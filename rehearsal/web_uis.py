@@ -1,4 +1,4 @@
-"""Finds a lab's web UIs, with host, address and CA certificate."""
+"""Finds the web UIs of a rehearsed lab, with host, address and CA certificate."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def find_all(lab: Lab) -> list[WebUi]:
 
 
 def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
-    """Return the web UI with the host or first host label `wanted`; fail unless exactly one web UI matches."""
+    """Return the web UI whose host or first host label is `wanted`; fail unless exactly one web UI matches."""
     matching = [web_ui for web_ui in web_uis if web_ui.host == wanted]
     matching = matching or [web_ui for web_ui in web_uis if web_ui.host.partition(".")[0] == wanted]
     if len(matching) != 1:

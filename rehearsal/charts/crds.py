@@ -14,7 +14,7 @@ APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"
 
 
 def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
-    """Build the chart files for a list of CRDs.
+    """Build the files of a stand-in chart for a list of CRDs; return the texts by path in the chart.
 
     If `folder` is true in the list, the CRDs are files in the chart's folder `crds/`. Without `folder`, one template
     contains the CRDs, and `when` is the name of the Helm value that enables the template. `keep` is the name of the
