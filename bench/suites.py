@@ -1,4 +1,7 @@
-"""Parts of the benchmark. Measured runs alternate with baseline runs, so that background load hardly affects ratios."""
+"""Parts of the benchmark.
+
+Measured runs alternate with baseline runs, so that background load hardly affects the ratio.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +67,7 @@ def agents(runs: int) -> Iterator[Figure]:
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Build a cluster of three servers and `count` agents with each tool; return the durations in seconds by tool."""
+    """Build a cluster with three servers and `count` agents with homelab and `baseline.sh`; return seconds by tool."""
     rounds = [{tool: _timed(build, count) for tool, build in BUILDERS.items()} for _ in range(runs)]
     return {tool: tuple(measured[tool] for measured in rounds) for tool in BUILDERS}
 
@@ -111,7 +114,7 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Run every timer once per round; return the seconds by timer name.
+    """Run every timer of a benchmark once per round; return the measured seconds by timer name.
 
     The function discards the first round, which is a warm-up.
     """

@@ -28,7 +28,7 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """The Kubernetes API has no such object, or does not serve the object's kind."""
+    """The Kubernetes API has no object at the requested path, or does not serve the object's kind."""
 
 
 class AccessDeniedError(ApiError):

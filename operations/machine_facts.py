@@ -14,7 +14,7 @@ class Disk(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts that `node/collect-facts.sh` collected on one machine."""
+    """The facts about one machine, which the script `node/collect-facts.sh` collected on the machine."""
 
     lines: dict[str, tuple[str, ...]]
 
@@ -33,7 +33,7 @@ class Facts:
         return self.lines.get(name, ())
 
     def text(self, name: str) -> str:
-        """Return the first value of a fact, or an empty string."""
+        """Return the first value that the script printed for a fact, or an empty string."""
         return next(iter(self.all(name)), "")
 
     def is_yes(self, name: str) -> bool:

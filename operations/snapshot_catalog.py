@@ -125,7 +125,7 @@ async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say
 
 
 def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
-    """Merge the copies of each snapshot into one entry, and sort all entries from newest to oldest."""
+    """Merge the copies of each etcd snapshot into one entry, and sort all entries from newest to oldest."""
     ordered = sorted(snapshots, key=lambda entry: entry.name)
     unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
     return tuple(sorted(unique, key=lambda entry: (-entry.taken_at, entry.name)))

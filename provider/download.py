@@ -44,7 +44,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
     """Fetch a file of at most `max_bytes` over http or https. This call blocks. Raises TaskError.
 
-    `headers` are sent only to the host in `url`, never to the target of a redirect.
+    The function sends `headers` only to the host in `url`, never to the target of a redirect.
     """
     request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})  # noqa: S310
     for name, value in (headers or {}).items():

@@ -60,7 +60,7 @@ def root() -> Path:
 def obtain(recipe: Recipe, report: Report) -> Path:
     """Return the cache folder with the result of a recipe; run the recipe if the cache has no result.
 
-    A lock file prevents two processes from running a recipe at the same time.
+    A lock file prevents two processes from running the same download or build at the same time.
     """
     folder = recipe.folder
     if folder.is_dir():

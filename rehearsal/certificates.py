@@ -17,7 +17,7 @@ CLOCK_SKEW = datetime.timedelta(days=1)  # tolerates clocks that differ
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
+    """The paths of PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
 
     ca: Path
     server: Path

@@ -48,7 +48,7 @@ def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream
 
 
 def available_images(state: Path) -> list[str]:
-    """Read the names of the available images from IMAGES_FILE."""
+    """Read the names of the available container images from the file IMAGES_FILE."""
     listed = state / IMAGES_FILE
     return listed.read_text().split() if listed.exists() else []
 

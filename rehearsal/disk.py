@@ -33,7 +33,7 @@ class Specification:
 
 
 def generate_host_key(folder: Path) -> None:
-    """Generate an SSH host key for the machine in `folder`, and delete the machine's old host key."""
+    """Generate an SSH host key for the simulated machine in `folder`, and delete the machine's old host key."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])

@@ -21,7 +21,7 @@ RESERVED_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Need:
-    """A need for `size` bytes of disk space in `folder`; `alternative` is advice for users who cannot delete files."""
+    """The disk space that `subject` needs in `folder`; `alternative` is advice for users who cannot delete files."""
 
     subject: str
     folder: Path

@@ -1,7 +1,8 @@
-"""The lab's Git server: Debian's Git and OpenSSH serve the repositories in the lab's folder over HTTP and SSH.
+"""The rehearsal's Git server: Debian's Git and OpenSSH serve repositories in the lab's folder over HTTP and SSH.
 
-The repository `git/NAME.git` in the lab's folder has two URLs. `http://ADDRESS:8080/git/NAME.git` requires no login.
-`ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has the lab's key.
+Each Git repository `git/NAME.git` in the folder of a rehearsed lab has two URLs. `http://ADDRESS:8080/git/NAME.git`
+requires no login. `ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has
+the lab's key.
 """
 
 import shutil

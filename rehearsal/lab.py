@@ -75,7 +75,7 @@ class Lab:
                 self.lock = None
 
     def machine(self, name: str) -> Machine:
-        """Return the machine `name`; if no machine has the name, fail with a list of all machines."""
+        """Return the simulated machine `name`; if no machine has the name, fail with a list of all machines."""
         machines = self.machines
         if name not in machines:
             existing = ", ".join(machines) or "none; `./homelab rehearse up` creates the machines"

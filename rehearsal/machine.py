@@ -43,7 +43,7 @@ class Machine:
 
     @property
     def running(self) -> bool:
-        """Whether the machine has running processes."""
+        """Whether the simulated machine has running processes."""
         return bool(self.processes())
 
     @property
@@ -93,11 +93,11 @@ class Machine:
             )
 
     def wait_until_up(self) -> None:
-        """Wait until the machine accepts SSH logins."""
+        """Wait until the simulated machine accepts SSH logins."""
         wait(lambda: self.answers() and not self._booting(), BOOT_SECONDS, self._no_answer)
 
     def answers(self) -> bool:
-        """Return whether the machine's SSH server answers."""
+        """Return whether the SSH server of the simulated machine answers."""
         return self.namespace.answers(self.spec.address, self.spec.port, b"SSH-")
 
     def power_off(self) -> None:

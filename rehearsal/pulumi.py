@@ -100,7 +100,7 @@ class Engine:
 
     @property
     def event_log(self) -> Path:
-        """Path of the event log of the engine's last `pulumi up`."""
+        """Path of the event log that Pulumi wrote during the last `pulumi up`."""
         return self.lab.folder / f"events-{self.stack}.jsonl"
 
     @property

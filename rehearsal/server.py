@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class MirrorHandler(Handler):
-    """Serves the files of a folder, the images of the registry, and Git repositories."""
+    """The HTTP request handler of the mirror, which serves files, container images and Git repositories."""
 
     def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
         self.root, self.upstream = root.resolve(), upstream
@@ -155,7 +155,7 @@ class MirrorHandler(Handler):
 
 
 class WebhookHandler(Handler):
-    """Answers AdmissionReviews, or closes the connection if the simulated webhook is not ready yet."""
+    """The request handler of the webhooks, which closes the connection while a simulated webhook is not ready."""
 
     def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
         self.upstream = upstream

@@ -60,7 +60,7 @@ class Session:
 def open_session(
     lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
 ) -> Session:
-    """Prepare tools, K3s' files, machines and stack files for Pulumi, and reuse the results of earlier sessions.
+    """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
     The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
     `apps` contains the stack files of apps.
@@ -109,7 +109,7 @@ def open_session(
 
 
 def apps_on(stack: str) -> list[Path]:
-    """Return the project's app stack files in which `platform` is `stack`."""
+    """Return the stack files of the project's apps whose `platform` is `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 

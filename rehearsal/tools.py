@@ -41,7 +41,7 @@ class Toolchain:
 
     @property
     def path_env(self) -> str:
-        """The engine's PATH: the folder of homelab's Python, the tools' folders, and then the user's PATH."""
+        """The PATH of Pulumi's engine: the folder of homelab's Python, the tools' folders, and then the user's PATH."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
         return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
@@ -54,7 +54,7 @@ def ensure(report: Report) -> Toolchain:
 
 
 def obtain_program(recipe: Recipe, report: Report) -> Path:
-    """Run a recipe that builds one program, unless the cache has the result; return the program's path."""
+    """Return the path of a program; build the program with its recipe unless the cache has the program."""
     return obtain(recipe, report) / recipe.name
 
 

@@ -1,4 +1,4 @@
-"""Pull-through cache of image registries, shared by all labs; manifests and blobs are stored by digest.
+"""Pull-through cache of image registries, which all rehearsed labs share, and which stores content by digest.
 
 The lab's network has no route to the Internet, so threads in the host's network send the requests to registries.
 """
@@ -40,7 +40,7 @@ _OPENER = url_opener()
 
 
 class Existence(StrEnum):
-    """A registry's answer to the question whether an image exists."""
+    """Whether an image exists in its registry, or is private."""
 
     YES = "yes"
     NO = "no"

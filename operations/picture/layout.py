@@ -72,7 +72,8 @@ def _platform(canvas: Canvas, y: float, settings: LabStack) -> float:
     layers = layers_of(settings)
     if not layers:
         return y
-    y = _section(canvas, y, "Platform", "installed step by step from 1: each layer waits for its dependencies")
+    note = "the numbers show the order of installation: each layer waits for its dependencies"
+    y = _section(canvas, y, "Platform", note)
     charts = settings.platform.charts()
     for number, step in reversed(list(enumerate(install_stages(layers), start=1))):
         cards = [(layer.key, [f"{name} {charts[name].version}" for name in layer.values()]) for layer in step]

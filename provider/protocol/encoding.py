@@ -20,7 +20,7 @@ def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def diff_kind(changed: bool) -> Any:
-    """Return the protocol's constant that tells Pulumi's engine whether a resource has changes."""
+    """Return the constant of Pulumi's protocol that tells the engine whether a resource has changes."""
     return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
 
 

@@ -122,7 +122,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Report which inputs of a resource have changed; a failed task is always reported as changed."""
+        """Report which inputs of a resource have changed; always report a failed task as changed."""
         old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
         old.pop("drift", None)  # the last update has fixed this drift
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]

@@ -24,7 +24,7 @@ class RemovalRules:
     deletes_unreachable: bool
 
     def may_skip(self, task_run: TaskRun, step: Step, error: TaskError) -> bool:
-        """Return whether a failed undo step may be skipped.
+        """Return whether homelab may skip an undo step that failed.
 
         Raises TaskError if a machine that stays in the lab does not answer.
         """
@@ -54,7 +54,7 @@ class RemovalRules:
 
     @staticmethod
     def skip_warning(task: Task, step: Step, error: TaskError) -> str:
-        """Return the warning about an undo step that was skipped."""
+        """Return the warning about an undo step that homelab skipped."""
         if isinstance(error, OtherCluster):
             return f"{step.script} did not run there."
         if step.on == "machine":

@@ -1,4 +1,4 @@
-"""Run or undo the steps of a task; every failure is raised as a TaskError."""
+"""Run or undo the steps of a task, and raise every failure as a TaskError."""
 
 import asyncio
 import contextlib

@@ -167,7 +167,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:
-    """Return the original archive from the cache or from the chart's repository; None if the download fails."""
+    """Return a chart's original archive from the cache or from its Helm repository, or None if the download fails."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
     cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
     if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):
