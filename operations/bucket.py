@@ -54,7 +54,9 @@ def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iter
         more, before = "<IsTruncated>true</IsTruncated>" in page and bool(listed), after
         after = _field(listed[-1], "Key") if listed else ""
         if more and after <= before:
-            raise BucketError(f"https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}.")
+            raise BucketError(
+                f"The S3 endpoint https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}."
+            )
 
 
 def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
@@ -63,7 +65,9 @@ def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
         return StoredObject(key, int(_field(listed, "Size")), written.timestamp())
     except ValueError:
         entry = f"{key[:80]!r} of bucket {settings.bucket}"
-        raise BucketError(f"https://{settings.endpoint} lists {entry} without a valid time and size.") from None
+        raise BucketError(
+            f"The S3 endpoint https://{settings.endpoint} lists {entry} without a valid time and size."
+        ) from None
 
 
 def signed_headers(
@@ -103,10 +107,14 @@ def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret
     except HTTPError as error:
         with error:
             code = _field(error.read(MAX_PAGE_BYTES).decode(errors="replace"), "Code") or error.reason
-        raise BucketError(f"https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code}).") from None
+        raise BucketError(
+            f"The S3 endpoint https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code})."
+        ) from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)
-        raise BucketError(f"https://{host} cannot be reached to list bucket {settings.bucket}: {cause}.") from None
+        raise BucketError(
+            f"homelab cannot reach https://{host} to list the S3 bucket {settings.bucket}: {cause}."
+        ) from None
     return content.decode(errors="replace")
 
 

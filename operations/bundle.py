@@ -29,7 +29,7 @@ Arch = Annotated[
 
 
 def bundle(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to.", file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder for the bundle.", file_okay=False)],
     stack: StackName = "homelab",
     config_file: StackFile = None,
     arch: Arch = None,
@@ -103,7 +103,9 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if pin and actual != pin:
-        raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
+        raise FetchError(
+            f"{url} does not match k3s.pins; homelab did not save the file.\nfound  {actual}\npinned {pin}"
+        )
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:

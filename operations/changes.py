@@ -39,7 +39,7 @@ class Change:
 
 
 def changes(
-    preview: Annotated[Path, typer.Argument(help="Output file of `pulumi preview --json`.", exists=True)],
+    preview: Annotated[Path, typer.Argument(help="File with the output of `pulumi preview --json`.", exists=True)],
     title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
     """Summarize the output of `pulumi preview --json` as Markdown: the planned changes or the errors, and drift."""

@@ -77,7 +77,9 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
             )
         ]
     if "kubeconfig" not in outputs:
-        return [Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create it"),))]
+        return [
+            Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create the cluster"),))
+        ]
     api = Api(str(outputs["kubeconfig"]))
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]

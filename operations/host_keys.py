@@ -129,7 +129,7 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
     hop = setting.hop
     try:
         if setting.bastion and is_placeholder(setting.bastion.host_key):
-            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} is not trusted yet")
+            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} has no pinned host key yet")
         tunnel = await connections.connect(setting.bastion) if setting.bastion else ()
         scan = asyncssh.get_server_host_key(
             hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(setting.pinned)

@@ -62,7 +62,7 @@ def _file(output: Path | None) -> Path:
 
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the common name of the new cluster, user and context entries, and the entries by kubeconfig section."""
+    """Return the name that the new cluster, user and context entries share, and the entries by kubeconfig section."""
     groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
@@ -95,7 +95,7 @@ def _expiry(validity: Validity, user: str) -> str:
 def _replace_only_if_asked(console: Console, file: Path, merged: MergeResult, server: str, yes: bool) -> None:
     if not merged.replaced:
         return
-    console.print(f"{file} has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
+    console.print(f"{file} already has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
     if merged.server not in ("", server):
         console.print(
             f"The existing cluster entry belongs to another cluster: its API is {merged.server}, not {server}.",
@@ -112,7 +112,7 @@ def _write(console: Console, file: Path, before: str, merged: MergeResult) -> No
     if merged.text == before:
         if file.stat().st_mode & 0o077:
             file.chmod(FILE_MODE)
-        console.print(f"{file} already has the cluster.", markup=False, soft_wrap=True)
+        console.print(f"{file} already has the entries of the cluster.", markup=False, soft_wrap=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # kubectl uses the same lock file, so kubectl and homelab cannot write the kubeconfig at the same time

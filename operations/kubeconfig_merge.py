@@ -34,7 +34,7 @@ class MergeResult:
 
 
 def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
-    """Return the cluster, user and context of a kubeconfig with one cluster; the context names both entries `name`."""
+    """Return the cluster, user and context of a kubeconfig with one cluster; the context refers to both as `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
@@ -84,13 +84,13 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise MergeError(f"it is not YAML: {getattr(error, 'problem', '') or 'see its end'}") from None
+        raise MergeError(f"the kubeconfig is not YAML: {getattr(error, 'problem', '') or 'see its end'}") from None
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
         raise MergeError("the file is not a kubeconfig: its kind is not Config")
     for section in SECTIONS:
         items = content.get(section) or []
         if not isinstance(items, list) or not all(isinstance(item, dict) and "name" in item for item in items):
-            raise MergeError(f"its {section} are not a list of named entries")
+            raise MergeError(f"the {section} are not a list of named entries")
     return content
 
 

@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """homelab cannot insert entries into the text of a kubeconfig with this formatting, such as JSON."""
+    """homelab cannot insert entries into the kubeconfig's text, because the kubeconfig uses JSON or YAML flow style."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def pin(
         return
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
         console.print(
-            "A checksum changes with its version. If the version did not change, someone modified the released files."
+            "A checksum changes only with the version. If the version is the same, someone modified the released files."
         )
         typer.confirm(f"Replace the checksums in {file.name}? (--yes skips this question)", abort=True)
     text = stackfile_editor.with_pins(file.read_text(encoding="utf-8"), new)

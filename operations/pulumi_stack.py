@@ -31,7 +31,7 @@ class StackError(Exception):
 
 @dataclass
 class Stack:
-    """A Pulumi stack, by its name."""
+    """A Pulumi stack, which the stack name identifies."""
 
     name: str
     stack_file: Path | None = None

@@ -151,7 +151,7 @@ class RestoreRunner:
         try:
             await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:
-            self._say(f"{cause}; the restore skips it")
+            self._say(f"{cause}; the restore skips this agent")
             return False
         await self._prepare(name)
         return True
@@ -162,7 +162,7 @@ class RestoreRunner:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)
             except TaskError as error:
-                self._say(f"no snapshot of the current state: {error}")
+                self._say(f"no snapshot of the current cluster was taken: {error}")
             else:
                 self._say(f"saved the cluster's current state as snapshot {saved} on {name}")
 

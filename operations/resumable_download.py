@@ -25,7 +25,9 @@ def download(url: str, target: Path, sha256: str) -> bool:
     actual = files.sha256(part)
     if actual != sha256:
         part.unlink()
-        raise FetchError(f"{url} does not match its checksum; it was not saved.\nfound  {actual}\nstated {sha256}")
+        raise FetchError(
+            f"{url} does not match its checksum; homelab did not save the file.\nfound  {actual}\nstated {sha256}"
+        )
     part.replace(target)
     return True
 

@@ -17,9 +17,9 @@ from provider.errors import TaskError
 
 S3 = "S3"
 BEFORE_RESTORE = "before-restore"
-"""Name prefix of the snapshot that a restore takes first. Such a snapshot is restored only if you state its name."""
+"""Name prefix of the snapshot that a restore takes first; homelab restores such a snapshot only by its full name."""
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-"""K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. Only names of this form are used in paths."""
+"""K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. homelab uses only names of this form in paths."""
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_NAMES = 60, 3
 """Maximum number of characters shown of an invalid name, and maximum number of invalid names shown."""
 _LINE = re.compile(rf"({NAME_PATTERN.pattern}) (\d+) (\d+(?:\.\d+)?)")
@@ -110,7 +110,7 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
             if invalid := [key for key in stored if not NAME_PATTERN.fullmatch(key)]:
                 warnings.append(_skipped_warning(S3, invalid))
         except (bucket.BucketError, StackError) as error:
-            warnings.append(f"The snapshots on S3 cannot be listed: {error}")
+            warnings.append(f"homelab cannot list the snapshots on S3: {error}")
     return SnapshotInventory(servers, merge_copies(copies), tuple(warnings))
 
 

@@ -19,13 +19,13 @@ from stacks import stackfile
 from stacks.settings import LabStack, SettingsError
 
 COMPARE_ADVICE = """\
-An attacker on the network can forge these keys. Compare them with the output on each machine's console:
+An attacker on the network can forge these keys. Compare the keys with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
 _STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.UNREACHABLE: "red"}
 
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="NODE", help="Node whose pinned host key to replace; repeatable."),
+    typer.Option("--replace", metavar="NODE", help="Node whose pinned host key the command replaces; repeatable."),
 ]
 
 
@@ -147,7 +147,7 @@ def _may_replace(console: Console, scan: ScannedKey, replace: Sequence[str]) -> 
         soft_wrap=True,
     )
     return hop.name in replace or _confirmed(
-        f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this question)"
+        f"Replace the pinned host key of {hop.name}? (--replace {hop.name} skips this question)"
     )
 
 

@@ -113,7 +113,9 @@ def _secrets(derived: DerivedStackFile) -> None:
     _blank_nested(config)
     if derived.secrets:
         names = ", ".join(key.removeprefix(f"{NAMESPACE}:") for key in derived.secrets)
-        derived.replacements.append(Replacement(f"secrets {names}", "placeholders; your secrets are not read"))
+        derived.replacements.append(
+            Replacement(f"secrets {names}", "placeholders, because the rehearsal does not read your secrets")
+        )
 
 
 def _blank_nested(value: Any) -> None:
@@ -143,7 +145,9 @@ def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
             continue
         # `bastion: null` disables the bastion for a node; without the key, the node would use the cluster's bastion
         ssh["bastion"] = None
-        derived.replacements.append(Replacement(f"bastion {bastion['address']}", "omitted: it is outside the LAN"))
+        derived.replacements.append(
+            Replacement(f"bastion {bastion['address']}", "omitted, because the bastion is outside the LAN")
+        )
 
 
 def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:

@@ -73,4 +73,6 @@ def _verify(file: Path, listing: Path) -> None:
             raise RehearsalError(f"The file {needed} is missing from the air-gap bundle: add the file.")
     stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
     if stated != actual:
-        raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")
+        raise RehearsalError(
+            f"The file {file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}."
+        )

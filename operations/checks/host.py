@@ -24,13 +24,15 @@ def _system(machine: MachineState) -> Finding:
     facts = machine.facts
     name = facts.text("os-name") or "unknown"
     if not facts.is_yes("systemd"):
-        return wrong("system", "the machine does not run systemd", "use a system that boots with systemd")
+        return wrong(
+            "system", "the machine does not run systemd", "install an operating system that boots with systemd"
+        )
     if not facts.is_yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
         return note(
             "system",
-            f"{name} has apt but is untested",
+            f"{name} has apt, but homelab is untested on it",
             "if `pulumi up` fails, install Debian, Ubuntu or Raspberry Pi OS",
         )
     return fine("system", name)
@@ -41,8 +43,8 @@ def _architecture(machine: MachineState) -> Finding:
     if not actual:
         return wrong("arch", f"K3s has no release for {machine.facts.text('uname')}", "use another machine")
     if expected and expected != actual:
-        fix = f"set `arch: {actual}`, or install a system for {expected}"
-        return wrong("arch", f"is {actual}, but the stack file says {expected}", fix)
+        fix = f"set `arch: {actual}`, or install an operating system for {expected}"
+        return wrong("arch", f"the architecture is {actual}, but the stack file says {expected}", fix)
     return fine("arch", actual)
 
 
@@ -80,7 +82,7 @@ def _clock(machine: MachineState) -> Finding:
     behind, ahead = machine.result.started - int(clock) - 1, int(clock) - machine.result.ended
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:
-        says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
+        says = f"the clock is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
         return wrong("clock", says, "synchronize the clock: timedatectl set-ntp true; timedatectl timesync-status")
     return fine("clock", "is synchronized")
 
@@ -88,7 +90,8 @@ def _clock(machine: MachineState) -> Finding:
 def _address(machine: MachineState) -> Finding:
     facts, device = machine.facts, machine.facts.text("device")
     if not device:
-        says = f"no interface has {machine.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
+        present = facts.text("addresses") or "no addresses"
+        says = f"no interface has the address {machine.node.address}; the machine has {present}"
         return wrong(
             "address", says, "correct `address` in the stack file, or the machine's DHCP reservation in your router"
         )

@@ -42,7 +42,7 @@ def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
     fix = "run on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {
-        name: wrong("identity", f"has the same machine-id as {', '.join(others)}", fix)
+        name: wrong("identity", f"the machine has the same machine-id as {', '.join(others)}", fix)
         for name, own in ids.items()
         if own and (others := [other for other, other_id in ids.items() if other_id == own and other != name])
     }

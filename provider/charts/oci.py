@@ -33,7 +33,9 @@ def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
     archive, _ = _get(blob, max_bytes, token)
     expected, actual = digest.removeprefix("sha256:"), hashlib.sha256(archive).hexdigest()
     if actual != expected:
-        raise TaskError(f"{blob} does not have the sha256 of its digest; it was not used.\nfound sha256 {actual}")
+        raise TaskError(
+            f"{blob} does not have the sha256 of its digest; homelab did not use it.\nfound sha256 {actual}"
+        )
     return blob, expected, archive
 
 

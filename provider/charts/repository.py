@@ -51,14 +51,14 @@ def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
     actual = hashlib.sha256(archive).hexdigest()
     if chart.sha256 and actual != chart.sha256:
         raise TaskError(
-            f"{url} does not have the pinned checksum; it was not used.\n"
+            f"{url} does not have the pinned checksum; homelab did not use it.\n"
             f"pinned sha256 {chart.sha256}\nfound  sha256 {actual}\n"
             "Either the archive was changed after it was pinned, or the pin belongs to another version. "
             "Find out which before you replace the pin with `./homelab pin`."
         )
     if not chart.sha256 and expected and actual != expected:
         raise TaskError(
-            f"{url} does not have the checksum in the repository's index; it was not used.\n"
+            f"{url} does not have the checksum in the repository's index; homelab did not use it.\n"
             f"expected sha256 {expected}\nfound    sha256 {actual}"
         )
 
@@ -70,7 +70,7 @@ def _release(chart: Chart) -> tuple[str, str]:
     release = _find_by_text(chart, text) or _find_by_yaml(chart, url, text)
     urls = release.get("urls")
     if not isinstance(urls, list) or not urls:
-        raise TaskError(f"{url} has no URL of an archive of {chart.name} {chart.version}.")
+        raise TaskError(f"The index {url} has no URL for the archive of {chart.name} {chart.version}.")
     digest = str(release.get("digest", "")).removeprefix("sha256:")
     return urljoin(url, str(urls[0])), "" if digest in YAML_NULLS else digest
 
@@ -100,12 +100,12 @@ def _find_by_yaml(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
     releases = entries.get(chart.name) if isinstance(entries, Mapping) else None
     if not isinstance(releases, list):
         names = _nearest(chart.name, [str(name) for name in entries or ()])
-        raise TaskError(f"{url} has no chart {chart.name}; it has {names}.")
+        raise TaskError(f"{url} has no chart {chart.name}; the index has {names}.")
     releases = [item for item in releases if isinstance(item, Mapping)]
     release: Mapping[str, Any] | None = next((item for item in releases if item.get("version") == chart.version), None)
     if release is None:
         versions = _nearest(chart.version, [str(item.get("version")) for item in releases])
-        raise TaskError(f"{url} has no version {chart.version} of {chart.name}; it has {versions}.")
+        raise TaskError(f"{url} has no version {chart.version} of {chart.name}; the index has {versions}.")
     return release
 
 

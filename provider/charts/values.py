@@ -26,7 +26,7 @@ async def validate(chart: Chart) -> None:
     if keys:
         lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())
         path = f"homelab:platform.values.{chart.name}"
-        raise TaskError("\n".join((f"{path}: the chart {chart.version} has no such values:", *lines)))
+        raise TaskError("\n".join((f"{path}: version {chart.version} of the chart has no such values:", *lines)))
 
 
 def refused_keys(chart: Chart) -> dict[str, str]:

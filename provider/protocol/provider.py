@@ -115,7 +115,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         except TaskError as error:
             if machine.name not in self._warned_machines:
                 self._warned_machines.add(machine.name)
-                await self._engine.warn(urn, f"not checked for drift: {error}")
+                await self._engine.warn(urn, f"the machine was not checked for drift: {error}")
             return {}
         if drift:
             await self._engine.warn(urn, f"{machine.name}: {drift}")

@@ -147,7 +147,9 @@ class Connections:
             return await self._trusted(hop, tunnel)
         except asyncssh.HostKeyNotVerifiable as cause:
             certificate = (
-                f"It has no valid host certificate either: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
+                f"The machine has no valid host certificate either: {str(cause).rstrip('.')}.\n"
+                if hop.host_authority
+                else ""
             )
             raise HostKeyMismatch(
                 hop.name,

@@ -39,8 +39,8 @@ class RemovalRules:
         if self._is_removed(task_run):
             return True
         raise TaskError(
-            f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make it reachable, or remove it from "
-            "`nodes`; then run `pulumi up` again."
+            f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make the machine reachable, "
+            "or remove it from `nodes`; then run `pulumi up` again."
         ) from error
 
     def _is_removed(self, task_run: TaskRun) -> bool:
@@ -56,7 +56,7 @@ class RemovalRules:
     def skip_warning(task: Task, step: Step, error: TaskError) -> str:
         """Return the warning about an undo step that homelab skipped."""
         if isinstance(error, OtherCluster):
-            return f"{step.script} did not run there."
+            return f"The script {step.script} did not run there."
         if step.on == "machine":
             wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL_SCRIPT) else ""
             return f"homelab did not clean up {task.machine.name}, because the script {step.script} did not run.{wipe}"

@@ -103,7 +103,7 @@ class Runner:
             raise (fatal or errors)[0]
         self._teardown.started |= step.script == RETIRE_SCRIPT
         for error in errors:
-            await warn(f"{error}\n{step.script} did not run there.")
+            await warn(f"{error}\nThe script {step.script} did not run there.")
         return output
 
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:

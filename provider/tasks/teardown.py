@@ -49,7 +49,7 @@ class Teardown:
         marked = ", ".join(name for name, mark in marks.items() if mark == "yes")
         others = ", ".join(name for name, mark in marks.items() if mark != "yes")
         raise TaskError(
-            f"An earlier `pulumi destroy` of the whole lab is unfinished: it left its mark on {marked}, but not on "
+            f"An earlier `pulumi destroy` of the whole lab did not finish: its marker file is on {marked}, but not on "
             f"{others}. No changes were made.\nTo keep the lab: `pulumi up`. To continue the removal: "
             f"`sudo touch /var/lib/homelab/retired` on {others}, then `pulumi destroy`."
         )

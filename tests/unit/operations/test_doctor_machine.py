@@ -81,7 +81,7 @@ WRONG = [
     ({"disk": ["/ 20000 50", "/var/lib/rancher 9000 96"]}, "disk", "96 % used"),
     ({"clock": str(NOW - 600)}, "clock", "is 599 s behind"),
     ({"clock": str(NOW + 600)}, "clock", "is 599 s ahead of"),
-    ({"device": ""}, "address", f"no interface has {NODE.address}; the machine has 10.0.0.1/24"),
+    ({"device": ""}, "address", f"no interface has the address {NODE.address}; the machine has 10.0.0.1/24"),
     ({"device": "eth7", "device_there": "no"}, "address", "interface eth7 does not exist"),
     ({"port": "tcp/6443 haproxy"}, "ports", "tcp/6443 is in use by haproxy"),
     ({"port": "udp/8472 the kernel"}, "ports", "udp/8472 is in use by the kernel"),
@@ -128,7 +128,7 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
     given = seen()
     given = replace(given, node=given.node.model_copy(update={"arch": "amd64"}))
     assert [each.fix for each in not_fine(given) if each.check == "arch"] == [
-        "set `arch: arm64`, or install a system for amd64"
+        "set `arch: arm64`, or install an operating system for amd64"
     ]
 
 

@@ -131,7 +131,7 @@ def test_a_second_run_changes_nothing(home: Path) -> None:
     run("--output", str(file))
     before = file.stat()
     result = run("--output", str(file))
-    assert "already has the cluster" in result.output
+    assert "already has the entries of the cluster" in result.output
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
@@ -235,10 +235,10 @@ def test_an_entry_is_replaced_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters: [", "it is not YAML"),
+        ("clusters: [", "the kubeconfig is not YAML"),
         ("kind: Pod", "the file is not a kubeconfig"),
         ("just text", "the file is not a kubeconfig"),
-        ("clusters: {a: b}", "its clusters are not a list of named entries"),
+        ("clusters: {a: b}", "the clusters are not a list of named entries"),
         (
             THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"),
             "the kubeconfig has 2 users with the name lab",

@@ -129,7 +129,7 @@ def test_machines_behind_a_bastion_wait_for_its_key(
     file = write_stack_file(tmp_path, TWO[0], ssh=ssh)
     result = run(file, answer="n\n")
     assert result.exit_code == 1, result.output
-    assert "its bastion 127.0.0.1 is not trusted yet" in result.output
+    assert "its bastion 127.0.0.1 has no pinned host key yet" in result.output
     assert lab[1].logins == []
     result = run(file, "--yes")
     assert result.exit_code == 0, result.output

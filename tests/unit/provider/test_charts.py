@@ -76,7 +76,7 @@ def test_index_need_not_have_digests(repository: Repository) -> None:
 def test_wrong_digest(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES), digest="0" * 64)
     assert (
-        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used."
+        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; homelab did not use it."
         in repository.failure()
     )
 
@@ -84,11 +84,11 @@ def test_wrong_digest(repository: Repository) -> None:
 def test_missing_version_names_the_nearest(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES), "1.9.0", "1.10.0", "1.10.1", "22.0.0")
     failure = repository.failure("1.10.2")
-    assert f"{repository.url}/index.yaml has no version 1.10.2 of web; it has 1.10.1, 1.10.0" in failure
+    assert f"{repository.url}/index.yaml has no version 1.10.2 of web; the index has 1.10.1, 1.10.0" in failure
 
 
 def test_missing_chart_names_the_nearest(repository: Repository) -> None:
-    assert repository.failure(name="webb") == f"{repository.url}/index.yaml has no chart webb; it has web."
+    assert repository.failure(name="webb") == f"{repository.url}/index.yaml has no chart webb; the index has web."
 
 
 @pytest.mark.parametrize("index", ["text", [], {}, {"entries": []}, {"entries": {"web": {}}}, {"entries": None}])
@@ -100,7 +100,7 @@ def test_index_that_is_none(repository: Repository, index: object) -> None:
 @pytest.mark.parametrize("urls", [None, [], "web.tgz"])
 def test_release_without_a_file(repository: Repository, urls: object) -> None:
     repository.publish(pack_chart(CHART_FILES), urls=urls)
-    assert "has no URL of an archive of web 1.10" in repository.failure()
+    assert "has no URL for the archive of web 1.10" in repository.failure()
 
 
 def test_index_that_is_no_yaml(repository: Repository) -> None:
@@ -258,7 +258,7 @@ def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
     chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
     if refused:
-        with pytest.raises(TaskError, match=r"https to http, to http://cdn\.lan/web\.tgz, and contains no checksum"):
+        with pytest.raises(TaskError, match=r"refers to the http URL http://cdn\.lan/web\.tgz, and contains no checksum"):
             of_charts.fetch(chart)
     else:
         assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)

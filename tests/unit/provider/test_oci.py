@@ -67,7 +67,7 @@ def test_changed_chart_of_the_same_version_is_refused_with_both_sums(registry: U
 
 def test_blob_that_is_another(registry: Upstream) -> None:
     (registry.root / f"v2/charts/web/blobs/sha256:{sha256(GOOD)}").write_bytes(EVIL)
-    assert f"does not have the sha256 of its digest; it was not used.\nfound sha256 {sha256(EVIL)}" in failure(
+    assert f"does not have the sha256 of its digest; homelab did not use it.\nfound sha256 {sha256(EVIL)}" in failure(
         chart(registry)
     )
 

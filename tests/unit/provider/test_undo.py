@@ -81,8 +81,8 @@ def test_a_machine_that_stays_is_not_given_up(scripts: Path, tmp_path: Path) -> 
             warned = Reports()
             error = await task_failure(Runner(settings(a, b)).undo(serving(scripts, a), Reports(), warned))
             assert str(error).startswith("a (127.0.0.1) does not answer on SSH port")
-            assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make it reachable, or remove "
-                                       "it from `nodes`; then run `pulumi up` again.")  # fmt: skip
+            assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make the machine reachable, "
+                                       "or remove it from `nodes`; then run `pulumi up` again.")  # fmt: skip
             assert (seen(b), warned) == ([[]], [])
 
     run_scenario(scenario())
@@ -256,7 +256,9 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
             given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1], uninstall)})
             await Runner(settings(b)).undo(given, Reports(), warned)
             assert seen(a, b) == [[], ["dropped"]]
-            assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
+            assert warned == [
+                "a (127.0.0.1): member.sh failed\nit is another cluster`s\nThe script member.sh did not run there."
+            ]
 
     run_scenario(scenario())
 
