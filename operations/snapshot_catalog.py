@@ -17,7 +17,7 @@ from provider.errors import TaskError
 
 S3 = "S3"
 BEFORE_RESTORE = "before-restore"
-"""Name prefix of the snapshot that a restore takes first; homelab restores such a snapshot only by its full name."""
+"""Name prefix of the snapshot that a restore takes first; homelab restores this snapshot only by its full name."""
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. homelab uses only names of this form in paths."""
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_NAMES = 60, 3

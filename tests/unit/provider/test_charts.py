@@ -258,7 +258,7 @@ def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
     chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
     if refused:
-        with pytest.raises(TaskError, match=r"refers to the http URL http://cdn\.lan/web\.tgz, and contains no checksum"):
+        with pytest.raises(TaskError, match=r"the http URL http://cdn\.lan/web\.tgz, and contains no checksum"):
             of_charts.fetch(chart)
     else:
         assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)
