@@ -41,7 +41,7 @@ def nomad(
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
     """Return the contents of the Nomad credential files by file name.
 
-    Raises `SettingsError` if the stack file is invalid, and `StackError` if a credential is missing.
+    Raises `SettingsError` if the stack file is invalid, and `StackError` if Nomad or a credential is missing.
     """
     layer = next((entry for entry in layers_of(LabStack.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:

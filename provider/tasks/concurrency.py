@@ -34,8 +34,8 @@ class Turns:
         async with group.slots:
             if group.failed:
                 raise TaskError(
-                    f"{name} was not changed, because the change of the node {group.failed} failed: "
-                    f"fix {group.failed} first."
+                    f"{name} was not changed, because the change of the node {group.failed} "
+                    f"failed: fix {group.failed} first."
                 )
             try:
                 yield

@@ -144,8 +144,8 @@ def test_machines_with_one_identity_are_named() -> None:
     }
     found = machine.duplicate_machine_ids(facts)
     assert {name: each.says for name, each in found.items()} == {
-        "a": "has the same machine-id as c",
-        "c": "has the same machine-id as a",
+        "a": "the machine has the same machine-id as c",
+        "c": "the machine has the same machine-id as a",
     }
 
 
