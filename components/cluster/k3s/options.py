@@ -1,4 +1,4 @@
-"""Options of `k3s server` and `k3s agent`: flags, single values and lists, and the options that homelab reserves."""
+"""Options of `k3s server` and `k3s agent`, by type (flag, value or list), and the options that users cannot set."""
 
 _SHARED = {
     "flag": """
@@ -93,7 +93,10 @@ _FIXES = {
 
 
 def as_tuple(value: object) -> tuple[object, ...]:
-    """Return the values of a list option as a tuple. K3s also accepts a single value instead of a list."""
+    """Return the values of a K3s list option as a tuple.
+
+    K3s accepts a single value or a list of values for such an option.
+    """
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
