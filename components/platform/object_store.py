@@ -41,9 +41,9 @@ class ObjectStoreSettings(Model):
     path: Annotated[str, TextType("folder of a bucket", _folder, _FOLDER)] | None = None
     """Folder (key prefix) in the bucket. Default: the root of the bucket."""
     access_key: SecretRef
-    """Secret that contains the access key ID."""
+    """Pulumi secret that contains the AWS access key ID."""
     secret_key: SecretRef
-    """Secret that contains the secret access key."""
+    """Pulumi secret that contains the AWS secret access key."""
 
     @property
     def url(self) -> str:

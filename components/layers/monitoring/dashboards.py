@@ -1,4 +1,7 @@
-"""Grafana dashboards of the layers. The chart of Prometheus includes dashboards of machines and Kubernetes."""
+"""Grafana dashboards for layers.
+
+The chart kube-prometheus-stack already contains dashboards for machines and Kubernetes.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -88,7 +91,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
 
 
 def config_maps(lab: LabContext, namespace: str) -> Iterator[Manifest]:
-    """Yield a ConfigMap with a dashboard for each enabled layer that has metrics to show."""
+    """Yield a ConfigMap with a Grafana dashboard for each enabled layer that exports metrics."""
     for key, (title, panels) in _BOARDS.items():
         if lab.is_enabled(key):
             name = title.lower()

@@ -1,4 +1,4 @@
-"""Common parts of the layers that provide the pod network."""
+"""Code that the layers of CNI plugins share."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ USER_DATA_QUERIES = ("nodes",)
 
 
 def findings(key: str, lab: LabContext) -> Iterator[Finding]:
-    """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
+    """Yield an error for each other CNI plugin that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
         fix = "set network.cni: none under homelab:cluster before the first `pulumi up`, "
         fix += "because the pod network cannot change later"
