@@ -1,4 +1,7 @@
-"""Default versions of all software, and the catalog with one entry per layer. Renovate updates the versions."""
+"""Catalog of all layers with their Helm charts, and the default versions of all software.
+
+Renovate updates the versions.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -99,7 +99,7 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn cannot be uninstalled without this flag, and homelab does not uninstall Longhorn while volumes exist
+            # Longhorn refuses to uninstall itself without this flag; homelab keeps Longhorn while volumes exist
             "deletingConfirmationFlag": "true",
         }
 

@@ -56,7 +56,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
             "metadata": metadata,
             "driver": "driver.longhorn.io",
             "deletionPolicy": self.settings.deletion,
-            # with `snap`, Longhorn stores snapshots on the volume's own disks; with `bak`, snapshots would be Longhorn backups
+            # with `snap`, Longhorn stores snapshots on the volume's own disks; `bak` would create Longhorn backups
             "parameters": {"type": "snap"},
         }
         return [snapshot_class]

@@ -14,6 +14,6 @@ Findings = Iterator[Finding]
 def setting_error(reason: str, fix: str) -> PydanticCustomError:
     """Create a validation error.
 
-    The error message consists of the field's path, `reason` and `fix`, and must not contain secrets.
+    The message contains the path of the setting, `reason` and `fix`. `reason` and `fix` must not contain secrets.
     """
     return PydanticCustomError("homelab", "{reason}; {fix}", {"reason": reason, "fix": fix})
