@@ -30,9 +30,9 @@ def step(script: str, **where_and_when: object) -> Step:
 class HomelabProvider(pulumi.ProviderResource):
     """Settings of homelab's Pulumi provider: private SSH keys, all machines, and the drift checks.
 
-    These settings are no inputs of tasks, so Pulumi runs no task again after a change of an SSH key or of the server
-    list. `drift_checks` are scripts that check every machine for drift at the start of every Pulumi run. The flags in
-    `flags` are set at the start of every task.
+    The provider's settings are not inputs of tasks, so a changed SSH key or an added server runs no task again.
+    `drift_checks` are scripts that check every machine for drift at the start of every Pulumi run. The flags in `flags`
+    are set at the start of every task.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class ChartArchive(pulumi.CustomResource):
     """The archive of a Helm chart. homelab downloads the archive once, verifies it, and stores it at `path` for Helm.
 
     If `sha256` is missing, homelab accepts every archive that the chart repository returns. `value_paths` are the paths
-    of Helm values from the stack file. homelab checks whether the chart has these paths. `pulumi preview` already
-    verifies the archive and checks the paths.
+    of Helm values from the stack file. homelab checks whether the chart's own values have the same paths. `pulumi
+    preview` already verifies the archive and checks the paths.
     """
 
     path: pulumi.Output[str]

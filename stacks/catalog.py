@@ -117,7 +117,7 @@ LAYERS: tuple[CatalogEntry, ...] = (
 """All layers with their charts: name, version, Helm repository."""
 
 CHECKSUMS_FILE: Path = Path(__file__).with_name("charts.sha256")
-"""Checksums of the charts' archives, in the format of `sha256sum`. `python -m operations.catalog_pins` writes them."""
+"""Checksums of the charts' archives, in the format of `sha256sum`, which `python -m operations.catalog_pins` writes."""
 
 PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, CHECKSUMS_FILE.read_text().splitlines())}
 """SHA-256 of the charts' archives by NAME-VERSION.tgz. A chart version that is not listed has no pin."""

@@ -117,7 +117,7 @@ def _node(node: NodeSettings) -> dict[str, Json]:
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
     """Return the stack outputs that describe local-storage, a packaged component of K3s.
 
-    The outputs of storage layers, such as Longhorn, override these stack outputs.
+    The outputs of storage layers, such as Longhorn, override the outputs of local-storage.
     """
     if "local-storage" in cluster.k3s.disable:
         return {}

@@ -1,4 +1,4 @@
-"""Stack outputs of a lab stack, with types and versions. App stacks read these outputs."""
+"""Stack outputs of a lab stack, with their types. App stacks read the stack outputs of a lab stack."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ class PlatformOutputs(AppPlatformOutputs):
     """Whether Prometheus collects metrics from ServiceMonitors."""
 
     def export(self) -> None:
-        """Export every field as a stack output of this stack."""
+        """Export every field as a stack output of the lab stack."""
         for output_field in fields(self):
             pulumi.export(camel_case(output_field.name), getattr(self, output_field.name))
 
@@ -63,7 +63,7 @@ class PlatformOutputs(AppPlatformOutputs):
     def of_stack(cls, stack: pulumi.StackReference) -> Self:
         """Read the stack outputs of the platform from the platform's stack.
 
-        If the platform was deployed by a version of homelab without this output, the program ends with an error that
+        If the platform was deployed by a version of homelab that lacks an output, the program ends with an error that
         names the required version.
         """
         return cls(
@@ -123,7 +123,7 @@ def _read(
 def _require_present(output_field: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
     """Return an output's value.
 
-    Raises `pulumi.RunError` if the platform was deployed by a homelab version without this output.
+    Raises `pulumi.RunError` if the platform was deployed by a version of homelab that lacks the output.
     """
     introduced = output_field.metadata["since"]
     # Pulumi does not store an output whose value is None, so the stack lacks the outputs of disabled layers

@@ -31,10 +31,10 @@ class _Common(Model):
     """Helm values by chart name, which override the values that homelab sets. homelab rejects a top-level key that the
     chart's own values do not contain."""
     object_store: ObjectStoreSettings | None = None
-    """S3 bucket for all layers that have no S3 bucket of their own. Each layer uses its own folder in this bucket."""
+    """S3 bucket for all layers that have no S3 bucket of their own. Each layer uses its own folder in the shared
+    bucket."""
     discard: tuple[Text, ...] = ()
-    """Keys of layers that you may disable even if they contain user data. If you disable such a layer, homelab deletes
-    its user data."""
+    """Keys of layers that you may disable even if they contain user data, which homelab then deletes."""
 
     def enabled_layers(self) -> Mapping[str, Model]:
         """Return the settings of all enabled layers, by the key of the layer."""

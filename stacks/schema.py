@@ -1,4 +1,4 @@
-"""JSON Schema of stack files for editors. `python -m stacks.schema` writes it to `homelab.schema.json`."""
+"""JSON Schema of stack files for editors, which `python -m stacks.schema` writes to `homelab.schema.json`."""
 
 import json
 from pathlib import Path

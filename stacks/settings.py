@@ -1,6 +1,6 @@
-"""The configuration of a stack. homelab reads it once, and validates it as a whole.
+"""The configuration of a stack, which homelab reads once and validates as a whole.
 
-homelab reports all errors in one message.
+One message reports all errors of the configuration.
 """
 
 from abc import ABC, abstractmethod

@@ -57,7 +57,7 @@ def display_path(loc: SettingPath, raw: Any) -> str:
 
 
 def value_at(raw: Any, loc: SettingPath) -> Any:
-    """Return the value at the path `loc` in the stack file, or None without such a path."""
+    """Return the value at the path `loc` in the stack file, or None if the path does not exist."""
     for key in loc:
         try:
             raw = raw[key]

@@ -36,10 +36,10 @@ class ClusterAccess:
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    `pulumi up` prepares all machines in parallel. The first server bootstraps the cluster with one etcd member. Then
-    all other machines join the cluster, several at the same time. `pulumi up` applies later changes to one server after
-    another, and then to the agents. No Pulumi resource name contains the cluster's name, so Pulumi replaces no resource
-    when you rename the cluster.
+    `pulumi up` prepares all machines in parallel. The first server bootstraps the cluster with one etcd member. After
+    the bootstrap, all other machines join the cluster, several at the same time. `pulumi up` applies later changes to
+    one server after another, and then to the agents. No Pulumi resource name contains the cluster's name, so Pulumi
+    replaces no resource when you rename the cluster.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ VALIDITY_DAYS = 365
 """Validity of client certificates in days. `pulumi up` renews a certificate in the last quarter of its validity."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the P-256 curve. Private keys are positive integers below this order."""
+"""Order of the P-256 curve. A private key is a positive integer below the order of the curve."""
 
 
 Rights = Callable[[str], list[Manifest]]

@@ -1,4 +1,4 @@
-"""Pulumi component `Node`: prepares a machine, joins it to the cluster, applies changes, and removes it again."""
+"""Pulumi component `Node`: prepares a machine, joins the machine to the cluster, applies changes, and removes nodes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def bootstrap(self) -> Task:
-        """Create the task that bootstraps the cluster on this machine.
+        """Create the task that bootstraps the cluster on the first server.
 
         Pulumi records the finished task in its state, so the task never runs again.
         """

@@ -93,7 +93,7 @@ class NetworkSettings(Model):
     pods: tuple[Cidr, ...] = ("10.42.0.0/16",)
     """Pod CIDRs."""
     services: tuple[Cidr, ...] = ("10.43.0.0/16",)
-    """Service CIDRs. The IP families must have the same order as in `pods`."""
+    """Service CIDRs, with the IP families in the same order as the pod CIDRs."""
 
     @property
     def dual_stack(self) -> bool:
@@ -105,7 +105,7 @@ class NodeSettings(Model):
     """One machine of the cluster."""
 
     name: DnsLabel
-    """Name of the Kubernetes Node. homelab also sets the machine's host name to this name."""
+    """Name of the Kubernetes Node. homelab also uses the node's name as the machine's host name."""
     role: Literal["server", "agent"]
     """Role of the node. A `server` runs the control plane, etcd and workloads; an `agent` runs only workloads."""
     address: Address
@@ -121,13 +121,13 @@ class NodeSettings(Model):
     """Name of the machine's network interface in the LAN. Default: the network interface that has the IP address in
     `address`."""
     ssh: NodeSSHSettings = NodeSSHSettings()
-    """SSH settings for this machine, which override the cluster's `ssh`."""
+    """SSH settings for one machine, which override the cluster's `ssh`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Kubernetes labels of the node."""
     taints: tuple[Taint, ...] = ()
     """Kubernetes taints of the node. Write each taint as `key=value:Effect` or `key:Effect`."""
     options: Options = Field(default_factory=dict)
-    """Additional K3s options for this node. These options override the options under `k3s`."""
+    """Additional K3s options for one node, which override the K3s options under `k3s`."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -160,9 +160,9 @@ class ClusterSettings(Model):
     name: DnsLabel
     """Name of the cluster."""
     domain: Domain
-    """Domain of the lab. The host names of layers and apps are subdomains of this domain."""
+    """Domain of the lab. The host names of layers and apps are subdomains of the lab's domain."""
     ssh: SSHSettings
-    """SSH login on the machines. The key `ssh` of a node overrides these settings."""
+    """SSH login on the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     nodes: tuple[NodeSettings, ...]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
@@ -181,8 +181,8 @@ class ClusterSettings(Model):
     apps: AppsSettings = AppsSettings()
     """Permissions of apps in addition to the default permissions."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node stores the only replica of a volume. Such a removal deletes
-    the volume's data."""
+    """Names of nodes that homelab may remove even if a node stores the only replica of a volume, whose data is then
+    lost."""
     max_unavailable: PositiveInt = 1
     """Number of agents that may be unavailable at the same time while `pulumi up` applies changes."""
 

@@ -39,8 +39,8 @@ class SSHSettings(Model):
     bastion: BastionSettings | None = None
     """Bastion to connect through. Default: none."""
     host_authority: CaPublicKey | None = None
-    """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only
-    an SSH host certificate that this CA signed for its address."""
+    """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only a
+    host certificate that the SSH CA signed for the address of the machine or bastion."""
 
 
 class NodeSSHSettings(Model):
@@ -54,15 +54,15 @@ class NodeSSHSettings(Model):
     port: Port | None = None
     """SSH port of the machine."""
     private_key: SecretRef | None = None
-    """Pulumi secret that contains the private SSH key for this machine."""
+    """Pulumi secret that contains the private SSH key for the machine."""
     agent: StrictBool | None = None
     """Use the keys of the SSH agent on your workstation."""
     sudo: StrictBool | None = None
     """Become root through sudo. Default: `ssh.sudo` of the cluster, if set. If the cluster does not set `ssh.sudo`, the
     default is true for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. With `null`, homelab connects to this machine directly, even if the cluster has a
-    bastion."""
+    """Bastion to connect through. With `bastion: null`, homelab connects to the machine directly, even if the cluster
+    has a bastion."""
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Chart:
     """A Helm chart in a Helm repository or, if the URL starts with oci://, in an OCI registry.
 
-    `sha256` pins its archive.
+    `sha256` is the checksum of the chart's archive.
     """
 
     name: str

@@ -18,7 +18,7 @@ Manifest = dict[str, Json]
 
 @dataclass(frozen=True)
 class DerivedPassword:
-    """A password of up to 64 hexadecimal digits that homelab derives from `name` and the random bytes of a layer."""
+    """A password of up to 64 hexadecimal digits that homelab derives from `name` and a random secret of the layer."""
 
     name: str
     length: int = 32
@@ -44,7 +44,7 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A secret that the function `compute` derives from a layer's random bytes, given as hexadecimal digits."""
+    """A secret that the function `compute` derives from a random secret of the layer, given as hexadecimal digits."""
 
     compute: Callable[[str], str]
 

@@ -10,7 +10,7 @@ from components.settings.model import Model
 class ArgoRolloutsSettings(Model):
     """Settings of Argo Rollouts, which performs canary and blue-green rollouts of apps that set `strategy`.
 
-    This layer has no settings.
+    The layer argoRollouts has no settings.
     """
 
 

@@ -31,7 +31,7 @@ class CassandraClusterSettings(Model):
     """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and two or more members,
     otherwise the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each Cassandra member. The Java heap of Cassandra uses half of this memory."""
+    """Memory of each Cassandra member. Cassandra's Java heap uses half of a member's memory."""
 
 
 class CassandraSettings(Model):

@@ -18,7 +18,7 @@ class ConsulSettings(Model):
     """Consul, a service mesh that encrypts connections and authenticates both ends with certificates (mutual TLS)."""
 
     namespaces: tuple[DnsLabel, ...] = ()
-    """Namespaces of the mesh. In these namespaces, Consul adds a sidecar to pods with the annotation
+    """Namespaces of the mesh. In the namespaces of the mesh, Consul adds a sidecar to pods with the annotation
     `consul.hashicorp.com/connect-inject: "true"`."""
     size: Size = "10Gi"
     """Volume size of each server."""

@@ -117,7 +117,7 @@ def _server(name: str, zone: ZoneSettings) -> str:
 
 
 def _zone_file(name: str, zone: ZoneSettings) -> str:
-    """Return the zone file. CoreDNS loads a changed zone file only if its serial number has changed."""
+    """Return the zone file. CoreDNS loads a changed zone file only if the serial number in the file has changed."""
     records_by_type = [("AAAA" if ip_address(address).version == 6 else "A", address) for address in zone.wildcard]
     records = [f"{label} {_TTL} IN {kind} {address}" for label in "@*" for kind, address in records_by_type]
     serial = zlib.crc32("\n".join(records).encode())

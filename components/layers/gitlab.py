@@ -30,7 +30,7 @@ class GitLabSettings(Model):
     """ClusterIssuer for the TLS certificates of GitLab. Default: the default ClusterIssuer of the layer certManager."""
     root_password: SecretRef
     """Pulumi secret that contains the initial password of GitLab's user `root`, with at least 8 characters. You can
-    change the password in the web UI afterwards."""
+    change the password later in GitLab's web UI."""
     size: Size = "50Gi"
     """Size of the volume for Git repositories."""
     store_size: Size = "20Gi"

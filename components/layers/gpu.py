@@ -24,8 +24,7 @@ class GPUSettings(Model):
     """
 
     nodes: tuple[DnsLabel, ...]
-    """Names of the nodes that have a GPU. NVIDIA's driver and container toolkit must already be installed on these
-    nodes."""
+    """Names of the nodes that have a GPU, and on which NVIDIA's driver and container toolkit are already installed."""
     shares: PositiveInt = 1
     """Number of pods that can share one GPU through time-slicing. Pods that share a GPU share all its memory, because
     time-slicing does not partition the memory."""

@@ -34,8 +34,8 @@ class HarborSettings(Model):
     """
 
     admin_password: SecretRef
-    """Pulumi secret that contains the initial password of Harbor's user `admin`. You can change the password in the web
-    UI afterwards."""
+    """Pulumi secret that contains the initial password of Harbor's user `admin`. You can change the password later in
+    Harbor's web UI."""
     host: Domain | None = None
     """Host name of Harbor's web UI and container registry. Default: `harbor.DOMAIN`."""
     issuer: DnsLabel | None = None

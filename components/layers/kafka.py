@@ -30,7 +30,7 @@ class KafkaClusterSettings(Model):
     """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, otherwise the
     cluster's default StorageClass."""
     memory: Size = "1Gi"
-    """Memory of each Kafka member. The Java heap of Kafka uses half of this memory."""
+    """Memory of each Kafka member. Kafka's Java heap uses half of a member's memory."""
 
 
 class KafkaSettings(Model):

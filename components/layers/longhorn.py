@@ -45,13 +45,14 @@ class LonghornSettings(Model):
     """Labels that select the storage nodes. Longhorn stores volumes only on the disks of storage nodes. Default:
     Longhorn stores volumes on all nodes."""
     path: AbsolutePath = "/var/lib/longhorn"
-    """Directory on the storage nodes in which Longhorn stores volumes. You can mount a separate disk there."""
+    """Directory on the storage nodes in which Longhorn stores volumes. You can mount a separate disk at the
+    directory."""
     backup: VolumeBackupSettings | None = None
     """Backups to S3. Default: none."""
 
 
 class Longhorn(Layer[LonghornSettings]):
-    """Layer for Longhorn. Its StorageClasses create replicated volumes, or single replicas for replicated databases."""
+    """Layer for Longhorn, with StorageClasses for replicated volumes, and for databases that replicate themselves."""
 
     key = "longhorn"
     settings_type = LonghornSettings

@@ -30,16 +30,19 @@ class ExternalServerSettings(Model):
     address: fields.Host
     """Host name or IP address of the NFS server."""
     path: AbsolutePath
-    """Directory that the NFS server exports. Each volume is a subdirectory of this directory."""
+    """Directory that the NFS server exports, with one subdirectory for each volume."""
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server. If this node fails, pods with NFS volumes wait until the node is back."""
+    """A node as the NFS server.
+
+    The node is a single point of failure: while the node is down, pods with NFS volumes wait.
+    """
 
     node: DnsLabel
     """Name of the node. If you change `node` later, homelab does not move existing volumes."""
     path: AbsolutePath = "/srv/nfs"
-    """Directory that the node exports over NFS. You can mount a separate disk there."""
+    """Directory that the node exports over NFS. You can mount a separate disk at the directory."""
 
 
 class NfsSettings(Model):

@@ -23,8 +23,8 @@ class GroupSettings(Model):
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster. The role `cluster-admin` has all permissions."""
     namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
-    """Role of the group in each namespace, by namespace. To grant the role in a namespace that did not exist yet, run
-    `pulumi up` again."""
+    """Role of the group in each namespace, by namespace. If a namespace is created later, run `pulumi up` again to
+    grant the role in the namespace."""
 
 
 class RbacSettings(Model):

@@ -30,7 +30,7 @@ class SealingKeySettings(Model):
     def secret_name(self) -> str:
         """Name of the Kubernetes Secret that contains the key pair.
 
-        This name does not change when the position of the key pair in the list changes.
+        The name of the Secret does not depend on the position of the key pair in the list.
         """
         return f"given-{hashlib.sha256(self.certificate.encode()).hexdigest()[:12]}"
 

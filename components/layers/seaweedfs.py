@@ -31,10 +31,10 @@ class SeaweedFSSettings(Model):
     secret_key: SecretRef
     """Pulumi secret that contains the secret access key for S3, with only letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets to create. homelab does not delete a bucket that you remove from this list."""
+    """Buckets to create. homelab does not delete a bucket that you remove from the list."""
     size: Size = "50Gi"
-    """Size of the data volume on each node that stores a replica. You can increase this size later, but not decrease
-    it."""
+    """Size of the data volume on each node that stores a replica. You can increase the size of the volume later, but
+    not decrease it."""
     storage_class: DnsLabel | None = None
     """StorageClass of the volumes that contain the objects. Default: `longhorn-single` with the layer longhorn and two
     replicas, otherwise the cluster's default StorageClass."""

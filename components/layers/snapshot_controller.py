@@ -41,7 +41,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the VolumeSnapshotClass for volumes of Longhorn.
 
-        The chart cannot create a VolumeSnapshotClass, because the chart itself installs the CRD of this kind.
+        The chart cannot create a VolumeSnapshotClass, because the chart itself installs the CRD of VolumeSnapshotClass.
         """
         if not self.lab.is_enabled("longhorn"):
             return ()

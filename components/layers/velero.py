@@ -39,7 +39,7 @@ class VeleroSettings(Model):
     s3: ObjectStoreSettings | None = None
     """Bucket for the backups. Default: the folder `velero` in the bucket of `platform.objectStore`."""
     password: SecretRef
-    """Pulumi secret that contains the password with which Velero encrypts volume backups. Without this password, nobody
+    """Pulumi secret that contains the password with which Velero encrypts volume backups. Without the password, nobody
     can restore the volume backups."""
     schedules: dict[DnsLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}

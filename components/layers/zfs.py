@@ -38,7 +38,7 @@ class ZfsSettings(Model):
     """Settings of the StorageClass `zfs`, whose volumes have checksums, compression and snapshots, but no replicas."""
 
     pool: DnsLabel = "lab"
-    """Name of the ZFS pools. All nodes use the same name."""
+    """Name of the ZFS pool, which is the same on all nodes."""
     pools: dict[DnsLabel, ZfsPoolSettings] = Field(default_factory=dict)
     """ZFS pools by node."""
 
@@ -54,7 +54,7 @@ class Zfs(Layer[ZfsSettings]):
     user_data_queries = ("zfsvolumes.zfs.openebs.io -A", volume_query(STORAGE_CLASS))
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the ZFS driver. Its node plugin runs only on nodes with a ZFS pool."""
+        """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a ZFS pool."""
         values: dict[str, Json] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {

@@ -32,7 +32,8 @@ class LabContext:
     namespaces: Collection[str] = ()
     """Namespaces of all enabled layers."""
     further_namespaces: Collection[str] = ()
-    """Additional namespaces, which the software of layers creates. These namespaces lack the label `homelab/layer`."""
+    """Additional namespaces, which the software of layers creates. The additional namespaces lack the label
+    `homelab/layer`."""
     program_versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of programs that layers install on machines without Helm, by the key of the layer."""
 
@@ -50,11 +51,11 @@ class LabContext:
         return key in self.layers
 
     def settings_of(self, kind: type[S]) -> S | None:
-        """Return the settings of the enabled layer whose settings have the type `kind`, or None if it is disabled."""
+        """Return the settings of the layer whose settings have the type `kind`, or None if the layer is disabled."""
         return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """Return `wanted`, or the number of nodes if it is smaller, so that each replica can run on another node."""
+        """Return the smaller of `wanted` and the number of nodes, so that each replica can run on another node."""
         return min(wanted, len(self.cluster.nodes))
 
     def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
@@ -100,23 +101,24 @@ class Layer(ABC, Generic[S]):
     pod_security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
     """Pod Security level of the namespace of the layer."""
     requires: ClassVar[tuple[str, ...]] = ()
-    """Keys of the layers that this layer requires. homelab installs these layers first."""
+    """Keys of the layers that the layer requires. homelab installs the required layers first."""
     installs_after: ClassVar[tuple[str, ...]] = ()
-    """Keys of optional layers, which homelab installs before this layer if they are enabled."""
+    """Keys of optional layers, which homelab installs before the layer if they are enabled."""
     installs_first: ClassVar[bool] = False
-    """Whether homelab installs this layer before all other layers. This value is true for CNI plugins, because all pods
+    """Whether homelab installs the layer before all other layers. CNI plugins are installed first, because all pods
     need the pod network."""
     host_requirements: ClassVar[HostRequirements] = NO_REQUIREMENTS
     """apt packages and kernel modules that the layer needs on every machine."""
     replaces_packaged: ClassVar[tuple[str, ...]] = ()
-    """Packaged K3s components that this layer replaces. homelab disables these components in K3s."""
+    """Packaged K3s components that the layer replaces. homelab disables the replaced components in K3s."""
     early_charts: ClassVar[tuple[str, ...]] = ()
-    """Helm charts whose CRDs other layers use. homelab installs these charts before the charts of all other layers."""
+    """Helm charts whose CRDs other layers use. homelab installs charts with shared CRDs before the charts of all other
+    layers."""
     charts_with_crds_folder: ClassVar[tuple[str, ...]] = ()
-    """Helm charts with a `crds/` folder. homelab applies the CRDs in this folder itself, because Helm never upgrades
-    them."""
+    """Helm charts with a `crds/` folder. homelab itself applies the CRDs in the folder, because Helm never upgrades
+    such CRDs."""
     crd_only_charts: ClassVar[tuple[str, ...]] = ()
-    """Helm charts that contain only CRDs. homelab applies these CRDs itself, without a Helm release."""
+    """Helm charts that contain only CRDs. homelab applies the CRDs of such a chart itself, without a Helm release."""
     awaited_objects: ClassVar[tuple[str, ...]] = ()
     """Kubernetes objects (`kind/name`) that the layer's software creates after its start, and that other layers
     need."""
@@ -124,7 +126,7 @@ class Layer(ABC, Generic[S]):
     """Kind of user data that the layer contains, such as `volumes`. homelab refuses to disable a layer that contains
     user data."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
-    """Arguments of `kubectl get`. Each entry lists the names of objects that contain user data."""
+    """Arguments of `kubectl get`. With each entry, kubectl prints the names of objects that contain user data."""
     timeout_seconds: ClassVar[int] = 600
     """Timeout for the installation or deletion of a Helm chart, in seconds."""
 
@@ -136,7 +138,7 @@ class Layer(ABC, Generic[S]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the layer by chart name.
 
-        homelab installs the Helm charts in the order of this mapping.
+        homelab installs the Helm charts in the order of the mapping.
         """
 
     def host_services(self) -> Sequence[HostService]:
@@ -163,7 +165,7 @@ class Layer(ABC, Generic[S]):
         return {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the layer's settings, and conflicts with other settings in the stack file."""
+        """Yield errors in the layer's settings, and conflicts between the layer's settings and other settings."""
         return iter(())
 
     @property

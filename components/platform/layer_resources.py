@@ -53,7 +53,7 @@ class LayerResources(pulumi.ComponentResource):
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create all other Pulumi resources of the layer. These resources depend on the resources in `after`."""
+        """Create all other Pulumi resources of the layer, which depend on the resources in `after`."""
         created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:
@@ -122,8 +122,8 @@ class LayerResources(pulumi.ComponentResource):
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
         """Create the task whose undo step protects user data.
 
-        Pulumi runs this undo step first when it deletes the layer. The undo step fails as long as the layer contains
-        user data.
+        When Pulumi deletes a layer, Pulumi first runs the undo step that protects user data. The undo step fails as
+        long as the layer contains user data.
         """
         key = self._layer.key
         check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
@@ -169,7 +169,7 @@ class LayerResources(pulumi.ComponentResource):
     def _random_bytes(self) -> pulumi.Output[str]:
         """Return 16 random bytes of the layer as hexadecimal digits, from which homelab derives the layer's secrets.
 
-        The first call of this method creates the Pulumi resource of the random bytes.
+        The first call of the method creates the Pulumi resource of the random bytes.
         """
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])

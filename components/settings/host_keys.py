@@ -34,7 +34,10 @@ def ca_public_key(value: str) -> str:
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Split data in the wire format of SSH into its parts. Before each part, four bytes contain its length."""
+    """Split data in the wire format of SSH into its parts.
+
+    Four bytes before each part contain the length of the part.
+    """
     parts = []
     while data:
         size = int.from_bytes(data[:4], "big")

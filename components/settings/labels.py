@@ -40,7 +40,7 @@ def label_key(value: str) -> str:
 def selector_key(value: str) -> str:
     """Validate the key of a label in a node selector.
 
-    Unlike `label_key`, this function accepts labels that K3s sets on nodes.
+    A node selector may contain labels that K3s itself sets on nodes.
     """
     if not _is_label_key(value):
         raise setting_error(

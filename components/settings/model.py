@@ -90,7 +90,7 @@ class Model(BaseModel):
 class SecretRef(Model):
     """A reference to a Pulumi secret of the stack, by the name of the secret.
 
-    Settings contain only the name of a secret, and never its value.
+    Settings contain only the names of secrets, and never the values of secrets.
     """
 
     secret: SecretName
@@ -99,6 +99,6 @@ class SecretRef(Model):
     def resolve(self) -> pulumi.Output[str]:
         """Return the secret's value as a secret Pulumi Output.
 
-        Raises `pulumi.ConfigMissingError` if the stack has no secret with this name.
+        Raises `pulumi.ConfigMissingError` if the stack has no secret with the name in `secret`.
         """
         return pulumi.Config(NAMESPACE).require_secret(self.secret)

@@ -121,7 +121,7 @@ class MirrorSettings(Model):
     """Mirrors of one image registry."""
 
     endpoints: tuple[Url, ...] = ()
-    """URLs of registry mirrors. containerd tries the mirrors in this order, and then the registry itself."""
+    """URLs of registry mirrors. containerd tries the mirrors in the order of the list, and then the registry itself."""
 
 
 class RegistryAuthSettings(Model):

@@ -61,7 +61,7 @@ class SourceSettings(Model):
     revision: Text | None = None
     """Branch, tag or commit of a Git repository (default: HEAD), or version of a Helm chart (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
-    """Helm values of the chart. Do not write secrets into these Helm values."""
+    """Helm values of the chart. The Helm values must not contain secrets."""
     prune: StrictBool = True
     """Whether Argo CD deletes a resource from the cluster when its manifest disappears from Git."""
     self_heal: StrictBool = True
@@ -89,7 +89,8 @@ class ApplicationSetSettings(SourceSettings):
     """Namespace into which Argo CD deploys, which may contain keys of an element as `{{.key}}`. Default: the name of
     the Application."""
     directories: tuple[Text, ...] = ()
-    """Folders in the Git repository, or patterns such as `apps/*`. Each Application has the name of its folder."""
+    """Folders in the Git repository, or patterns such as `apps/*`. The name of a folder becomes the name of an
+    Application."""
     elements: tuple[dict[Text, Text], ...] = ()
     """List with one element for each Application. Set either `elements` or `directories`. Each element needs a `name`.
     The settings `path`, `revision` and `namespace` may contain keys of an element as `{{.key}}`."""

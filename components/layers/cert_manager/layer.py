@@ -16,7 +16,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 class CaSettings(Model):
     """The lab's own CA.
 
-    Install this CA certificate on your devices, so that the devices trust the lab's certificates.
+    Install the CA certificate on your devices, so that your devices trust the certificates of the lab.
     """
 
     common_name: Text | None = None

@@ -37,7 +37,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of External Secrets Operator.
 
-        Its controller and webhook have up to two replicas each.
+        The controller and the webhook of External Secrets Operator have up to two replicas each.
         """
         values: dict[str, Json] = {
             "installCRDs": True,

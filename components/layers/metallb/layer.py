@@ -27,15 +27,15 @@ class PoolSettings(Model):
     addresses: tuple[AddressRange, ...]
     """IP addresses of the pool. Write each entry as a range (`FIRST-LAST`) or as a CIDR."""
     auto_assign: StrictBool = False
-    """Whether MetalLB may also assign addresses of this pool to Services that request no specific pool."""
+    """Whether MetalLB may also assign addresses of the pool to Services that request no specific pool."""
 
 
 class MetalLBSettings(Model):
     """Settings of MetalLB, which assigns IP addresses to Services of type LoadBalancer."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of MetalLB's default pool. Write each entry as a range (`FIRST-LAST`) or as a CIDR. Your DHCP server
-    must not assign these addresses."""
+    """IP addresses of MetalLB's default pool. Write each entry as a range (`FIRST-LAST`) or as a CIDR. The DHCP server
+    of your LAN must not assign addresses of the pool."""
     pools: dict[DnsLabel, PoolSettings] = Field(default_factory=dict)
     """Additional address pools by name."""
     bgp: BgpSettings | None = None

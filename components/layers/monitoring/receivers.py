@@ -48,7 +48,7 @@ class ReceiverSettings(Model):
     """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook` for each receiver."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
-    """Severities of the alerts that Alertmanager sends to this receiver."""
+    """Severities of the alerts that Alertmanager sends to the receiver."""
     email: EmailSettings | None = None
     """Send alerts by email."""
     slack: SlackSettings | None = None
@@ -58,7 +58,7 @@ class ReceiverSettings(Model):
 
 
 def credential_secrets(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Kubernetes Secret with the webhook URL or password of the receiver, if there is one."""
+    """Yield the Kubernetes Secret with the webhook URL or password of the alert receiver, if it has one."""
     email, http = receiver.email, receiver.slack or receiver.webhook
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:

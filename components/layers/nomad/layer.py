@@ -29,7 +29,7 @@ _LAST_PORT = 29999
 class NomadTLSSettings(Model):
     """TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
 
-    You must renew these certificates yourself.
+    You must renew your own certificates before they expire.
     """
 
     authority: SecretRef
@@ -64,8 +64,8 @@ class NomadSettings(Model):
     """Your own certificates. Default: homelab creates a CA and certificates for Nomad, and renews the certificates
     every year."""
     memory: Size = "2Gi"
-    """Memory for Nomad jobs on each Nomad client. K3s does not know about this memory, and may assign it to pods as
-    well."""
+    """Memory for Nomad jobs on each Nomad client. K3s does not know about the memory of Nomad jobs, and may assign the
+    memory to pods as well."""
     version: Text | None = None
     """Version of Nomad. Default: the Nomad version that homelab pins."""
     releases: Url = "https://releases.hashicorp.com/nomad"

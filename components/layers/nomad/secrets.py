@@ -1,4 +1,4 @@
-"""Credentials of Nomad and its administrator, which homelab derives from the random bytes of the layer nomad."""
+"""Credentials of Nomad and its administrator, which homelab derives from a random secret of the layer nomad."""
 
 import base64
 import hmac

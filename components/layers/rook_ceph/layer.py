@@ -32,8 +32,8 @@ class RookCephSettings(Model):
     """Disks by node. On three or more nodes, Ceph stores three replicas of all data. On fewer nodes, Ceph stores one
     replica on each node."""
     wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. homelab deletes all data on these disks. List only device names below /dev/disk/by-id.
-    Remove the disks from `wipe` after `pulumi up` has wiped them."""
+    """Disks to wipe, by node. homelab deletes all data on a disk that `wipe` lists. List only device names below
+    /dev/disk/by-id. Remove the disks from `wipe` after `pulumi up` has wiped them."""
     object: StrictBool = False
     """Whether Ceph provides an object store with buckets."""
 

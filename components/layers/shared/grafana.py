@@ -9,7 +9,7 @@ from components.kubernetes.manifest import Json, Manifest
 def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Json) -> Manifest:
     """Return the ConfigMap that adds a data source to Grafana.
 
-    `kind` is also the UID, with which other data sources refer to this data source.
+    The UID, with which other data sources refer to the data source, is `kind`.
     """
     source = {"name": kind.capitalize(), "uid": kind, "type": kind, "access": "proxy", "url": url, "jsonData": options}
     data = {f"{kind}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]})}

@@ -12,7 +12,7 @@ from components.settings.errors import Finding
 class WebUI:
     """The web UI of one layer, whose key is `layer`.
 
-    By default, its host name consists of `name` and the lab's domain.
+    The default host name consists of `name` and the lab's domain.
     """
 
     lab: LabContext
@@ -52,7 +52,7 @@ class WebUI:
     def findings(self, *path: str) -> Iterator[Finding]:
         """Yield errors in the settings `host` and `issuer` of a web UI.
 
-        `path` is the path of these two settings below the layer's key.
+        `path` is the path of both settings below the layer's key.
         """
         cert_manager = self.lab.settings_of(CertManagerSettings)
         for key, value in (("host", self.configured_host), ("issuer", self.configured_issuer)):

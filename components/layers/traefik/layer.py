@@ -22,7 +22,7 @@ _CERTIFICATE = "wildcard"
 class CertificateSettings(Model):
     """Settings of Traefik's default certificate, which is valid for `DOMAIN` and `*.DOMAIN`.
 
-    Traefik uses this certificate for all hosts that have no certificate of their own.
+    Traefik uses the default certificate for all hosts that have no certificate of their own.
     """
 
     issuer: DnsLabel | None = None
@@ -47,8 +47,8 @@ class TraefikSettings(Model):
     """Traefik's default certificate, which cert-manager issues. With `null`, Traefik generates a self-signed
     certificate, which no client trusts."""
     default_route: Url | None = None
-    """URL to which Traefik redirects HTTPS requests for unknown host names. Default: Traefik answers such requests with
-    HTTP status 404."""
+    """URL to which Traefik redirects HTTPS requests for unknown host names. Default: Traefik answers requests for
+    unknown host names with HTTP status 404."""
     dashboard: DashboardSettings | None = None
     """Traefik's dashboard. Default: none."""
 
