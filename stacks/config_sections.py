@@ -19,7 +19,8 @@ from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
 RelationCheck = Callable[[Mapping[str, Any]], Findings]
-"""Check of valid settings by section. Yields the path (including the section's key), the reason and the fix."""
+"""A check of the valid settings of all sections. The check yields the path (with the section's key), the reason and the
+fix."""
 
 _ENCRYPTED = "contains an encrypted value"
 

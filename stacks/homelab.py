@@ -23,7 +23,7 @@ from stacks.settings import LabStack
 from stacks.version import VERSION
 
 NFS_CLIENT = HostRequirements(packages=("nfs-common",), modules=("nfs",))
-"""Packages and kernel modules that machines need to mount NFS shares."""
+"""apt packages and kernel modules that machines need to mount NFS shares."""
 LOCAL_STORAGE_CLASS = "local-path"
 """StorageClass that K3s provides."""
 

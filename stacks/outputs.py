@@ -16,7 +16,7 @@ from components.settings.model import NAMESPACE, camel_case
 from stacks.validation_errors import suggest_fix
 
 PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
-"""Check of the platform's nodes: yields each setting that no node satisfies, with the reason and the fix."""
+"""A check of the platform's nodes, which yields each setting that no node satisfies, with the reason and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy of the outputs. Its kubeconfig resolves only if the platform meets all requirements in `needs`.
+        """Return a copy of the outputs, whose kubeconfig resolves only if the platform meets all `needs` of the app.
 
         `placement_check` yields each setting of the app that no node satisfies. `stack` is the name of the stack that
         contains the platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.

@@ -22,7 +22,7 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
     "platform.md": ("platform", PlatformSettings),
     "apps.md": ("app", AppSettings),
 }
-"""The pages that end with a reference: by file name, the configuration's section and its model."""
+"""The docs pages that end with a reference. Each file name maps to a section of the configuration and its model."""
 
 
 def page_text(page: str) -> str:

@@ -46,7 +46,7 @@ STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "k3s"): "",
     (K3sSettings, "version"): f"`{K3S_VERSION}`",
 }
-"""Required keys that a stack file may omit, and their defaults as the reference describes them."""
+"""Required keys that a stack file may omit, with the text that describes their defaults in the reference."""
 
 
 class _Stack(ABC):

@@ -88,7 +88,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
     "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
 }  # fmt: skip
-"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings of homelab."""
+"""Names of settings in Docker, Compose, Kubernetes and Helm, with the corresponding settings of homelab."""
 
 
 def suggest_fix(word: Any, known: Collection[str]) -> str:

@@ -22,7 +22,8 @@ from components.provider_resources import Connection, RandomSecret, Task, step
 ADMIN, APPS = "admin", "apps"
 USERS = (ADMIN, APPS)
 VALIDITY_DAYS = 365
-"""Validity of client certificates in days. `pulumi up` renews a certificate in the last quarter of its validity."""
+"""Validity of client certificates in days. `pulumi up` renews a client certificate in the last quarter of its validity
+period."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the P-256 curve. A private key is a positive integer below the order of the curve."""

@@ -17,7 +17,8 @@ from components.settings.addresses import is_ipv6
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
-"""Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
+"""Number of servers, and number of agents, that may join the cluster at the same time. If more nodes join at the same
+time, joins time out."""
 SYSCTL = {
     # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the kernel default
     "net.ipv4.ip_forward": 1,
@@ -32,8 +33,8 @@ SYSCTL = {
     "kernel.keys.root_maxbytes": 25000000,
 }
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
-"""Kernel parameters that only clusters with IPv6 get. IPv6 forwarding makes a kernel ignore router advertisements, and
-some kernels lack IPv6."""
+"""Kernel parameters that homelab sets only in clusters with IPv6, because kernels with IPv6 forwarding ignore router
+advertisements, and some kernels lack IPv6."""
 
 DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 

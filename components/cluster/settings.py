@@ -77,7 +77,7 @@ class ApiSettings(Model):
     """Port of the load balancer. Default: 7443 with `balancer: haproxy`, otherwise 6443. A virtual IP without
     `balancer` always uses port 6443."""
     tls_sans: tuple[Host, ...] = ()
-    """Additional host names and IP addresses (SANs) in the API server's certificate."""
+    """Additional host names and IP addresses (SANs) in the certificate of the API server."""
 
 
 class NetworkSettings(Model):
@@ -142,8 +142,8 @@ class AppsSettings(Model):
     """Least restrictive Pod Security level that apps may use. With `baseline`, containers may run as root, and apps may
     mount NFS shares. With `privileged`, an app can become root on the nodes."""
     nfs: StrictBool = False
-    """Install an NFS client on all machines, so that apps can mount NFS shares. An app that mounts an NFS share can
-    access the files of every user, because NFS trusts the user IDs that clients send."""
+    """Whether homelab installs an NFS client on all machines, so that apps can mount NFS shares. An app that mounts an
+    NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
 
 
 def _lan_of_first_server(validated: dict[str, Any]) -> Any:
@@ -162,7 +162,7 @@ class ClusterSettings(Model):
     domain: Domain
     """Domain of the lab. The host names of layers and apps are subdomains of the lab's domain."""
     ssh: SSHSettings
-    """SSH login on the machines. A node's own `ssh` overrides the cluster's `ssh`."""
+    """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     nodes: tuple[NodeSettings, ...]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)

@@ -33,11 +33,12 @@ class SSHSettings(Model):
     """Pulumi secret that contains the private SSH key, in OpenSSH format and without a passphrase. Set either
     `privateKey` or `agent`, not both."""
     agent: StrictBool = False
-    """Use the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`, not both."""
+    """Whether homelab uses the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`, not
+    both."""
     sudo: StrictBool = Field(default_factory=lambda fields: fields.get("user") != "root")
-    """Become root through sudo. Default: true for all users except root."""
+    """Whether homelab becomes root through sudo. Default: true for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. Default: none."""
+    """Bastion through which homelab connects. Default: none."""
     host_authority: CaPublicKey | None = None
     """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only a
     host certificate that the SSH CA signed for the address of the machine or bastion."""
@@ -56,13 +57,13 @@ class NodeSSHSettings(Model):
     private_key: SecretRef | None = None
     """Pulumi secret that contains the private SSH key for the machine."""
     agent: StrictBool | None = None
-    """Use the keys of the SSH agent on your workstation."""
+    """Whether homelab uses the keys of the SSH agent on your workstation."""
     sudo: StrictBool | None = None
-    """Become root through sudo. Default: `ssh.sudo` of the cluster, if set. If the cluster does not set `ssh.sudo`, the
-    default is true for all users except root."""
+    """Whether homelab becomes root through sudo. Default: `ssh.sudo` of the cluster, if set. If the cluster does not
+    set `ssh.sudo`, the default is true for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. With `bastion: null`, homelab connects to the machine directly, even if the cluster
-    has a bastion."""
+    """Bastion through which homelab connects. With `bastion: null`, homelab connects to the machine directly, even if
+    the cluster has a bastion."""
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:

@@ -11,7 +11,8 @@ import pulumi
 from components.settings.model import SecretRef
 
 Json = Any
-"""JSON data that may contain secrets: Outputs, and all types that `resolve_secrets` replaces."""
+"""JSON data that may contain secrets: Pulumi Outputs, and the types that `resolve_secrets` replaces with Pulumi
+Outputs."""
 Manifest = dict[str, Json]
 """A Kubernetes object."""
 
@@ -135,4 +136,4 @@ _OWN_GROUPS = frozenset(
         "storage",
     )
 )  # fmt: skip
-"""API groups with a dot that are built into Kubernetes."""
+"""API groups that contain a dot, and that are built into Kubernetes."""

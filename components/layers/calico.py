@@ -10,7 +10,7 @@ from components.settings.errors import Finding
 from components.settings.model import Model
 
 CRD_CHART = "crd.projectcalico.org.v1"
-"""Chart of Calico's CRDs, including the CRDs of Calico's operator."""
+"""Helm chart with the CRDs of Calico and of the Tigera operator."""
 
 
 class CalicoSettings(Model):

@@ -9,7 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-"""Seconds after which the backup plugin's only pod leaves a failed node; without the plugin, no database fails over."""
+"""Seconds after which Kubernetes moves the backup plugin's only pod from a failed node. Databases need the plugin to
+fail over."""
 
 
 class CloudNativePGSettings(Model):

@@ -14,7 +14,7 @@ from components.settings.fields import Address, Domain
 from components.settings.model import Model
 
 _FOLDER = "/etc/coredns/custom"
-"""Mount path of the ConfigMap in K3s' CoreDNS, which imports the `*.server` files as additional server blocks."""
+"""Mount path of the ConfigMap in the CoreDNS of K3s. CoreDNS imports `*.server` files as additional server blocks."""
 _TTL = 60
 
 

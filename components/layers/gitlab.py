@@ -16,7 +16,7 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
 ARCH = "amd64"
-"""Architecture of the images of GitLab's object store (MinIO)."""
+"""CPU architecture of the images of GitLab's object store (MinIO)."""
 _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 

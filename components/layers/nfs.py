@@ -21,7 +21,7 @@ _CONTROLLER_AFFINITY = {
     "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without nodeAffinity, the chart ignores affinity
     "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Affinity that places controllers on different nodes, because the controllers listen on a host port."""
+"""Affinity that places the controller pods on different nodes, because these pods listen on a host port."""
 
 
 class ExternalServerSettings(Model):

@@ -99,7 +99,7 @@ class StepCa(Layer[StepCaSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Kubernetes Secrets with the certificates, key, password and configuration of step-ca.
 
-        The chart then generates none.
+        With these Secrets, the chart of step-ca generates no keys of its own.
         """
         settings, definition = self.settings, self.settings.provisioner.definition
         template = (

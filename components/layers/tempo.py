@@ -12,7 +12,7 @@ from components.settings.kubernetes_fields import Size
 
 HOST = "tempo.tempo.svc"
 OTLP_PORT = 4318
-"""Port for sending traces, with OTLP over HTTP."""
+"""Port to which apps send traces with OTLP over HTTP."""
 _DATA = "/var/tempo"
 
 

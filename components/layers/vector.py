@@ -9,7 +9,7 @@ from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
-"""Bytes of pod logs, and of journals, that each node buffers while Loki is unavailable."""
+"""Bytes of pod logs, and bytes of journals, that Vector buffers on each node while Loki is down."""
 _JOURNAL = """\
 .program = .SYSLOG_IDENTIFIER || "unknown"
 .message = .message || ""

@@ -15,8 +15,8 @@ from components.settings.model import Model, SecretRef
 AWS_PLUGIN_IMAGE = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
-"""Name of the Secret with the password of backup repositories. Velero creates the Secret only if the Secret is
-missing."""
+"""Name of the Kubernetes Secret with the password of Velero's backup repositories. Velero creates the Secret only if it
+is missing."""
 
 
 class BackupScheduleSettings(Model):

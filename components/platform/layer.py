@@ -16,7 +16,7 @@ from components.settings.model import UNKNOWN, Model, UnknownValueError
 S = TypeVar("S", bound=Model)
 
 LAYER_LABEL = "homelab/layer"
-"""Label on the namespaces of layers. The label's value is the layer's key."""
+"""Label on the namespaces of layers, whose value is the key of the layer."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from components.provider_resources import ChartArchive, RandomSecret, Task, step
 
 SALT_BYTES = 16
 MAX_HISTORY = 5
-"""Revisions of a release that Helm retains, each in a Secret."""
+"""Number of revisions that Helm retains for each release. Helm stores each revision in a Kubernetes Secret."""
 CRD_SECONDS = 300
 GATE_SECONDS = 300
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 SettingPath = tuple[str | int, ...]
 """Path of a setting, such as `("nodes", 1, "hostKey")`."""
 Finding = tuple[SettingPath, str, str]
-"""An error in the settings: its path below the checked section, layer or node, the reason, and the fix."""
+"""An error in the settings: the path below the checked section, layer or node, the reason, and the fix."""
 Findings = Iterator[Finding]
 
 

@@ -21,9 +21,9 @@ from pydantic import (
 from components.settings.fields import SecretName
 
 NAMESPACE = "homelab"
-"""Namespace of homelab's configuration keys, which is the name of the Pulumi project."""
+"""Namespace of homelab's configuration keys in Pulumi, which is the name of the Pulumi project."""
 LENIENT = {"lenient": True}
-"""Validation context that replaces invalid values with `UNKNOWN` instead of raising an error."""
+"""Pydantic validation context with which models replace invalid values with `UNKNOWN`, and raise no error."""
 
 
 class UnknownValueError(Exception):

@@ -17,7 +17,7 @@ RELEASES_URL = "https://github.com/k3s-io/k3s/releases/download"
 SOURCES_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES_ARCHIVE = "k3s-airgap-images"
 GATEWAY_API_MINOR = 37
-"""First minor version of Kubernetes whose K3s packages the Gateway API CRDs."""
+"""First Kubernetes minor version whose K3s release contains the Gateway API CRDs."""
 
 
 def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:

@@ -19,7 +19,7 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
-"""Cipher suites that K3s allows for its API server with TLS 1.2."""
+"""Cipher suites that the API server of K3s accepts in TLS 1.2."""
 _TLS = {"tls-min-version": "VersionTLS12", "tls-cipher-suites": ",".join(CIPHERS)}
 _PLUGINS = "enable-admission-plugins"
 

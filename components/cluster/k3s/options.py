@@ -52,9 +52,9 @@ def _kinds(*tables: dict[str, str]) -> dict[str, str]:
 
 
 SERVER_OPTIONS = _kinds(_SHARED, _SERVER_ONLY)
-"""Option of `k3s server` -> flag, value or list."""
+"""Options of `k3s server`: each name maps to the option's type, which is flag, value or list."""
 AGENT_OPTIONS = _kinds(_SHARED, _AGENT_ONLY)
-"""Option of `k3s agent` -> flag, value or list."""
+"""Options of `k3s agent`: each name maps to the option's type, which is flag, value or list."""
 
 _FIXES = {
     "remove the option: homelab generates the tokens and decides which server a node joins": """
@@ -105,7 +105,7 @@ RESERVED_OPTIONS = (
     | {name: "set k3s.snapshots instead" for name in SERVER_OPTIONS if name.startswith("etcd-snapshot-")}
     | {name: "set k3s.snapshots.s3 instead" for name in SERVER_OPTIONS if name.startswith("etcd-s3")}
 )
-"""Options that users cannot set, with the fix for the error message."""
+"""K3s options that users cannot set. Each option maps to the fix for the error message."""
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
@@ -113,4 +113,4 @@ _IDENTICAL = """
     service-node-port-range servicelb-namespace
 """
 SAME_ON_SERVERS = frozenset(_IDENTICAL.split())
-"""Options that K3s requires to be identical on all servers."""
+"""K3s options that must have the same value on all servers."""

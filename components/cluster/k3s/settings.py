@@ -38,7 +38,7 @@ class Pins(Model):
     """SHA-256 checksum of `sha256sum-arm.txt`, which contains the checksums of K3s' binary and images for 32-bit
     ARM."""
     installer: Sha256 | None = None
-    """Checksum of K3s' `install.sh`."""
+    """SHA-256 checksum of `install.sh`, which installs K3s."""
 
 
 class S3Settings(Model):
@@ -49,9 +49,9 @@ class S3Settings(Model):
     bucket: Bucket
     """Name of the S3 bucket, which must already exist."""
     region: Text = "us-east-1"
-    """Region of the bucket."""
+    """Region of the S3 bucket."""
     folder: Text | None = None
-    """Folder in the bucket. Default: the root folder of the bucket."""
+    """Folder in the S3 bucket. Default: the root folder of the bucket."""
     access_key: SecretRef
     """Pulumi secret that contains the access key ID of the S3 service."""
     secret_key: SecretRef
@@ -101,14 +101,15 @@ class K3sSettings(Model):
     pins: Pins = Pins()
     """Checksums of the K3s release, which every download of K3s must match."""
     secrets_encryption: StrictBool = True
-    """Encrypt Kubernetes Secrets at rest in etcd."""
+    """Whether K3s encrypts Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
     """Schedule and retention of etcd snapshots, and their copies in an S3 bucket."""
     rotation: RotationSettings = RotationSettings()
     """Rotation numbers of tokens, certificates and kubeconfigs. To rotate a credential, add 1 to its rotation number,
     and run `pulumi up` without any other change."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
-    """Packaged K3s components to disable. homelab always disables traefik, servicelb and gateway-api-crd."""
+    """Packaged components of K3s that homelab disables. homelab always disables traefik, servicelb and
+    gateway-api-crd."""
     options: Options = Field(default_factory=dict)
     """Additional K3s options for all nodes, in the format of K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
@@ -137,7 +138,8 @@ class RegistriesSettings(Model):
     """Image registries in the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
-    """Enable K3s' embedded registry mirror: nodes pull images of the registries under `mirrors` from each other."""
+    """Whether K3s' embedded registry mirror is enabled, with which nodes pull images of the registries under `mirrors`
+    from each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. The entry `*` applies to every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)

@@ -13,7 +13,8 @@ from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
 DEFAULT_PROJECT, ROOT_APPLICATION = "default", "root"
-"""Names of the project that Argo CD creates itself, and of the app of apps."""
+"""Names of the project that Argo CD creates itself, and of the Application that deploys other Applications (app of
+apps)."""
 _FINALIZERS = {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}
 _DIRECTORY = "{{.path.basenameNormalized}}"
 _FOLDER = "{{.path.path}}"

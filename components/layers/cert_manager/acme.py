@@ -15,7 +15,7 @@ SERVERS = {
     "production": ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     "staging": ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 }
-"""Let's Encrypt's servers: name of the ClusterIssuer, and URL of each server."""
+"""ACME servers of Let's Encrypt: the ClusterIssuer's name and the URL of each server."""
 
 
 class Route53Settings(Model):

@@ -12,7 +12,7 @@ from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
 AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
-"""Name of the AWS service in external-secrets, by setting."""
+"""Name of each AWS service in External Secrets Operator, by setting."""
 
 
 class AwsStoreSettings(Model):

@@ -15,7 +15,7 @@ from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
 DEFAULT_POOL = "default"
-"""Name of the pool for Services that request no specific pool."""
+"""Name of the address pool for Services that request no specific pool."""
 
 
 class PoolSettings(Model):

@@ -10,7 +10,7 @@ from components.platform.layer import LabContext
 from components.settings import cron
 
 Alert = tuple[str, str, str, int, str]
-"""Name, severity, PromQL condition, minutes for which the condition must hold, and text of an alert."""
+"""An alert: its name, severity, PromQL condition, the minutes for which the condition must hold, and its text."""
 _GROUP = "monitoring.coreos.com/v1"
 
 _CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
@@ -61,7 +61,7 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
         ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector throws logs away ({{ $labels.component_id }})."),
     )),
 }  # fmt: skip
-"""By layer key: the name of the rule group, and its alerts."""
+"""Alert rules of each layer, by layer key: the name of the rule group, and its alerts."""
 
 
 def prometheus_rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:

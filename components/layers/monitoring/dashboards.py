@@ -10,7 +10,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import LabContext
 
 Panel = tuple[str, str, str, str]
-"""A panel: title, unit, PromQL expression, and legend format."""
+"""A Grafana panel: its title, unit, PromQL expression and legend format."""
 _WIDE, _HIGH = 12, 8
 _RATE = "[$__rate_interval]"
 
@@ -87,7 +87,7 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
         ("Errors", "ops", f"sum by (component_id) (rate(vector_component_errors_total{_RATE}))", "{{component_id}}"),
     )),
 }  # fmt: skip
-"""Dashboards by layer key: title and panels."""
+"""Grafana dashboard of each layer, by layer key: the title and the panels."""
 
 
 def config_maps(lab: LabContext, namespace: str) -> Iterator[Manifest]:

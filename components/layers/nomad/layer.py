@@ -23,7 +23,7 @@ _DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
 HTTP_PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
-"""Last dynamic port of jobs, below the range of NodePort Services."""
+"""Highest port that Nomad assigns to jobs dynamically, below the port range of NodePort Services."""
 
 
 class NomadTLSSettings(Model):

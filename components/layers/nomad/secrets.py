@@ -44,6 +44,6 @@ def _digest(salt: str, purpose: bytes) -> bytes:
 
 
 GOSSIP_KEY = ComputedSecret(lambda salt: base64.b64encode(_digest(salt, b"gossip")).decode())
-"""Key with which the servers encrypt gossip: 32 bytes in Base64."""
+"""Key with which Nomad servers encrypt gossip traffic: 32 bytes in Base64."""
 MANAGEMENT_TOKEN = ComputedSecret(lambda salt: str(uuid.UUID(bytes=_digest(salt, b"token")[:16], version=4)))
 """Bootstrap token of Nomad's ACL system, which must be a UUID."""

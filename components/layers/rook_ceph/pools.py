@@ -6,7 +6,7 @@ from components.platform.layer import resources
 NAMESPACE = "rook-ceph"
 BLOCK_CLASS, FILES_CLASS, BUCKET_CLASS = "ceph-block", "ceph-filesystem", "ceph-bucket"
 DRIVER_CLASSES = {"rbd": BLOCK_CLASS, "cephfs": FILES_CLASS}
-"""CSI drivers, and the StorageClass of each driver."""
+"""CSI drivers of Ceph, with the StorageClass of each driver."""
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 

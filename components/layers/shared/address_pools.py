@@ -9,7 +9,7 @@ from components.settings.addresses import IP, bounds, is_address, overlap
 from components.settings.errors import Finding, SettingPath
 
 Range = tuple[SettingPath, str]
-"""The path of an address range in the settings, and the range in canonical form."""
+"""Path of an address range in the settings, and the address range in canonical form."""
 
 
 def is_skipped(address: IP) -> bool:

@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 VALIDITY_YEARS = 3
-"""Validity of a certificate in calendar years, including the year of issue. The first run of each year renews
-certificates."""
+"""Validity of a certificate in calendar years, including the year of issue. The first Pulumi run of each year renews
+the certificates."""
 _BEGIN, _END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve P-256."""

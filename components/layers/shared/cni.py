@@ -8,7 +8,7 @@ from components.settings.errors import Finding
 LAYER_KEYS = ("calico", "cilium")
 USER_DATA = "the network of all pods"
 USER_DATA_QUERIES = ("nodes",)
-"""Query for protected objects: pods need the network as long as nodes exist."""
+"""Query for protected objects: homelab refuses to delete the CNI plugin as long as nodes exist."""
 
 
 def findings(key: str, lab: LabContext) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from components.settings.model import Model
 
 NAME = "vault"
 TLS_SECRET = "vault-tls"  # noqa: S105 - the name of a Kubernetes Secret
-"""Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
+"""Name of the Kubernetes Secret that contains Vault's certificate, and the CA certificate in `ca.crt`."""
 URL = f"https://{NAME}-active.{NAME}.svc:8200"
 _TLS_FOLDER = f"/vault/userconfig/{TLS_SECRET}"
 _CA_ISSUER = "ca"
