@@ -1,5 +1,6 @@
 """Generates the reference of all settings in `docs/`. To write the pages, run `python -m stacks.reference`."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -66,7 +67,7 @@ def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> 
         for name, field in model.model_fields.items()
     ]
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
-    return "\n".join((f"## `{title}`", "", str(model.__doc__), "", *head, *rows, ""))
+    return "\n".join((f"## `{title}`", "", inspect.cleandoc(str(model.__doc__)), "", *head, *rows, ""))
 
 
 def _type(kind: Any, notes: list[Any], titles: dict[type[Model], str]) -> str:
