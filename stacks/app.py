@@ -22,7 +22,9 @@ def deploy() -> None:
             f"namespace {settings.name} has the Pod Security level {level(settings)} because of the app's {causes}"
         )
     for name in plaintext_secrets(settings):
-        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
+        pulumi.log.warn(
+            f"homelab:app.environment.{name} looks like a secret in clear text: move the variable to app.secrets"
+        )
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))

@@ -129,10 +129,10 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
     # Pulumi does not store an output whose value is None, so the stack lacks the outputs of disabled layers
     optional = bool(output_field.metadata["layer"])
     if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
-        has = f"version {version}" if version else "a version older than 0.2.0"
-        reason = f"has no output {camel_case(output_field.name)}, which needs version {introduced} or newer"
+        deployer = f"homelab {version}" if version else "a homelab older than 0.2.0"
+        reason = f"has no output {camel_case(output_field.name)}, which needs homelab {introduced} or newer"
         fix = "run `pulumi up` on that stack with a newer version of homelab"
-        raise pulumi.RunError(f"the platform of stack {stack} {reason}; the platform has {has}: {fix}")
+        raise pulumi.RunError(f"the platform of stack {stack} {reason}; the platform was deployed by {deployer}: {fix}")
     return value
 
 

@@ -25,7 +25,7 @@ def build_schema() -> dict[str, Any]:
         definition = definitions[model.__name__]
         definition["required"] = [key for key in definition.get("required", []) if key != filled_in]
     secret = {
-        "description": "A secret of the stack, set with `pulumi config set --secret NAME`.",
+        "description": "A Pulumi secret of the stack, which `pulumi config set --secret NAME` stores.",
         "type": "object",
         "properties": {"secure": {"type": "string"}},
         "required": ["secure"],

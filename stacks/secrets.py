@@ -41,7 +41,7 @@ def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Co
     """
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
-            fix = "set a secret with `pulumi config set --secret` under another name"
+            fix = "store the secret with `pulumi config set --secret` under another name"
             yield Problem(display_path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
             near = closest_match(name, secrets)

@@ -75,7 +75,7 @@ class Coredns(Layer[CorednsSettings]):
         domain = str(as_tuple(configured)[-1])
         for name, zone in self.settings.zones.items():
             if _overlap(name, domain):
-                yield ("zones", name), f"would shadow names of the cluster domain {domain}", "choose another zone"
+                yield ("zones", name), f"would hide names of the cluster domain {domain}", "choose another zone"
             if not (zone.hosts or zone.wildcard or zone.forward):
                 yield ("zones", name), "is empty", "add hosts, wildcard or forward"
             if zone.wildcard and zone.forward:

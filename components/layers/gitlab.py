@@ -119,7 +119,8 @@ class GitLab(Layer[GitLabSettings]):
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.web_ui.host:
-            yield ("host",), "needs a domain for the registry's host name", "write it as gitlab.lab.example.com"
+            reason = "has no domain, which the host name of GitLab's registry needs"
+            yield ("host",), reason, "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
@@ -135,7 +136,7 @@ class GitLab(Layer[GitLabSettings]):
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)
         if chart and chart.repository.startswith("oci://"):
-            reason = f"is installed by Argo CD, which is not configured for the registry {chart.repository}"
+            reason = f"is deployed by Argo CD, which has no access to the OCI registry {chart.repository}"
             yield (), reason, "set chartMirror to an https:// URL"
 
 

@@ -176,7 +176,8 @@ class Longhorn(Layer[LonghornSettings]):
         if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         elif not count:
-            yield ("storageNodes",), "matches no untainted node", "add these labels to nodes in cluster.nodes"
+            fix = "add the labels of storageNodes to nodes in cluster.nodes"
+            yield ("storageNodes",), "matches no untainted node", fix
         elif self.settings.replicas and self.settings.replicas > count:
             reason = f"exceeds the number of storage nodes ({count})"
             yield ("replicas",), reason, f"use at most {count}, or add storage nodes"

@@ -28,7 +28,7 @@ def machine_ip(value: str) -> str:
             "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
         ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise setting_error("has a zone or is IPv4-mapped", "remove the zone after %, or write the IPv4 address itself")
+        raise setting_error("has a zone ID or is IPv4-mapped", "remove the zone ID after %, or write the IPv4 address")
     _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 
@@ -68,7 +68,7 @@ def address_range(value: str) -> str:
             raise setting_error("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise setting_error("must have both ends in the same IP family, without a zone", _RANGE_FIX)
+        raise setting_error("must start and end in the same IP family, without zone IDs", _RANGE_FIX)
     if int(first) > int(last):
         raise setting_error("ends before it starts", f"write {last}-{first}")
     for end in (first, last):

@@ -61,13 +61,13 @@ _FIXES = {
         token token-file agent-token agent-token-file server cluster-init cluster-reset
         cluster-reset-restore-path
     """,
-    "remove the option: homelab needs K3s' files at K3s' default paths": """
+    "remove the option: homelab expects the files of K3s at their default paths": """
         config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
-    "remove the option: K3s listens on the node's address and port 6443": """
+    "remove the option: K3s must listen on the node's address and port 6443": """
         bind-address https-listen-port advertise-address advertise-port
     """,
-    "remove the option: the cluster stores its state in etcd": """
+    "remove the option: homelab's clusters store their state in etcd": """
         datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
     """,
     "remove the option: every server runs the whole control plane and workloads": """

@@ -160,7 +160,8 @@ class ArgoCD(Layer[ArgoCDSettings]):
         yield from self.web_ui.findings()
         if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_REPLICAS:
             reason = f"needs {REDIS_REPLICAS} untainted nodes, but the cluster has {len(self.lab.schedulable_nodes)}"
-            yield ("redisCopies",), reason, "remove redisCopies: a single Redis is a cache that refills after a failure"
+            fix = "remove redisCopies: one Redis is enough, because Argo CD uses Redis only as a cache"
+            yield ("redisCopies",), reason, fix
         yield from repositories.findings(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)
         yield from self._application_problems()

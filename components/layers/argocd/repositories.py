@@ -31,7 +31,7 @@ def repository_url(value: str) -> str:
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
         raise setting_error("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise setting_error("must not contain credentials", "set username and password in an entry of repositories")
+        raise setting_error("must not contain credentials", "set username and password in an entry under repositories")
     return value
 
 
@@ -90,12 +90,12 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.ssh_key and not settings.uses_ssh:
         yield (
             "sshKey",
-            "has no effect: the repository is read over HTTP",
+            "has no effect, because Argo CD reads the repository over HTTP",
             "use the repository's ssh URL, or set username and password",
         )
     if settings.password and settings.uses_ssh:
         fix = "use the repository's https URL, or set sshKey"
-        yield "password", "has no effect: the repository is read over SSH", fix
+        yield "password", "has no effect, because Argo CD reads the repository over SSH", fix
     if settings.password and settings.url.startswith("http:"):
         yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
@@ -104,4 +104,4 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.uses_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
     if settings.uses_ssh and settings.type == "helm":
-        yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"
+        yield "type", "is helm, but Argo CD reads Helm charts over HTTP", "use the https URL"

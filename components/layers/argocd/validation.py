@@ -53,7 +53,7 @@ def repository(reference: str, repositories: Repositories, path: SettingPath) ->
     """Yield an error if `reference` is neither a key under `repositories` nor a URL."""
     if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
-        yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
+        yield path, "is neither a key under repositories nor a URL", f"{choice}write its URL"
 
 
 def _source(

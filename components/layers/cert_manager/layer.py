@@ -126,7 +126,7 @@ class CertManager(Layer[CertManagerSettings]):
         """Yield errors in the common name of the lab's CA and in the ACME settings."""
         ca = self.settings.ca
         if ca and ca.common_name and len(ca.common_name) > 64:
-            yield ("ca", "commonName"), "is longer than 64 characters, the limit in certificates", "shorten it"
+            yield ("ca", "commonName"), "is longer than 64 characters, which certificates do not allow", "shorten it"
         if self.settings.acme:
             yield from acme.findings(self.settings.acme, self.lab)
 
