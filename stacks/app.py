@@ -45,6 +45,6 @@ def _platform(app: AppSettings) -> PlatformOutputs:
 def full_name(stack: str) -> str:
     """Return a stack's full name.
 
-    A short name refers to a stack in the organization and project of the running stack.
+    A name without organization and project refers to a stack in the organization and project of the running stack.
     """
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

@@ -120,4 +120,5 @@ CHECKSUMS_FILE: Path = Path(__file__).with_name("charts.sha256")
 """Checksums of the charts' archives, in the format of `sha256sum`, which `python -m operations.catalog_pins` writes."""
 
 PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, CHECKSUMS_FILE.read_text().splitlines())}
-"""SHA-256 checksums of chart archives, by file name (NAME-VERSION.tgz). homelab does not pin other chart versions."""
+"""SHA-256 checksums of chart archives, by file name (NAME-VERSION.tgz). A chart version that is not in the list has no
+pinned checksum."""

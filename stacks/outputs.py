@@ -23,8 +23,8 @@ PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str
 class PlatformOutputs(AppPlatformOutputs):
     """Facts about the cluster and its platform, which app stacks read as stack outputs.
 
-    Each field is a stack output, whose name is the field's name in camelCase. The outputs of disabled layers are
-    missing.
+    Each field is a stack output, whose name is the field's name in camelCase. The stack has no outputs of disabled
+    layers.
     """
 
     name: pulumi.Output[str] = field(metadata=since("0.1.0"))

@@ -23,7 +23,8 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
     "platform.md": ("platform", PlatformSettings),
     "apps.md": ("app", AppSettings),
 }
-"""The docs pages that end with a reference. Each file name maps to a section of the configuration and its model."""
+"""The docs pages that end with a reference. Each docs page maps to a section of the configuration and its settings
+model."""
 
 
 def page_text(page: str) -> str:

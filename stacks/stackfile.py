@@ -90,7 +90,7 @@ def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
 
 
 def _syntax_problem(file: Path, error: YAMLError) -> Problem:
-    """Return the error for invalid YAML. The error contains the number of the line, but not its text."""
+    """Return the error for invalid YAML. The error contains the line number, but not the text of the line."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):

@@ -25,7 +25,7 @@ class ClusterAccess:
     kubernetes_provider: kubernetes.Provider
     homelab_provider: HomelabProvider
     identity: pulumi.Output[str]
-    """Random ID of the cluster. homelab stores the ID on every machine of the cluster."""
+    """Random ID of the cluster. homelab stores the ID of the cluster on every machine."""
     first_server: Mapping[str, object]
     connections: Mapping[str, Mapping[str, object]]
     """SSH connection settings of each machine, by node name."""

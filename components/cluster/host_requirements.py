@@ -25,10 +25,10 @@ NO_REQUIREMENTS = HostRequirements()
 class HostService:
     """A part of a layer that scripts in `components/scripts` set up on a machine or in the cluster, without Helm.
 
-    If `node` is empty, the scripts run on any server with a ready API. homelab runs the scripts in `undo` to remove the
-    service. The script `drift_check` prints each difference between the actual state and the state that the `run`
-    scripts created. Two services on the same machine must not use the same `drift_check` script. With `runs_last`,
-    homelab creates the service after all other parts of the layer, and removes the service first.
+    If `node` is empty, homelab runs the service's scripts on any server with a ready API. homelab runs the scripts in
+    `undo` to remove the service. The script `drift_check` prints each difference between the actual state and the state
+    that the `run` scripts created. Two services on the same machine must not use the same `drift_check` script. With
+    `runs_last`, homelab creates the service after all other parts of the layer, and removes the service first.
     """
 
     name: str

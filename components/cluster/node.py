@@ -17,8 +17,8 @@ from components.settings.addresses import is_ipv6
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
-"""Number of servers, and number of agents, that may join the cluster at the same time. If more nodes join at the same
-time, joins time out."""
+"""Number of servers, and number of agents, that may join the cluster at the same time. If more machines join the
+cluster at the same time, some joins time out."""
 SYSCTL = {
     # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the kernel default
     "net.ipv4.ip_forward": 1,
@@ -130,7 +130,7 @@ class Node(pulumi.ComponentResource):
     def join(self, bootstrapped: Task) -> Task:
         """Create the task that joins the machine to the cluster.
 
-        The task runs again only if the machine has lost the data of its membership in the cluster.
+        The task runs again only if the machine has lost its membership data.
         """
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],

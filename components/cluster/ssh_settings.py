@@ -36,7 +36,7 @@ class SSHSettings(Model):
     """Whether homelab uses the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`, not
     both."""
     sudo: StrictBool = Field(default_factory=lambda fields: fields.get("user") != "root")
-    """Whether homelab becomes root through sudo. Default: true for all users except root."""
+    """Whether homelab uses sudo to become root on a machine. Default: true for all users except root."""
     bastion: BastionSettings | None = None
     """Bastion through which homelab connects. Default: none."""
     host_authority: CaPublicKey | None = None
@@ -59,8 +59,8 @@ class NodeSSHSettings(Model):
     agent: StrictBool | None = None
     """Whether homelab uses the keys of the SSH agent on your workstation."""
     sudo: StrictBool | None = None
-    """Whether homelab becomes root through sudo. Default: `ssh.sudo` of the cluster, if set. If the cluster does not
-    set `ssh.sudo`, the default is true for all users except root."""
+    """Whether homelab uses sudo to become root on a machine. Default: `ssh.sudo` of the cluster, if set. If the cluster
+    does not set `ssh.sudo`, the default is true for all users except root."""
     bastion: BastionSettings | None = None
     """Bastion through which homelab connects. With `bastion: null`, homelab connects to the machine directly, even if
     the cluster has a bastion."""

@@ -118,7 +118,7 @@ def is_custom_resource(manifest: Manifest) -> bool:
 def create_resource(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Create the Pulumi resource for a Kubernetes object.
 
-    In `manifest`, Pulumi Outputs must already replace the references to secrets.
+    `manifest` must contain Pulumi Outputs instead of references to secrets.
     """
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"

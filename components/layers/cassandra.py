@@ -38,7 +38,8 @@ class CassandraSettings(Model):
     """Settings of Cassandra. The K8ssandra operator manages the `K8ssandraCluster` resources in all namespaces."""
 
     cluster: CassandraClusterSettings | None = None
-    """Cassandra cluster `lab` in the namespace `cassandra`. Default: none, so homelab installs only the operators."""
+    """Cassandra cluster `lab` in the namespace `cassandra`. Default: none, so homelab installs only the K8ssandra
+    operator and cass-operator."""
 
 
 class Cassandra(Layer[CassandraSettings]):

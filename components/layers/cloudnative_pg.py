@@ -9,8 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-"""Seconds after which Kubernetes moves the backup plugin's only pod from a failed node. Databases need the plugin to
-fail over."""
+"""Seconds after which Kubernetes moves the backup plugin's only pod from a failed node. PostgreSQL databases cannot
+fail over without the backup plugin."""
 
 
 class CloudNativePGSettings(Model):

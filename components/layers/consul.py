@@ -28,7 +28,10 @@ class ConsulSettings(Model):
 
 
 class Consul(Layer[ConsulSettings]):
-    """Layer for Consul's servers and sidecar injector. The webhook handles only pods in namespaces of the mesh."""
+    """Layer for Consul's servers and sidecar injector.
+
+    Consul's webhook handles only pods in the namespaces of the mesh.
+    """
 
     key = "consul"
     settings_type = ConsulSettings

@@ -35,7 +35,7 @@ class CorednsSettings(Model):
     """Settings of the DNS zones that CoreDNS resolves for pods."""
 
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
-    """DNS zones by domain. A zone can also be a single host name."""
+    """DNS zones by domain. A DNS zone can also be a single host name."""
 
     def overlapping_zone(self, domain: str) -> str | None:
         """Return the name of a zone that hides public DNS records of `domain` from pods, or None if there is none."""

@@ -37,7 +37,7 @@ class KafkaSettings(Model):
     """Settings of Kafka. The Strimzi operator manages the `Kafka` resources in all namespaces."""
 
     cluster: KafkaClusterSettings | None = None
-    """Kafka cluster `lab` in the namespace `kafka`. Default: none, so homelab installs only the operator."""
+    """Kafka cluster `lab` in the namespace `kafka`. Default: none, so homelab installs only the Strimzi operator."""
 
 
 class Kafka(Layer[KafkaSettings]):

@@ -38,7 +38,7 @@ class Loki(Layer[LokiSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of Loki with one replica.
 
-        The chart's components for large installations are disabled.
+        The values disable the components of Loki's chart that only large installations need.
         """
         storage, storage_class = self.storage, self.settings.storage_class
         single: dict[str, Json] = {

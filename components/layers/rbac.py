@@ -59,7 +59,7 @@ class Rbac(Layer[RbacSettings]):
     """Layer for people and groups, whose roles apply to namespaces or to the whole cluster.
 
     A RoleBinding names people and not groups, so a person who is removed from the stack file loses all permissions at
-    once. A script creates the RoleBindings and not Pulumi, because app stacks create the namespaces of apps later.
+    once. A script instead of Pulumi creates the RoleBindings, because app stacks create the namespaces of apps later.
     """
 
     key = "rbac"

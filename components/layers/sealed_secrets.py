@@ -39,11 +39,11 @@ class SealedSecretsSettings(Model):
     """Sealed Secrets: encrypted secrets that may be stored in Git, because only the cluster can decrypt them."""
 
     keys: tuple[SealingKeySettings, ...] = ()
-    """Key pairs for sealing, with the newest key pair first. The controller uses older key pairs to decrypt older
-    secrets. Default: the Sealed Secrets controller generates key pairs."""
+    """Key pairs for sealing, with the newest key pair first. The Sealed Secrets controller uses older key pairs to
+    decrypt older secrets. Default: the Sealed Secrets controller generates key pairs."""
     renewal_days: Annotated[int, Field(strict=True, ge=0)] = 30
-    """Number of days after which the controller generates an additional key pair. 0 disables renewal. Not allowed with
-    `keys`."""
+    """Number of days after which the Sealed Secrets controller generates an additional key pair. 0 disables renewal.
+    Not allowed with `keys`."""
 
 
 class SealedSecrets(Layer[SealedSecretsSettings]):
@@ -75,7 +75,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Kubernetes Secrets that contain the key pairs.
 
-        The controller generates no key pair if it finds an existing key pair.
+        The Sealed Secrets controller generates no key pair if it finds an existing key pair.
         """
         return [self._key_secret(key) for key in self.settings.keys]
 

@@ -31,7 +31,7 @@ class SeaweedFSSettings(Model):
     secret_key: SecretRef
     """Pulumi secret that contains the secret access key for S3, with only letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets to create. homelab does not delete a bucket that you remove from the list."""
+    """Buckets to create. homelab does not delete a bucket that you remove from `buckets`."""
     size: Size = "50Gi"
     """Size of the data volume on each node that stores a replica. You can increase the size of the volume later, but
     not decrease it."""

@@ -99,7 +99,7 @@ class StepCa(Layer[StepCaSettings]):
     def objects_before_charts(self) -> Sequence[Manifest]:
         """Return the Kubernetes Secrets with the certificates, key, password and configuration of step-ca.
 
-        With these Secrets, the chart of step-ca generates no keys of its own.
+        With existing Secrets, the chart of step-ca generates no keys of its own.
         """
         settings, definition = self.settings, self.settings.provisioner.definition
         template = (
@@ -136,7 +136,7 @@ class StepCa(Layer[StepCaSettings]):
         return self.settings.host or f"ca.{self.lab.cluster.domain}"
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the access from the LAN and in the CA certificates."""
+        """Yield errors in the settings for access from the LAN, and in the CA certificates."""
         if self.settings.lan and not self.lab.is_enabled("metallb"):
             yield ("lan",), "needs metallb, which is disabled", "add metallb next to stepCa"
         if self.settings.host and not self.settings.lan:

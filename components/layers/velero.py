@@ -59,7 +59,10 @@ class Velero(Layer[VeleroSettings]):
     charts_with_crds_folder = ("velero",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of Velero with its AWS plugin. The CRDs come from homelab and not from the chart."""
+        """Return the Helm values of Velero with its AWS plugin.
+
+        homelab itself applies Velero's CRDs, so the chart does not.
+        """
         values: dict[str, Json] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,

@@ -87,8 +87,8 @@ class Layer(ABC, Generic[S]):
     """
 
     key: ClassVar[str]
-    """Key of the layer under `homelab:platform` in the stack file. The stack file disables a layer by omitting its
-    key."""
+    """Key of the layer under `homelab:platform` in the stack file. If the stack file omits the key of a layer, the
+    layer is disabled."""
     settings_type: ClassVar[type[Model]]
     """Pydantic model of the layer's settings in the stack file."""
     namespace: ClassVar[str]
@@ -115,10 +115,11 @@ class Layer(ABC, Generic[S]):
     """Helm charts whose CRDs other layers use. homelab installs charts with shared CRDs before the charts of all other
     layers."""
     charts_with_crds_folder: ClassVar[tuple[str, ...]] = ()
-    """Helm charts with a `crds/` folder. homelab itself applies the CRDs in the folder, because Helm never upgrades
-    such CRDs."""
+    """Helm charts with a `crds/` folder. homelab itself applies the CRDs in a chart's `crds/` folder, because Helm
+    never upgrades such CRDs."""
     crd_only_charts: ClassVar[tuple[str, ...]] = ()
-    """Helm charts that contain only CRDs. homelab applies the CRDs of such a chart itself, without a Helm release."""
+    """Helm charts that contain only CRDs. homelab itself applies the CRDs of a CRD-only chart, without a Helm
+    release."""
     awaited_objects: ClassVar[tuple[str, ...]] = ()
     """Kubernetes objects (`kind/name`) that the layer's software creates after its start, and that other layers
     need."""
@@ -126,7 +127,7 @@ class Layer(ABC, Generic[S]):
     """Kind of user data that the layer contains, such as `volumes`. homelab refuses to disable a layer that contains
     user data."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
-    """Arguments of `kubectl get`. With each entry, kubectl prints the names of objects that contain user data."""
+    """Arguments of `kubectl get`, with which kubectl prints the names of objects that contain user data."""
     timeout_seconds: ClassVar[int] = 600
     """Timeout for the installation or deletion of a Helm chart, in seconds."""
 
@@ -138,7 +139,7 @@ class Layer(ABC, Generic[S]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the layer by chart name.
 
-        homelab installs the Helm charts in the order of the mapping.
+        homelab installs the charts in the order of the returned mapping.
         """
 
     def host_services(self) -> Sequence[HostService]:
@@ -160,7 +161,7 @@ class Layer(ABC, Generic[S]):
     def outputs(self) -> Mapping[str, object]:
         """Return the stack outputs of the layer, which app stacks read.
 
-        The keys are names of fields of `PlatformOutputs`.
+        The keys of the mapping are names of fields of `PlatformOutputs`.
         """
         return {}
 
@@ -216,7 +217,10 @@ def evicted_after(seconds: int) -> list[Json]:
 
 
 def resources(cpu: str, memory: str) -> Json:
-    """Return resource requests and a memory limit for a container. The limit equals the request; CPU has no limit."""
+    """Return resource requests and a memory limit for a container.
+
+    The memory limit equals the memory request, and CPU has no limit.
+    """
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
 
 

@@ -47,5 +47,5 @@ class ObjectStoreSettings(Model):
 
     @property
     def url(self) -> str:
-        """URL of the S3 service. If `endpoint` is missing, the URL of Amazon S3 in the bucket's region."""
+        """URL of the S3 service. If `endpoint` is missing, the service is Amazon S3 in the bucket's region."""
         return self.endpoint or f"https://s3.{self.region}.amazonaws.com"

@@ -31,7 +31,7 @@ class UnknownValueError(Exception):
 
 
 UNKNOWN: Any = object()
-"""Placeholder for an invalid value. Reading a field with this value raises `UnknownValueError`."""
+"""Placeholder for an invalid value. Reading a field whose value is `UNKNOWN` raises `UnknownValueError`."""
 
 
 def camel_case(name: str) -> str:

@@ -52,7 +52,7 @@ def _charts(platform: PlatformSettings) -> Findings:
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Yield an error if a chart mirror uses http:// and a chart has no pinned checksum, which would protect it."""
+    """Yield an error if a mirror uses http:// for charts without pinned checksums, which attackers could replace."""
     try:
         mirror = platform.chart_mirror or ""
     except UnknownValueError:

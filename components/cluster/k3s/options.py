@@ -95,7 +95,7 @@ _FIXES = {
 def as_tuple(value: object) -> tuple[object, ...]:
     """Return the values of a K3s list option as a tuple.
 
-    K3s accepts a single value or a list of values for such an option.
+    For a list option, K3s also accepts a single value instead of a list.
     """
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
@@ -105,7 +105,7 @@ RESERVED_OPTIONS = (
     | {name: "set k3s.snapshots instead" for name in SERVER_OPTIONS if name.startswith("etcd-snapshot-")}
     | {name: "set k3s.snapshots.s3 instead" for name in SERVER_OPTIONS if name.startswith("etcd-s3")}
 )
-"""K3s options that users cannot set. Each option maps to the fix for the error message."""
+"""K3s options that users cannot set. Each option maps to the fix in the error message."""
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy

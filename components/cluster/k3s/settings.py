@@ -141,6 +141,6 @@ class RegistriesSettings(Model):
     """Whether K3s' embedded registry mirror is enabled, with which nodes pull images of the registries under `mirrors`
     from each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
-    """Mirrors by registry. The entry `*` applies to every registry that has no entry of its own."""
+    """Mirrors by registry. The entry `*` sets the mirrors of every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
     """Logins by registry host."""

@@ -141,7 +141,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     def host_services(self) -> Sequence[HostService]:
         """Return the service that removes the finalizers of all Applications when Pulumi deletes the layer.
 
-        After the removal of Argo CD, these finalizers would block the deletion of the namespace.
+        Without Argo CD, the finalizers of Applications would block the deletion of the namespace.
         """
         variables = {"NAMESPACE": self.namespace}
         return [HostService("applications", "", (), ("argocd/orphan-applications.sh",), variables=variables)]

@@ -49,7 +49,7 @@ class AcmeSettings(Model):
     """Contact email address for the Let's Encrypt account."""
     server: Literal["production", "staging"] = "production"
     """Default ClusterIssuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). homelab creates both
-    ClusterIssuers."""
+    ClusterIssuers of Let's Encrypt."""
     route53: Route53Settings | None = None
     """Solve DNS-01 challenges with DNS records in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None

@@ -27,10 +27,10 @@ class CertManagerSettings(Model):
     """Settings of cert-manager, which issues and renews TLS certificates."""
 
     acme: AcmeSettings | None = None
-    """ClusterIssuers for certificates from Let's Encrypt. The lab needs a public domain."""
+    """ClusterIssuers for certificates from Let's Encrypt, which require a public domain."""
     ca: CaSettings | None = None
-    """A CA for the lab, with the ClusterIssuer `ca`. Default: homelab creates a CA only if the setting `acme` is
-    missing."""
+    """Certificate authority (CA) of the lab, with the ClusterIssuer `ca`. Default: homelab creates a CA only if the
+    setting `acme` is missing."""
 
     @property
     def has_ca(self) -> bool:

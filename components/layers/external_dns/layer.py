@@ -30,7 +30,7 @@ class ExternalDnsSettings(Model):
     """Domains in which ExternalDNS may create DNS records. Default: the lab's domain."""
     sync: StrictBool = False
     """Whether ExternalDNS deletes the DNS records of deleted Ingresses and Services. With `sync: true`, homelab deletes
-    all records that ExternalDNS has created when you disable the layer."""
+    all DNS records that ExternalDNS has created when you disable the layer externalDns."""
     owner: Text | None = None
     """Owner ID of the DNS records. Every cluster that uses the same domain needs another owner ID. Default: the
     cluster's name and domain, in the form `NAME.DOMAIN`."""

@@ -24,9 +24,9 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart of Grafana deletes dashboards that you create in the web UI.
+    """Grafana: dashboards. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
 
-    Create dashboards as ConfigMaps instead.
+    Create your Grafana dashboards as ConfigMaps, which survive a restart.
     """
 
     host: Domain | None = None
@@ -77,7 +77,8 @@ class Monitoring(Layer[MonitoringSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        homelab installs the CRDs from a separate chart, and never deletes them, because other layers use these CRDs.
+        homelab never deletes the CRDs of Prometheus Operator, which have a separate chart, because other layers use the
+        CRDs.
         """
         stack: dict[str, Json] = {
             "crds": {"enabled": False},

@@ -29,8 +29,8 @@ class RookCephSettings(Model):
     """Settings of Ceph: its StorageClasses are `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. On three or more nodes, Ceph stores three replicas of all data. On fewer nodes, Ceph stores one
-    replica on each node."""
+    """Disks by node. On three or more nodes, Ceph stores three replicas of all data. On one or two nodes, Ceph stores
+    one replica on each node."""
     wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
     """Disks to wipe, by node. homelab deletes all data on a disk that `wipe` lists. List only device names below
     /dev/disk/by-id. Remove the disks from `wipe` after `pulumi up` has wiped them."""

@@ -25,13 +25,14 @@ class RetainedStorageSettings(Model):
     """Settings of the storage and retention of logs or traces."""
 
     retention_days: PositiveInt = 30
-    """Number of days after which the layer deletes data."""
+    """Number of days after which Loki or Tempo deletes data."""
     size: Size = "10Gi"
     """Size of the volume. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Storage of the data. Choose before the first `pulumi up`, because a later change does not move existing data."""
+    """Storage of the data. Choose the store before the first `pulumi up`, because a later change does not move existing
+    data."""
     s3: ObjectStoreSettings | None = None
     """Bucket for `store: s3`. Default: a folder with the name of the layer, in the bucket of `platform.objectStore`."""
 

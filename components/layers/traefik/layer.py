@@ -44,8 +44,8 @@ class TraefikSettings(Model):
     default_class: StrictBool = True
     """Whether Traefik also serves Ingresses that name no IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
-    """Traefik's default certificate, which cert-manager issues. With `null`, Traefik generates a self-signed
-    certificate, which no client trusts."""
+    """Traefik's default certificate, which cert-manager issues. With `certificate: null`, Traefik generates a
+    self-signed certificate, which no client trusts."""
     default_route: Url | None = None
     """URL to which Traefik redirects HTTPS requests for unknown host names. Default: Traefik answers requests for
     unknown host names with HTTP status 404."""
@@ -124,7 +124,7 @@ class Traefik(Layer[TraefikSettings]):
     def address(self) -> str | None:
         """Load-balancer IP of Traefik, or None if MetalLB is disabled.
 
-        Another load balancer then chooses the IP address.
+        Without MetalLB, another load balancer chooses the IP address.
         """
         metallb = self.lab.settings_of(MetalLBSettings)
         if self.settings.address or metallb is None:
