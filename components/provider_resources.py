@@ -13,7 +13,7 @@ import pulumi
 from components.kubernetes.chart import Chart
 
 SCRIPTS = Path(__file__).parent / "scripts"
-COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # whole lines only; no script has such a line within a string
+COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # only whole lines: no script has a # line inside a string
 
 Step = Mapping[str, object]
 Connection = Mapping[str, object]

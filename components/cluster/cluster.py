@@ -86,7 +86,7 @@ class Cluster(pulumi.ComponentResource):
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
-            upsert_existing_objects=True,  # adopts objects that an interrupted run did not record in its state
+            upsert_existing_objects=True,  # adopts objects that an interrupted Pulumi run did not record in its state
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.access = ClusterAccess(provider, machines, self.identity, first, reach, tuple(settled))

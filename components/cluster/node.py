@@ -24,7 +24,7 @@ SYSCTL = {
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
-    # kubelet and the hardening guide of K3s require the following values
+    # kubelet and the hardening guide of K3s require the following kernel parameters
     "vm.overcommit_memory": 1,
     "vm.panic_on_oom": 0,
     "kernel.panic": 10,

@@ -89,7 +89,7 @@ class Cassandra(Layer[CassandraSettings]):
         }
         if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             claim["storageClassName"] = storage_class
-        # without this annotation, the operator would delete Cassandra's volumes together with the K8ssandraCluster
+        # the annotation prevents the operator from deleting Cassandra's volumes together with the K8ssandraCluster
         annotations = {"cassandra.datastax.com/delete-pvc": "false"}
         return {
             "serverVersion": cluster.version,

@@ -64,9 +64,9 @@ class Consul(Layer[ConsulSettings]):
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
                 # pods in all other namespaces must start even if Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
-                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
+                "transparentProxy": {"defaultEnabled": False},  # a transparent proxy needs more capabilities than apps have
                 "resources": uncapped_resources("50m", "200Mi"),
-                # sidecars run in pods of apps, and a Kyverno policy may require memory limits for these pods
+                # a Kyverno policy may require memory limits for the pods of apps, in which the sidecars run
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },

@@ -36,7 +36,7 @@ class GPU(Layer[GPUSettings]):
     key = "gpu"
     settings_type = GPUSettings
     namespace = "gpu"
-    pod_security = "privileged"  # the plugin accesses the GPUs and the kubelet
+    pod_security = "privileged"  # the device plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of NVIDIA's device plugin for nodes with the label `nvidia.com/gpu.present`."""

@@ -91,7 +91,7 @@ class Kafka(Layer[KafkaSettings]):
         yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Json:
-        in_sync = max(1, self.members - 1)  # members that must confirm a write: one member may be down
+        in_sync = max(1, self.members - 1)  # number of members that must confirm a write: one member may be down
         config = {
             "default.replication.factor": self.members,
             "min.insync.replicas": in_sync,

@@ -11,7 +11,7 @@ from components.settings.kubernetes_fields import Size
 
 URL = "http://loki.loki.svc:3100"
 """Endpoint for sending and querying logs."""
-_SCHEMA_SINCE = "2024-04-01"  # earlier than any log entry
+_SCHEMA_SINCE = "2024-04-01"  # a date before every log entry
 _DISABLED_COMPONENTS = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
 _UNUSED_TARGETS = ("read", "write", "backend")
 _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"

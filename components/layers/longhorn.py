@@ -94,13 +94,13 @@ class Longhorn(Layer[LonghornSettings]):
             "storageOverProvisioningPercentage": "100",
             "storageMinimalAvailablePercentage": "15",
             "nodeDownPodDeletionPolicy": "delete-both-statefulset-and-deployment-pod",
-            # nodes with the only replica of a detached volume may be drained, because the replica survives the drain
+            # a node with the only replica of a detached volume may be drained, because the replica survives the drain
             "nodeDrainPolicy": "allow-if-replica-is-stopped",
             "orphanResourceAutoDeletion": "replica-data",
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn refuses to uninstall itself without this flag; homelab keeps Longhorn while volumes exist
+            # Longhorn cannot be uninstalled without the flag; homelab never uninstalls Longhorn while volumes exist
             "deletingConfirmationFlag": "true",
         }
 
@@ -133,7 +133,7 @@ class Longhorn(Layer[LonghornSettings]):
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # all volumes without their own recurring jobs
+            "groups": ["default"],  # the group of all volumes without recurring jobs of their own
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,

@@ -51,7 +51,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
 
     key = "sealedSecrets"
     settings_type = SealedSecretsSettings
-    namespace = "sealed-secrets"  # kubeseal's default is kube-system, which no layer owns; --cert needs none
+    namespace = "sealed-secrets"  # not kubeseal's default kube-system, which no layer owns; kubeseal --cert needs none
     charts_with_crds_folder = ("sealed-secrets",)
     user_data = "sealing keys that are nowhere else"
     user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)

@@ -92,7 +92,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # at the first write to a bucket, SeaweedFS creates this number of its own volumes, with 1 GB each
+            # number of 1 GB SeaweedFS volumes that SeaweedFS creates at the first write to a bucket
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
@@ -103,7 +103,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("10Gi", None),
             "logs": {"type": ""},
             "resources": resources("50m", "512Mi"),
-            # the filer of SeaweedFS reads the S3 keys only at startup, so its pod must restart when the keys change
+            # SeaweedFS' filer reads the S3 keys only at startup, so changed keys must restart the pod
             "podAnnotations": {f"homelab/{key}": BcryptHash(ref) for key, ref in self._secrets().items()},
             "s3": {
                 "enabled": True,

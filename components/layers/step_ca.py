@@ -70,7 +70,7 @@ class StepCa(Layer[StepCaSettings]):
             "existingSecrets": existing,
             "bootstrap": {"enabled": False, "configmaps": False, "secrets": False},
             "ca": {"db": {"size": "1Gi"}},
-            # step-ca reads keys only at startup, so its pod must restart when the keys change
+            # step-ca reads its keys only at startup, so changed keys must restart the pod
             "podExtraLabels": {"homelab/keys": self._digest},
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},

@@ -63,7 +63,7 @@ class Zfs(Layer[ZfsSettings]):
                 "encrKeysDir": "/var/lib/openebs/keys",
             },
             "analytics": {"enabled": False},
-            # the controller of the ZFS driver contains the snapshot controller, which starts only with these CRDs
+            # the ZFS driver's controller contains the snapshot controller, which needs the snapshot CRDs to start
             "crds": {"csi": {"volumeSnapshots": {"enabled": True}}},
         }
         return {"zfs-localpv": values}

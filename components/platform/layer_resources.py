@@ -94,7 +94,7 @@ class LayerResources(pulumi.ComponentResource):
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=archive.path,  # verified archive, because Helm checks no checksums
+            chart=archive.path,  # the verified archive, because Helm checks no checksums
             version=chart.version,
             values=resolve_secrets(self._values[name], self._random_bytes),
             allow_null_values=has_null(self._values[name]) or None,  # by default, Pulumi drops nulls

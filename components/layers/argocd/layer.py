@@ -61,7 +61,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     key = "argocd"
     settings_type = ArgoCDSettings
     namespace = "argocd"
-    installs_after = ("longhorn",)  # the deletion of Applications may delete volumes, which needs Longhorn
+    installs_after = ("longhorn",)  # the deletion of an Application may delete volumes of Longhorn
 
     def values(self) -> Mapping[str, Json]:
         """Return Argo CD's Helm values.
@@ -119,7 +119,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         if not self.settings.redis_copies:
             return {"enabled": False}
         small_resources = {"resources": resources("25m", "128Mi")}
-        # a node runs at most one HAProxy pod, so the extra pod of a surge would stay pending and block the rollout
+        # each node runs at most one HAProxy pod, so a surge pod would stay pending and block the rollout
         no_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
         haproxy = {**small_resources, "deploymentStrategy": no_surge}
         return {"enabled": True, "redis": small_resources, "sentinel": small_resources, "haproxy": haproxy}

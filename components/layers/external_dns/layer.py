@@ -65,7 +65,7 @@ class ExternalDns(Layer[ExternalDnsSettings]):
             "domainFilters": list(self.domains),
             "triggerLoopOnEvent": True,
             "env": [*provider.get("env", ()), *map(_env_from_secret, settings.secrets)],
-            # ExternalDNS reads its credentials only at startup, so the pod must restart when the credentials change
+            # ExternalDNS reads its credentials only at startup, so changed credentials must restart the pod
             "podAnnotations": {f"homelab/{name}": BcryptHash(secret) for name, secret in settings.secrets.items()},
             "priorityClassName": "system-cluster-critical",
             "resources": resources("10m", "128Mi"),

@@ -34,7 +34,7 @@ class Kyverno(Layer[KyvernoSettings]):
     pod_security = "restricted"
     charts_with_crds_folder = (
         "kyverno",
-    )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
+    )  # keeps your own policies; a Helm release with the CRDs hardly fits into a Secret
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.

@@ -67,7 +67,7 @@ class Monitoring(Layer[MonitoringSettings]):
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    pod_security = "privileged"  # node exporters use network, processes and files of the host
+    pod_security = "privileged"  # node exporters read the network, processes and files of the host
     installs_after = ("certManager", "traefik", "longhorn")
     early_charts = ("prometheus-operator-crds",)
     user_data = "recorded metrics"
@@ -128,7 +128,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # the receivers of this layer get all alerts, but receivers of an app get only alerts of the app's namespace
+            # the layer's receivers get all alerts, but an app's receivers get only the alerts of the app's namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
@@ -147,7 +147,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # Grafana reads the admin password only at startup, so the chart restarts Grafana when this value changes
+            # Grafana reads the admin password only at startup, so the chart restarts Grafana when the password changes
             **({"adminPassword": password} if password else {}),
         }
 

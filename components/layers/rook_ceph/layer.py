@@ -81,7 +81,7 @@ class RookCeph(Layer[RookCephSettings]):
             for kind in pools.DRIVER_CLASSES
         }
         return {
-            "cephConnections": [],  # Rook creates connections and profiles
+            "cephConnections": [],  # Rook itself creates the CephConnections and ClientProfiles
             "clientProfiles": [],
             "operatorConfig": {"namespace": pools.NAMESPACE, "driverSpecDefaults": driver},
             "drivers": named | {"nfs": {"enabled": False}, "nvmeof": {"enabled": False}},
@@ -108,7 +108,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # the default of Rook's chart is to use every empty disk of every node
+            # by default, Rook would use every empty disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
             "resources": {  # added to the chart's limits; OSDs size their caches by the memory request

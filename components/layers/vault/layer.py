@@ -163,7 +163,7 @@ class Vault(Layer[VaultSettings]):
         ]
         spec = {
             "secretName": TLS_SECRET,
-            "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
+            "duration": "26280h",  # three years, because Vault reads the certificate only at startup
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._member_names, "localhost"],
             "ipAddresses": ["127.0.0.1"],
