@@ -64,7 +64,7 @@ class Consul(Layer[ConsulSettings]):
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
                 # pods in all other namespaces must start even if Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
-                "transparentProxy": {"defaultEnabled": False},  # a transparent proxy needs more capabilities than apps have
+                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that pods of apps lack
                 "resources": uncapped_resources("50m", "200Mi"),
                 # a Kyverno policy may require memory limits for the pods of apps, in which the sidecars run
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
