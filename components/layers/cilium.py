@@ -28,7 +28,7 @@ class CiliumSettings(Model):
 class Cilium(Layer[CiliumSettings]):
     """Layer for Cilium, the CNI plugin of a cluster with `network.cni: none`.
 
-    Cilium can replace kube-proxy and MetalLB as well.
+    Cilium can also replace kube-proxy and MetalLB.
     """
 
     key = "cilium"

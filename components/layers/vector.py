@@ -26,7 +26,10 @@ class VectorSettings(Model):
 
 
 class Vector(Layer[VectorSettings]):
-    """Vector on every node. Vector stores its read positions on the node, so it sends no log entry twice."""
+    """Layer for Vector, which runs on every node.
+
+    Vector stores its read positions on the node, so it sends no log entry twice.
+    """
 
     key = "vector"
     settings_type = VectorSettings

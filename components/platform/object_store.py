@@ -41,9 +41,9 @@ class ObjectStoreSettings(Model):
     path: Annotated[str, TextType("folder of a bucket", _folder, _FOLDER)] | None = None
     """Folder (key prefix) in the S3 bucket. Default: the root folder of the bucket."""
     access_key: SecretRef
-    """Pulumi secret that contains the AWS access key ID."""
+    """Pulumi secret that contains the access key ID of the S3 service."""
     secret_key: SecretRef
-    """Pulumi secret that contains the AWS secret access key."""
+    """Pulumi secret that contains the secret access key of the S3 service."""
 
     @property
     def url(self) -> str:

@@ -62,7 +62,10 @@ class MonitoringSettings(Model):
 
 
 class Monitoring(Layer[MonitoringSettings]):
-    """Prometheus, Alertmanager and Grafana. To collect metrics of etcd, set the K3s option `etcd-expose-metrics`."""
+    """Layer for Prometheus, Alertmanager and Grafana.
+
+    To collect metrics of etcd, set the K3s option `etcd-expose-metrics`.
+    """
 
     key = "monitoring"
     settings_type = MonitoringSettings
