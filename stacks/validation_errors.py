@@ -219,4 +219,5 @@ def _type_name(value: Any) -> str:
 
 def _first_sentence(text: str) -> str:
     first = text.split(". ", maxsplit=1)[0].rstrip(".")
-    return first if first[:2].isupper() else first[:1].lower() + first[1:]
+    has_name = first[:2].isupper() or first.startswith(("Git ", "Pulumi "))
+    return first if has_name else first[:1].lower() + first[1:]
