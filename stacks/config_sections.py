@@ -1,6 +1,7 @@
 """Sections of the configuration.
 
-Each section has a top-level key and a settings model. One message reports the errors of all sections.
+Each section has a key, such as `homelab:cluster`, and a settings model. homelab reports the errors of all sections in
+one message.
 """
 
 import json
@@ -18,14 +19,18 @@ from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
 RelationCheck = Callable[[Mapping[str, Any]], Findings]
-"""Check of valid settings by section. Yields the path (including the section's key), the reason and the fix."""
+"""A check of the valid settings of all sections. The check yields the path (with the section's key), the reason and the
+fix."""
 
 _ENCRYPTED = "contains an encrypted value"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the configuration. `missing_fix` tells users how to add a required section that is missing."""
+    """A section of the stack's configuration, such as `homelab:cluster`.
+
+    `missing_fix` tells users how to add the section if it is required, and is empty if it is optional.
+    """
 
     key: str
     model: type[Model]
@@ -35,7 +40,7 @@ class Section:
 def parse(
     config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: RelationCheck
 ) -> dict[str, Model]:
-    """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
+    """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
     known = [section.key for section in sections]
     encrypted = sorted(set(known) & set(secrets))
     if encrypted:
@@ -53,7 +58,7 @@ def parse(
 
 
 def read_running_config() -> tuple[dict[str, Any], set[str]]:
-    """Return the running stack's configuration (keys without `homelab:`), and the names of its secrets."""
+    """Return the configuration of the running stack, with keys without `homelab:`, and the names of its secrets."""
     names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
     full_names = {name.partition(":")[2]: name for name in names if name.startswith(f"{NAMESPACE}:")}
     hidden = pulumi.runtime.get_config_secret_keys_env()
@@ -63,7 +68,7 @@ def read_running_config() -> tuple[dict[str, Any], set[str]]:
 
 
 def _decoded(value: Any) -> Any:
-    """Decode a structured value, which Pulumi passes as JSON text."""
+    """Decode a configuration value, which Pulumi passes as JSON if it is a mapping or a list."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except json.JSONDecodeError:
@@ -71,7 +76,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield an error for each invalid field in one section."""
+    """Yield an error for each invalid setting in one section."""
     encrypted: list[SettingPath] = list(stackfile.ciphertext_paths(raw[section.key], (section.key,)))
     yield from (Problem(display_path(loc, raw), _ENCRYPTED, NAMING_FIX) for loc in encrypted)
     try:
@@ -85,7 +90,7 @@ def _fields(section: Section, raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _relation_problems(
     sections: Sequence[Section], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield an error for each conflict between valid fields, and for each reference to a missing secret."""
+    """Yield an error for each conflict between valid settings, and for each reference to a missing secret."""
     valid = {
         section.key: section.model.model_validate(raw[section.key], context=LENIENT)
         for section in sections

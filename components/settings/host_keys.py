@@ -1,4 +1,4 @@
-"""Validation of SSH public keys in the one-line format of .pub files."""
+"""Validation of SSH public keys, which have one line as in .pub files."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ KEY_TYPES = ("ssh-ed25519", *(f"ecdsa-sha2-{curve}" for curve in _POINT_BYTES), 
 
 
 def host_key(value: str, fix: str = _FIX) -> str:
-    """Validate a public host key, and return the key as `type base64` without the comment."""
+    """Validate a public SSH host key, and return it as `TYPE BASE64` without the comment."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
         raise setting_error(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
@@ -29,12 +29,15 @@ def host_key(value: str, fix: str = _FIX) -> str:
 
 
 def ca_public_key(value: str) -> str:
-    """Validate the public key of an SSH CA, and return the key as `type base64` without the comment."""
+    """Validate the public key of an SSH CA, and return it as `TYPE BASE64` without the comment."""
     return host_key(value, "copy the one-line public key of the SSH CA that signs your host certificates")
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Split data in SSH's wire format into parts. Each part has a four-byte length before its data."""
+    """Split data in the wire format of SSH into its parts.
+
+    Four bytes before each part contain the length of the part.
+    """
     parts = []
     while data:
         size = int.from_bytes(data[:4], "big")

@@ -1,4 +1,7 @@
-"""Checks for conflicts between settings. A check that reads an invalid setting is skipped."""
+"""Checks for conflicts between settings of the cluster.
+
+If a check reads an invalid setting, homelab skips the check.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +23,10 @@ _OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NOD
 
 
 def cluster_findings(cluster: ClusterSettings) -> Findings:
-    """Yield all conflicts between settings of the cluster. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings under `homelab:cluster`.
+
+    If a check reads an invalid setting, homelab skips the check.
+    """
     for check in _OF_CLUSTER:
         yield from _until_unknown(check(cluster))
     for index, node, _ in _until_unknown(nodes_with(cluster, lambda _: True)):

@@ -1,4 +1,4 @@
-"""Helpers for checks that read a setting of every node."""
+"""Helper functions for checks that read one setting of every node."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def nodes_with(
     cluster: ClusterSettings, read: Callable[[NodeSettings], T | None]
 ) -> Iterator[tuple[int, NodeSettings, T]]:
-    """Yield the index, the node and the value for each node for which `read` returns a value."""
+    """Yield the index, the node and the value of `read` for each node for which `read` does not return None."""
     for index, node in enumerate(cluster.nodes):
         try:
             value = read(node)
@@ -23,7 +23,7 @@ def nodes_with(
 
 
 def name_or_index(node: NodeSettings, index: int) -> str:
-    """Return the node's name, or the node's index if the name is invalid."""
+    """Return the name of the node, or its index in `nodes` if the name is invalid."""
     try:
         return str(node.name)
     except UnknownValueError:

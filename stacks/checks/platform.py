@@ -1,4 +1,4 @@
-"""Checks for conflicts between layers, and between layers and the cluster."""
+"""Checks for conflicts between layers, and between layers and settings of the cluster."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,10 @@ from stacks.validation_errors import suggest_fix
 
 
 def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
-    """Yield all conflicts between settings of the platform. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings under `homelab:platform`.
+
+    If a check reads an invalid setting, homelab skips the check.
+    """
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
@@ -49,7 +52,7 @@ def _charts(platform: PlatformSettings) -> Findings:
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Require pinned charts with an http:// mirror, because attackers on the network could replace unpinned charts."""
+    """Yield an error if a mirror uses http:// for charts without pinned checksums, which attackers could replace."""
     try:
         mirror = platform.chart_mirror or ""
     except UnknownValueError:
@@ -68,7 +71,7 @@ def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:
 
 
 def _installed(entry: CatalogEntry, lab: LabContext) -> Collection[str]:
-    """Return the names of the charts that Helm installs for an enabled layer."""
+    """Return the names of the Helm charts that an enabled layer installs."""
     return entry.layer(lab.layers[entry.layer.key], lab).values().keys()
 
 

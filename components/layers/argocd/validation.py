@@ -1,4 +1,4 @@
-"""Validation of references between Argo CD's projects, applications and repositories."""
+"""Validation of Argo CD's projects and Applications, and of their references to each other and to repositories."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from components.settings.errors import Finding, SettingPath
 
 
 def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
-    """Yield errors in the entries of `projects`."""
+    """Yield errors in the entries under `argocd.projects`."""
     if DEFAULT_PROJECT in settings_by_name:
         reason = "is the name of Argo CD's built-in project, which allows everything"
         yield ("projects", DEFAULT_PROJECT), reason, "choose another name"
@@ -28,7 +28,7 @@ def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repo
 def application(
     settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield errors in one entry of `applications`."""
+    """Yield errors in one entry under `argocd.applications`."""
     yield from _source(settings, known_projects, repositories, path)
     yield from _location(settings, path)
 
@@ -36,7 +36,7 @@ def application(
 def application_set(
     settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield errors in one entry of `applicationSets`."""
+    """Yield errors in one entry under `argocd.applicationSets`."""
     yield from _source(settings, known_projects, repositories, path)
     if bool(settings.directories) is bool(settings.elements):
         yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
@@ -50,10 +50,10 @@ def application_set(
 
 
 def repository(reference: str, repositories: Repositories, path: SettingPath) -> Iterator[Finding]:
-    """Yield an error if `reference` is neither the name of a repository nor a URL."""
+    """Yield an error if `reference` is neither a key under `repositories` nor a URL."""
     if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
-        yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
+        yield path, "is neither a key under repositories nor a URL", f"{choice}write its URL"
 
 
 def _source(
