@@ -1,7 +1,7 @@
 """Sections of the configuration.
 
-Each section has a top-level key and a settings model. One message reports all invalid fields. If all fields are valid,
-one message reports all conflicts between fields.
+Each section has a key, such as `homelab:cluster`, and a settings model. One message reports all invalid settings. When
+all settings are valid, one message reports all conflicts between settings.
 """
 
 import json
@@ -19,14 +19,18 @@ from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
 
 RelationCheck = Callable[[Mapping[str, Any]], Findings]
-"""Check of valid settings by section. Yields the path (including the section's key), the reason and the fix."""
+"""A check of the valid settings of all sections. The check yields the path (with the section's key), the reason and the
+fix."""
 
 _ENCRYPTED = "contains an encrypted value"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the configuration. `missing_fix` tells users how to add a required section that is missing."""
+    """A section of the stack's configuration, such as `homelab:cluster`.
+
+    `missing_fix` tells users how to add the section if it is required, and is empty if it is optional.
+    """
 
     key: str
     model: type[Model]
@@ -36,7 +40,7 @@ class Section:
 def parse(
     config: Mapping[str, Any], secrets: Collection[str], sections: Sequence[Section], relations: RelationCheck
 ) -> dict[str, Model]:
-    """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
+    """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
     known = [section.key for section in sections]
     if encrypted_sections := sorted(set(known) & set(secrets)):
         raise SettingsError([Problem(f"{NAMESPACE}:{key}", _ENCRYPTED, NAMING_FIX) for key in encrypted_sections])
@@ -60,7 +64,7 @@ def parse(
 
 
 def read_running_config() -> tuple[dict[str, Any], set[str]]:
-    """Return the running stack's configuration (keys without `homelab:`), and the names of its secrets."""
+    """Return the configuration of the running stack, with keys without `homelab:`, and the names of its secrets."""
     names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
     full_names = {name.partition(":")[2]: name for name in names if name.startswith(f"{NAMESPACE}:")}
     hidden = pulumi.runtime.get_config_secret_keys_env()
@@ -70,7 +74,7 @@ def read_running_config() -> tuple[dict[str, Any], set[str]]:
 
 
 def _decoded(value: Any) -> Any:
-    """Decode a structured value, which Pulumi passes as JSON text."""
+    """Decode a configuration value, which Pulumi passes as JSON if it is a mapping or a list."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except json.JSONDecodeError:
@@ -80,7 +84,7 @@ def _decoded(value: Any) -> Any:
 def _field_problems(
     error: ValidationError, section: Section, raw: Mapping[str, Any], encrypted: Sequence[SettingPath]
 ) -> Iterator[Problem]:
-    """Yield a problem for each invalid field in one section, except for the paths of encrypted values."""
+    """Yield an error for each invalid setting in one section, except for encrypted values."""
     places = tuple(display_path(loc, raw).partition(" ")[0] for loc in encrypted)
     problems = explain_errors(error, section.model, raw, (section.key,))
     yield from (problem for problem in problems if not problem.path.startswith(places or " "))
@@ -89,7 +93,7 @@ def _field_problems(
 def _relation_problems(
     settings: Mapping[str, Model], raw: Mapping[str, Any], secrets: Collection[str], relations: RelationCheck
 ) -> Iterator[Problem]:
-    """Yield a problem for each conflict between fields, and for each reference to a missing secret."""
+    """Yield an error for each conflict between settings, and for each reference to a missing secret."""
     yield from (Problem(display_path(loc, raw), reason, fix) for loc, reason, fix in relations(settings))
     for key, model in settings.items():
         yield from unset_secrets(model, key, raw, secrets)

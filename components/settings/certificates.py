@@ -1,4 +1,4 @@
-"""Validation of CA certificates, which the stack file contains as one line of base64-encoded PEM."""
+"""Validation of X.509 certificates, which the stack file contains as one line of base64-encoded PEM."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from components.settings.errors import setting_error
 
 
 def base64_pem(value: str) -> str:
-    """Validate that `value` is base64-encoded PEM with certificates, and return `value` unchanged."""
+    """Validate that `value` contains certificates as base64-encoded PEM, and return `value` unchanged."""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
@@ -23,10 +23,10 @@ def base64_pem(value: str) -> str:
 
 
 def is_rsa(value: str) -> bool:
-    """Whether the first certificate has an RSA key."""
+    """Whether the first certificate in `value` has an RSA key."""
     return isinstance(x509.load_pem_x509_certificate(base64.b64decode(value)).public_key(), RSAPublicKey)
 
 
 def decode_pem(value: str) -> str:
-    """Return the PEM certificates encoded in `value`."""
+    """Return the PEM certificates from the base64-encoded text `value`."""
     return base64.b64decode(value).decode("ascii")

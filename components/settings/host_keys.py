@@ -1,4 +1,4 @@
-"""Validation of SSH public keys in the one-line format of .pub files."""
+"""Validation of SSH public keys, which have one line as in .pub files."""
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -12,7 +12,7 @@ KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa
 
 
 def host_key(value: str, fix: str = _FIX) -> str:
-    """Validate a public host key, and return the key as `type base64` without the comment."""
+    """Validate a public SSH host key, and return it as `TYPE BASE64` without the comment."""
     words = value.split()
     if not words or words[0] not in KEY_TYPES:
         raise setting_error(f"does not start with a key type ({', '.join(KEY_TYPES)})", fix)
@@ -28,5 +28,5 @@ def host_key(value: str, fix: str = _FIX) -> str:
 
 
 def ca_public_key(value: str) -> str:
-    """Validate the public key of an SSH CA, and return the key as `type base64` without the comment."""
+    """Validate the public key of an SSH CA, and return it as `TYPE BASE64` without the comment."""
     return host_key(value, "copy the one-line public key of the SSH CA that signs your host certificates")

@@ -1,4 +1,4 @@
-"""Checks for conflicts between settings."""
+"""Checks for conflicts between settings of the cluster."""
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
@@ -16,7 +16,7 @@ _OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NOD
 
 
 def cluster_findings(cluster: ClusterSettings) -> Findings:
-    """Yield all conflicts between settings of the cluster."""
+    """Yield all conflicts between settings under `homelab:cluster`."""
     for check in _OF_CLUSTER:
         yield from check(cluster)
     for index, node in enumerate(cluster.nodes):

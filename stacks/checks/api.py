@@ -6,7 +6,7 @@ from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
 from components.settings.errors import Findings
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
-"""Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""
+"""Ports that K3s uses on a server: etcd, image sharing, the API, containerd, Kubernetes components and NodePorts."""
 
 
 def _single_endpoint(cluster: ClusterSettings) -> Findings:

@@ -1,4 +1,4 @@
-"""Checks of K3s: its version, options, checksums and registries."""
+"""Checks of the K3s version, K3s options, checksums and image registries in the stack file."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """Require a K3s version with ValidatingAdmissionPolicy, which restricts the permissions of app stacks."""
+    """Yield an error if K3s is too old for ValidatingAdmissionPolicy, which limits the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
     if (int(major), int(minor)) < OLDEST_VERSION:
         name = "v{}.{}".format(*OLDEST_VERSION)

@@ -1,4 +1,4 @@
-"""Checks of the nodes: their number, unique names, addresses and host keys, and `maxUnavailable`."""
+"""Checks of the nodes' number, names, addresses and host keys, and of `maxUnavailable`."""
 
 from collections import Counter
 from collections.abc import Callable

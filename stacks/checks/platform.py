@@ -1,4 +1,4 @@
-"""Checks for conflicts between layers, and between layers and the cluster."""
+"""Checks for conflicts between layers, and between layers and settings of the cluster."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from stacks.validation_errors import suggest_fix
 
 
 def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
-    """Yield all conflicts between settings of the platform."""
+    """Yield all conflicts between settings under `homelab:platform`."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
@@ -42,7 +42,7 @@ def _charts(platform: PlatformSettings) -> Findings:
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Require pinned charts with an http:// mirror, because attackers on the network could replace unpinned charts."""
+    """Yield an error if a mirror uses http:// for charts without pinned checksums, which attackers could replace."""
     mirror = platform.chart_mirror or ""
     missing = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _unpinned(entry, lab)]
     if mirror.startswith("http://") and missing:
@@ -55,7 +55,7 @@ def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:
 
 
 def _installed(entry: CatalogEntry, lab: LabContext) -> Collection[str]:
-    """Return the names of the charts that Helm installs for an enabled layer."""
+    """Return the names of the Helm charts that an enabled layer installs."""
     return entry.layer(lab.layers[entry.layer.key], lab).values().keys()
 
 

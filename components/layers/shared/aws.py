@@ -8,13 +8,16 @@ class AwsKeysSettings(Model):
     """An AWS access key."""
 
     access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
+    """Pulumi secret that contains the AWS access key ID. Default: the IAM role of the machine."""
     secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
+    """Pulumi secret that contains the AWS secret access key."""
 
 
 def findings(settings: AwsKeysSettings, *path: str) -> Findings:
-    """Yield an error if only one of access key ID and secret key is set. `path` is the path of `settings`."""
+    """Yield an error if the AWS settings contain only one half of the access key: its ID or its secret.
+
+    `path` is the path of the AWS settings in the stack file.
+    """
     if (settings.access_key is None) is not (settings.secret_key is None):
         reason = "needs both accessKey and secretKey, or neither"
         yield path, reason, "set both keys, or remove both keys to use the machines' instance role"

@@ -84,7 +84,7 @@ def test_copies_of_the_cache() -> None:
     assert values("argocd", found)["redis-ha"]["enabled"] is True
     assert not problems("argocd", found)
     report = "redisCopies: needs 3 untainted nodes, but the cluster has 1; "
-    report += "remove redisCopies: a single Redis is a cache that refills after a failure"
+    report += "remove redisCopies: one Redis is enough, because Argo CD uses Redis only as a cache"
     assert problems("argocd", lab("one-server", argocd={"redisCopies": True})) == [report]
 
 

@@ -81,7 +81,7 @@ def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
         *(
             (
                 {name: {"forward": ["10.0.0.2"]}},
-                f"zones.{name}: would shadow names of the cluster domain cluster.local; choose another zone",
+                f"zones.{name}: would hide names of the cluster domain cluster.local; choose another zone",
             )
             for name in ("local", "cluster.local", "svc.cluster.local")
         ),
@@ -100,11 +100,11 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     found = LabContext(cluster("three-servers", k3s=options), lab(coredns={"zones": {"lan": HOSTS}}).layers)
     assert problems("coredns", found) == [
         ": needs K3s' CoreDNS, which k3s.disable disables; remove coredns from k3s.disable",
-        "zones.lan: would shadow names of the cluster domain k8s.lan; choose another zone",
+        "zones.lan: would hide names of the cluster domain k8s.lan; choose another zone",
     ]
 
 
-MISSING = "acme.nameservers: is missing: for {}, pods get different answers from coredns than from public DNS"
+MISSING = "acme.nameservers: is missing: the layer coredns answers names in {} differently than public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])

@@ -152,7 +152,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"storageNodes": {"disk": "ssd"}},
-            "storageNodes: matches no untainted node; add these labels to nodes in cluster.nodes",
+            "storageNodes: matches no untainted node; add the labels of storageNodes to nodes in cluster.nodes",
         ),
         (
             {name: ["a:NoSchedule"] for name in "abcde"},
