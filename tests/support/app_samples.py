@@ -13,8 +13,14 @@ from tests.support.settings_fixtures import ROOT
 
 FOLDER = ROOT / "samples/apps"
 APP_SAMPLES = sorted(FOLDER.glob("Pulumi.*.yaml"))
-SAMPLE_ADDRESSES = {"loadBalancerAddresses": ["192.168.1.200-192.168.1.220"]}
-"""The load balancers' addresses in the samples of labs."""
+SAMPLE_LAB: dict[str, Any] = {
+    "loadBalancerAddresses": ["192.168.1.200-192.168.1.220"],
+    "nodes": [
+        {"name": "pi-1", "role": "server", "address": "192.168.1.11", "labels": {}, "taints": []},
+        {"name": "elitedesk", "role": "agent", "address": "192.168.1.21", "arch": "amd64", "labels": {}, "taints": []},
+    ],
+}
+"""Outputs of the sample lab, which the samples of apps name."""
 
 
 def named_secrets(value: Any) -> set[str]:
@@ -36,7 +42,7 @@ def sample_objects(file: Path) -> list[dict[str, Any]]:
     """Return the Kubernetes objects of a sample; ConfigMaps and Secrets without a name get one."""
     config, _ = stackfile.read(file)
     secrets = {name: canary(name) for name in named_secrets(config)}
-    recording = run_on_platform(shop.deploy, config | secrets, stackfile.stack_name(file), OUTPUTS | SAMPLE_ADDRESSES)
+    recording = run_on_platform(shop.deploy, config | secrets, stackfile.stack_name(file), OUTPUTS | SAMPLE_LAB)
     made = [(each.name, whole(each.plain)) for each in created(recording)]
     return [{**object_, "metadata": {"name": name, **object_["metadata"]}} for name, object_ in made]
 
