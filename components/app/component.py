@@ -11,6 +11,7 @@ from components.app import (
     database,
     exposure,
     jobs,
+    monitoring,
     network,
     objects,
     remote_secrets,
@@ -68,6 +69,7 @@ class App(pulumi.ComponentResource):
         if settings.before is not None:
             ready.append(self._before(settings.before, sources, ready))
         ready.append(self._pods(sources, ready))
+        self._create_all(monitoring.monitoring_objects(settings), base)
         self._create_all(jobs.cron_jobs(settings, platform, sources), ready)
         self._create_all(workload.scaling_objects(settings), ready)
         self._create_all(exposure.load_balancer(settings), ready)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.settings.fields import DnsLabel, PositiveInt, Schedule, Text
+from components.settings.fields import DnsLabel, PositiveInt, Schedule
 from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Size, TimeZone
 from components.settings.model import Model
 
@@ -15,9 +15,9 @@ class AppContainerSettings(Model):
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
-    command: tuple[Text, ...] = ()
+    command: tuple[MultilineText, ...] = ()
     """Command to run. Default: the image's entrypoint."""
-    args: tuple[Text, ...] = ()
+    args: tuple[MultilineText, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
     environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables in addition to the app's `environment`. Variables of the same name override the app's

@@ -135,6 +135,8 @@ def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
 
 def _postgresql(postgres: PostgresSettings) -> dict[str, Json]:
     spec: dict[str, Json] = {"parameters": dict(postgres.parameters)}
+    if postgres.shared_preload_libraries:
+        spec["shared_preload_libraries"] = list(postgres.shared_preload_libraries)
     if postgres.instances > 1:
         # with `preferred`, a commit waits until one standby has the data, unless no standby is ready
         spec["synchronous"] = {"method": "any", "number": 1, "dataDurability": "preferred"}

@@ -1,6 +1,6 @@
 """Services and Ingress of an app."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
 import pulumi
@@ -8,6 +8,7 @@ import pulumi
 from components.app.objects import SKIP_AWAIT, labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
+from components.app.variable_references import HOST_VARIABLE
 from components.kubernetes.manifest import Json, Manifest
 
 PORT = 80
@@ -54,6 +55,12 @@ def _ports(app: AppSettings) -> list[Json]:
 def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.Input[str]]:
     """Return the fully qualified host names of the app."""
     return [host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain) for host in app.hosts]
+
+
+def environment(app: AppSettings, platform: AppPlatformOutputs, variables: Mapping[str, str]) -> Iterator[Json]:
+    """Yield the variable with the app's first host if one of `variables` references it."""
+    if app.hosts and any(f"$({HOST_VARIABLE})" in text for text in variables.values()):
+        yield {"name": HOST_VARIABLE, "value": host_names(app, platform)[0]}
 
 
 def ingress(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, tracing
+from components.app import database, destinations, monitoring, tracing
 from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
@@ -19,7 +19,7 @@ SOLVER_PORT = 8089
 POLICY_SUFFIXES = ("job", "acme")
 """Suffixes of the names of the app's additional NetworkPolicies: APP-job, APP-acme."""
 MONITORING_NAMESPACE = "monitoring"
-"""Namespace of Prometheus, which reads the metrics of databases if the layer `monitoring` is enabled."""
+"""Namespace of Prometheus, which scrapes the metrics of apps and databases if the layer `monitoring` is enabled."""
 
 
 def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
@@ -44,6 +44,8 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     extra_ports = [{"protocol": port.protocol, "port": port.port} for port in app.ports.values()]
     if allowed and extra_ports:
         rules.append({"from": allowed, "ports": extra_ports})
+    if (number := monitoring.metrics_port(app)) is not None:
+        rules.append(_rule("from", [_namespace(MONITORING_NAMESPACE)], [number]))
     if app.load_balancer:
         rules.append({"from": _load_balancer_clients(app.load_balancer, platform), "ports": extra_ports})
     return rules

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from components.app import database, placement, remote_secrets, security, tracing, volumes
+from components.app import database, exposure, monitoring, placement, remote_secrets, security, tracing, volumes
 from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import labels
@@ -108,6 +108,9 @@ def _ports(app: AppSettings) -> Iterator[Json]:
     for name, port in app.ports.items():
         if (port.port, port.protocol) != (app.port, "TCP"):
             yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
+    taken = {app.port, *(port.port for port in app.ports.values() if port.protocol == "TCP")}
+    if (number := monitoring.metrics_port(app)) is not None and number not in taken:
+        yield {"containerPort": number, "protocol": "TCP"}  # Prometheus scrapes only ports in the pod spec
 
 
 def _pre_stop(app: AppSettings) -> Json:
@@ -123,6 +126,7 @@ def _environment(
     """
     yield from database.environment(app)
     yield from tracing.environment(app, platform)
+    yield from exposure.environment(app, platform, variables)
     for name in app.secrets:
         yield {"name": name, "valueFrom": {"secretKeyRef": {"name": sources.secrets, "key": name}}}
     yield from remote_secrets.environment(app)

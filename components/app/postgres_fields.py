@@ -66,6 +66,9 @@ Extension = Annotated[
     str,
     matching("PostgreSQL extension", "[a-z][a-z0-9_-]{0,62}", "write the name as in CREATE EXTENSION, such as pg_trgm"),
 ]
+Library = Annotated[
+    str, matching("library of PostgreSQL", "[A-Za-z0-9_][A-Za-z0-9_.-]*", "write its file name, such as vchord.so")
+]
 Timestamp = Annotated[str, TextType("date and time", _moment, _MOMENT)]
 DatabaseName = Annotated[str, TextType("database name", _database, _DATABASE)]
 ParameterName = Annotated[str, TextType("PostgreSQL parameter", _parameter, _PARAMETER)]

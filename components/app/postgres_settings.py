@@ -8,6 +8,7 @@ from components.app.postgres_fields import (
     DatabaseLabel,
     DatabaseName,
     Extension,
+    Library,
     ParameterName,
     Retention,
     ScheduleWithSeconds,
@@ -67,6 +68,8 @@ class PostgresSettings(Model):
     """Extensions to create in the database. The image must contain them."""
     parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
+    shared_preload_libraries: tuple[Library, ...] = ()
+    """Libraries that PostgreSQL loads at its start, such as vchord.so. The image must contain them."""
     cpu: Cpu = "250m"
     """CPU request of each instance."""
     memory: Size = "512Mi"

@@ -52,6 +52,9 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("metrics_endpoint", "strategy.analysis")
     if app.traces:
         yield RequiredOutput("traces_endpoint", "traces")
+    for setting, value in (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards)):
+        if value:
+            yield RequiredOutput("metrics_endpoint", setting)
     if app.postgres:
         yield from _database_needs(app.postgres)
 

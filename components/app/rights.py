@@ -23,6 +23,7 @@ RESOURCES: Mapping[str, Sequence[str]] = {
     "barmancloud.cnpg.io": ("objectstores",),
     "batch": ("cronjobs", "jobs"),
     "external-secrets.io": ("externalsecrets",),
+    "monitoring.coreos.com": ("podmonitors", "prometheusrules"),
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
     "postgresql.cnpg.io": ("clusters", "databases", "poolers", "scheduledbackups"),
@@ -101,6 +102,11 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
     )
     # a Service with externalIPs could intercept the cluster's traffic to any address
     no_external_ips = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
+    # Prometheus may connect to pods of all namespaces, and relabelings could give it any address as a target
+    own_targets = (
+        "request.resource.resource != 'podmonitors' || object == null || !has(object.spec.namespaceSelector) && "
+        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, !has(each.relabelings)))"
+    )
     group = "admissionregistration.k8s.io/v1"
     spec = {
         "failurePolicy": "Fail",
@@ -111,6 +117,7 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
             {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
+            {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
         ],
     }
     name = {"metadata": {"name": ADMISSION_POLICY}}

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.app.container_settings import AppContainerSettings, AppCronSettings
+from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
@@ -117,9 +118,9 @@ class AppSettings(Model):
     """Name of the app and of its namespace."""
     image: Image
     """Image of the app's container, with a tag or digest."""
-    command: tuple[Text, ...] = ()
+    command: tuple[MultilineText, ...] = ()
     """Command to run. Default: the image's entrypoint."""
-    args: tuple[Text, ...] = ()
+    args: tuple[MultilineText, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
     sidecars: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
     """Additional containers of each pod, by name."""
@@ -148,7 +149,7 @@ class AppSettings(Model):
     """TLS certificates of the hosts."""
     environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables. In a value, `$(NAME)` inserts another variable, such as a secret or a variable of the
-    database."""
+    database. `$(HOMELAB_HOST)` inserts the fully qualified name of the app's first host."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
     """Environment variables from secrets of the stack."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
@@ -203,6 +204,12 @@ class AppSettings(Model):
     traces: StrictBool = False
     """Whether the app may send traces by OTLP over HTTP. The app gets the endpoint in OpenTelemetry's environment
     variables."""
+    metrics: AppMetricsSettings | None = None
+    """Metrics that Prometheus scrapes. Default: none."""
+    alerts: dict[AlertName, AppAlertSettings] = Field(default_factory=dict)
+    """Alert rules, by the name of the alert. The platform's receivers get the alerts."""
+    dashboards: dict[DnsLabel, MultilineText] = Field(default_factory=dict)
+    """Dashboards of Grafana: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
     discard: StrictBool = False

@@ -6,6 +6,7 @@ from collections import Counter
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
 from components.app.database import cluster_name
+from components.app.monitoring_validation import monitoring_problems
 from components.app.network import POLICY_SUFFIXES
 from components.app.objects import has_data
 from components.app.pod_validation import POD_CHECKS
@@ -24,6 +25,7 @@ def findings(app: AppSettings) -> Findings:
         yield from check(app)
     yield from container_problems(app)
     yield from volume_problems(app)
+    yield from monitoring_problems(app)
 
 
 def _autoscaling(app: AppSettings) -> Findings:
@@ -64,6 +66,11 @@ def _database_variables(app: AppSettings) -> Findings:
 def _traces_variables(app: AppSettings) -> Findings:
     if app.traces:
         yield from _set_by(app, tracing.VARIABLES, "traces")
+
+
+def _host_variable(app: AppSettings) -> Findings:
+    if app.hosts:
+        yield from _set_by(app, (variable_references.HOST_VARIABLE,), "hosts")
 
 
 def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findings:
@@ -168,6 +175,7 @@ _CHECKS = (
     _variables,
     _database_variables,
     _traces_variables,
+    _host_variable,
     _references,
     _file_sizes,
     _paths,

@@ -8,11 +8,14 @@ from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
 """Environment variables of an app with a database."""
+HOST_VARIABLE = "HOMELAB_HOST"
+"""Environment variable with the fully qualified name of the app's first host, if another variable references it."""
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
     """Return the variables that are defined outside `environment`, mapped to the name of the defining setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
+    origins |= {HOST_VARIABLE: "hosts"} if app.hosts else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 

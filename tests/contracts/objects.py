@@ -13,11 +13,12 @@ from tests.contracts.schemas import Place, Problem, Schema, Validator
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 NAME = {"type": "string", "maxLength": 253, "pattern": r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"}
+NAME_OF_RBAC = {"type": "string", "pattern": "^[^/%]+$"}
 ANY = {
     "required": ["apiVersion", "kind", "metadata"],
     "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}},
 }
-METADATA = {
+METADATA: dict[str, Any] = {
     "type": "object",
     "required": ["name"],
     "additionalProperties": False,
@@ -36,7 +37,9 @@ def problems(object_: Mapping[str, Any]) -> Iterator[Problem]:
     if wrong := [*Validator(ANY).problems(object_)]:
         yield from wrong
         return
-    yield from Validator(METADATA).problems(object_["metadata"], None, ("metadata",))
+    name = NAME_OF_RBAC if str(object_["apiVersion"]).startswith("rbac.authorization.k8s.io/") else NAME
+    metadata = {**METADATA, "properties": {**METADATA["properties"], "name": name}}
+    yield from Validator(metadata).problems(object_["metadata"], None, ("metadata",))
     if not is_custom_resource(dict(object_)):
         yield from _own_kind(object_)
         return

@@ -12,6 +12,7 @@ from stacks import app as shop
 from stacks.settings import AppStack
 from tests.contracts import upstream
 from tests.contracts.schemas import Validator
+from tests.support.app_samples import whole
 from tests.support.app_stacks import (
     APPS,
     OUTPUTS,
@@ -74,7 +75,7 @@ def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
     assert kinds(prod) == {
         "Namespace", "RoleBinding", "NetworkPolicy", "StatefulSet", "Service", "PodDisruptionBudget",
         "HorizontalPodAutoscaler", "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster",
-        "Database", "ScheduledBackup", "Pooler", "ExternalSecret",
+        "Database", "ScheduledBackup", "Pooler", "ExternalSecret", "PodMonitor", "PrometheusRule",
     }  # fmt: skip
 
 
@@ -168,20 +169,11 @@ def test_without_data_nothing_is_protected() -> None:
 def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
     for each in created(case[1]):
         group = each.plain["apiVersion"].partition("/")[0]
-        if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io")):
+        if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io", "coreos.com")):
             upstream.need(each.plain)
             schema = upstream.object_schema(each.plain["apiVersion"], each.plain["kind"])
             spec = Validator(schema["properties"]["spec"], closed=True)
             assert list(spec.problems(whole(each.plain["spec"]))) == []
-
-
-def whole(value: Any) -> Any:
-    """Numbers as they were before they went over the wire, which knows none but floats."""
-    if isinstance(value, dict):
-        return {key: whole(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")

@@ -49,8 +49,8 @@ def test_nothing_is_allowed_but_what_is_needed() -> None:
 def test_more_is_allowed_where_it_is_asked_for() -> None:
     found, pool = objects(run_fixture("shop-prod")), "shop-prod-db-2-pooler"
     assert allowed(found["NetworkPolicy/shop-prod"]) == [
-        "from ns:traefik 9898", "from ns:monitoring 9898", "to ns:payments 8080,8443", "to 192.168.1.50/32 25",
-        "to 0.0.0.0/0 *", "to ::/0 *", "to ns:tempo 4318", f"to {pool} 5432",
+        "from ns:traefik 9898", "from ns:monitoring 9898", "from ns:monitoring 9797", "to ns:payments 8080,8443",
+        "to 192.168.1.50/32 25", "to 0.0.0.0/0 *", "to ::/0 *", "to ns:tempo 4318", f"to {pool} 5432",
     ]  # fmt: skip
     assert allowed(found[f"NetworkPolicy/{pool}"]) == [
         "from shop-prod 5432", "to shop-prod-db-2 5432", "to 10.0.0.11/32 6443", "to fd00::12/128 6443",

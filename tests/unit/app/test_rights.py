@@ -159,8 +159,18 @@ def test_policy_takes_no_namespace_of_an_older_pod_security() -> None:
 
 def test_policy_takes_no_service_with_addresses_of_others() -> None:
     """A Service with `externalIPs` gets what any pod of the cluster sends to these addresses."""
-    *_, last = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    *_, last, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
     assert last["expression"] == (
         "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
     )
     assert "externalIPs" in last["message"]
+
+
+def test_policy_lets_prometheus_scrape_only_pods_of_the_namespace() -> None:
+    """Prometheus may connect to all pods, and relabelings may replace the address of a target."""
+    *_, last = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    assert last["expression"] == (
+        "request.resource.resource != 'podmonitors' || object == null || !has(object.spec.namespaceSelector) && "
+        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, !has(each.relabelings)))"
+    )
+    assert last["message"] == "app stacks may let Prometheus scrape only pods of their namespace"

@@ -9,7 +9,7 @@ import pytest
 from stacks.settings import AppStack, SettingsError
 from tests.contracts import upstream
 from tests.contracts.schemas import Validator
-from tests.graph.test_app import whole
+from tests.support.app_samples import whole
 from tests.support.app_stacks import OUTPUTS, SAMPLE_APP, objects, outputs_without, run_app, run_fixture
 from tests.support.recorder import Recording
 

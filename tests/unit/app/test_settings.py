@@ -74,6 +74,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("environment.SIGNING_KEY", "x", "remoteSecrets.SIGNING_KEY: is also set in environment or secrets"),
         ("remoteSecrets.PGHOST", {"store": "a", "key": "b"}, "remoteSecrets.PGHOST: is already set by postgres;"),
         ("environment.PGHOST", "x", "environment.PGHOST: is already set by postgres; remove it, or use"),
+        ("environment.HOMELAB_HOST", "x", "environment.HOMELAB_HOST: is already set by hosts; remove it, or use"),
         ("environment.OTEL_SERVICE_NAME", "x", "environment.OTEL_SERVICE_NAME: is already set by traces; remove it"),
         ("environment.A", 5, "environment.A: must be text, not a number; put it in quotes"),
         ("environment.A-B", "x", 'environment.A-B: is not an environment variable name; use letters'),

@@ -18,9 +18,11 @@ from stacks import stackfile
 from stacks.catalog import LAYERS
 from stacks.reference import GENERATED_MARK
 from stacks.settings import AppStack, LabStack
+from tests.support.app_samples import named_secrets
 from tests.support.settings_fixtures import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+FOLDERS = ("*.md", "docs/*.md", "*/README.md", "samples/*/README.md")
+PAGES = sorted(page for pattern in FOLDERS for page in ROOT.glob(pattern))
 LIMITS = {"README.md": 199}
 LIMIT = 149
 EXAMPLES = {"components/layers/whoami.py", "rehearsal/charts/whoami/", "crds/"}  # a layer that the reader writes
@@ -152,17 +154,10 @@ def config_of(text: str) -> dict[str, Any]:
     return readme | {"cluster": readme["cluster"] | content}
 
 
-def secrets_in(value: Any) -> set[str]:
-    if isinstance(value, dict):
-        own = {value["secret"]} if set(value) == {"secret"} else set()
-        return own.union(*map(secrets_in, value.values()))
-    return set().union(*map(secrets_in, value)) if isinstance(value, list) else set()
-
-
 @pytest.mark.parametrize("text", [pytest.param(text, id=name(page)) for page in PAGES for text in blocks(page, "yaml")])
 def test_settings_shown_are_valid(text: str) -> None:
     config = config_of(text)
-    (AppStack if "app" in config else LabStack).parse(config, secrets_in(config), "homelab")
+    (AppStack if "app" in config else LabStack).parse(config, named_secrets(config), "homelab")
 
 
 def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:
@@ -195,7 +190,7 @@ def test_errors_explained_are_those_of_the_program() -> None:
 
 def test_secrets_named_by_a_stack_file_are_collected() -> None:
     config, secrets = stackfile.read(ROOT / "tests/settings/valid/air-gap.yaml")
-    assert secrets_in(config) == secrets
+    assert named_secrets(config) == secrets
 
 
 @pytest.mark.parametrize("entry", LAYERS, ids=lambda entry: entry.layer.key)

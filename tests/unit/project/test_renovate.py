@@ -13,7 +13,7 @@ from stacks.catalog import K3S_VERSION
 from tests.support.settings_fixtures import ROOT
 
 CONFIG: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
-MANAGER, CHARTS = CONFIG["customManagers"]
+MANAGER, CHARTS, APPS = CONFIG["customManagers"]
 SOURCE = Path(catalog.__file__).read_text()
 
 
@@ -64,6 +64,27 @@ def test_image_with_a_port_and_a_digest_is_read() -> None:
     line = f'# renovate: datasource=docker depName=lab:5000/web\nWEB = "lab:5000/web:v1.2@{digest}"\n'
     (match,) = found(line)
     assert (match["depName"], match["currentValue"], match["currentDigest"]) == ("lab:5000/web", "v1.2", digest)
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "version", "digest"),
+    [
+        ("eclipse-mosquitto:2.0.22", "eclipse-mosquitto", "2.0.22", None),
+        ("ghcr.io/a/b-c:v1.2_3-rc1", "ghcr.io/a/b-c", "v1.2_3-rc1", None),
+        (f"lab:5000/a/b:1.2@sha256:{'0f' * 32}", "lab:5000/a/b", "1.2", f"sha256:{'0f' * 32}"),
+    ],
+)
+@pytest.mark.parametrize("form", ["    image: {}\n", "    image: {} # why\n", '  x: {{image: "{}", args: [a]}}\n'])
+def test_image_of_an_app_is_found(form: str, image: str, name: str, version: str, digest: str | None) -> None:
+    (match,) = found(form.format(image), APPS)
+    assert (match["depName"], match["currentValue"], match["currentDigest"]) == (name, version, digest)
+    assert APPS["datasourceTemplate"] == "docker"
+
+
+@pytest.mark.parametrize("file", ["Pulumi.shop.yaml", "samples/apps/Pulumi.gatus.yaml"])
+def test_stack_files_of_apps_are_read(file: str) -> None:
+    (pattern,) = APPS["managerFilePatterns"]
+    assert re.search(pattern.strip("/"), file)
 
 
 def test_actions_and_packages_are_raised_too() -> None:

@@ -1,0 +1,79 @@
+"""The table of Kubernetes' keys: every key of apps in it exists, and it leaves out no field of pods and containers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import pytest
+
+from components.app.settings import AppSettings
+from components.settings.model import Model
+from stacks.validation_errors import is_model, without_none
+from tests.contracts import upstream
+from tests.support.settings_fixtures import ROOT
+
+PAGE = (ROOT / "docs/apps-keys.md").read_text()
+TEXT = r"`([^`]+)`"
+COMING = {"patches"}
+"""Keys that the page names before the settings have them."""
+
+
+def rows(*sections: str) -> Iterator[tuple[str, str]]:
+    """Yield the first two cells of each row in these sections, or in all."""
+    for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+        if not sections or section.partition("\n")[0] in sections:
+            for line in section.splitlines():
+                if line.startswith("| ") and not line.startswith(("| ---", "| Kubernetes |")):
+                    kubernetes, app, _ = line.removeprefix("| ").removesuffix("|").split(" | ", 2)
+                    yield kubernetes, app
+
+
+def has_key(model: type[Model], path: str) -> bool:
+    """Whether the settings have a key, such as `volumes.*.nfs.server`."""
+    key, _, rest = path.partition(".")
+    kind: Any = {field.alias: without_none(field.annotation) for field in model.model_fields.values()}.get(key)
+    if kind is None or not rest:
+        return kind is not None
+    if get_origin(kind) is dict:
+        star, _, rest = rest.partition(".")
+        kind = get_args(kind)[1]
+        return star == "*" and is_model(kind) and has_key(kind, rest)
+    return is_model(kind) and has_key(kind, rest)
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("image", True),
+        ("imge", False),
+        ("volumes.*.nfs.server", True),
+        ("volumes.nfs", False),
+        ("image.tag", False),
+        ("probes.readiness.failures", True),
+        ("postgres.sizes", False),
+    ],
+)
+def test_keys_are_looked_up_in_the_models(path: str, there: bool) -> None:
+    assert has_key(AppSettings, path) == there
+
+
+def test_every_key_of_apps_in_the_table_exists() -> None:
+    named = {key for _, app in rows() for key in re.findall(TEXT, app)}
+    assert len(named) > 60
+    assert {key for key in named if not has_key(AppSettings, key)} <= COMING
+
+
+def test_every_row_has_a_key_or_a_dash() -> None:
+    assert [row for row in rows() if row[1] != "—" and not re.fullmatch(rf"{TEXT}(, {TEXT})*", row[1])] == []
+
+
+@pytest.mark.parametrize("section", ["Pods", "Containers"])
+def test_table_has_every_field(section: str) -> None:
+    pooler = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Pooler"}
+    upstream.need(pooler)
+    schema = upstream.object_schema(pooler["apiVersion"], pooler["kind"])["properties"]["spec"]
+    pod = schema["properties"]["template"]["properties"]["spec"]["properties"]
+    wanted = pod if section == "Pods" else pod["containers"]["items"]["properties"]
+    named = {re.split(r"[.\[]", key)[0] for kubernetes, _ in rows(section) for key in re.findall(TEXT, kubernetes)}
+    assert set(wanted) - named == set()
+    assert named - set(wanted) - {""} == set()
