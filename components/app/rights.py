@@ -26,6 +26,7 @@ RESOURCES: Mapping[str, Sequence[str]] = {
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
     "postgresql.cnpg.io": ("clusters", "databases", "poolers", "scheduledbackups"),
+    "traefik.io": ("middlewares", "serverstransports"),
 }
 """Resources of apps by API group, except their namespace and its RoleBinding."""
 _WATCHED: Mapping[str, Sequence[str]] = {"": ("endpoints", "events", "pods"), "apps": ("replicasets",)}

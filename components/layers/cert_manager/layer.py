@@ -113,7 +113,11 @@ class CertManager(Layer[CertManagerSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the names of the issuers that apps can use, and of the default issuer."""
-        return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
+        return {
+            "issuers": list(self.settings.issuers),
+            "issuer": self.settings.issuers[0],
+            "wildcard_issuers": list(self.settings.wildcard_issuers),
+        }
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the CA's common name and in the ACME settings."""
