@@ -90,7 +90,7 @@ AuthUser = Annotated[
 MiddlewareName = Annotated[
     str,
     matching(
-        "name of a Middleware",
+        "Middleware name",
         "[A-Za-z0-9][A-Za-z0-9._-]*@[a-z]+",
         "write it as NAMESPACE-NAME@kubernetescrd",
     ),
