@@ -68,7 +68,7 @@ class AppForwardAuthSettings(Model):
 
 
 class AppIngressSettings(Model):
-    """Options of the app's Ingress. Traefik's Middlewares implement them."""
+    """Options of the app's Ingress, which Traefik's Middlewares implement."""
 
     redirects: tuple[AppRedirectSettings, ...] = ()
     """Redirects to other hosts or paths."""
@@ -90,6 +90,6 @@ class AppIngressSettings(Model):
     path_type: Literal["Prefix", "Exact"] = "Prefix"
     """Whether `paths` are path prefixes or exact paths."""
     strip_prefix: StrictBool = False
-    """Whether Traefik removes the prefix in `paths` before it forwards a request."""
+    """Whether Traefik removes the prefix in `paths` from the paths of forwarded requests."""
     middlewares: tuple[MiddlewareName, ...] = ()
     """Names of existing Middlewares of Traefik, through which requests pass first."""

@@ -22,7 +22,7 @@ def middlewares(
 ) -> Iterator[Manifest]:
     """Yield the Middlewares in the order in which requests pass. `htpasswd` is the name of the users' Secret."""
     for suffix, spec in _specs(app, platform, htpasswd):
-        # the last word of each name is unique, because Traefik joins namespace and name with a dash
+        # each name ends with another word, because Traefik joins namespace and name with a dash to one name
         yield _custom_resource(app, "Middleware", suffix, spec)
 
 
