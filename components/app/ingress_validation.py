@@ -11,7 +11,6 @@ from components.app.redirects import GROUP, target_path
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
 from components.settings.http_fields import ANY_HOST
-from components.settings.model import UnknownValueError
 
 _CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
 _CONNECTION = ("connection", "content-length", "transfer-encoding", "upgrade")
@@ -83,18 +82,11 @@ def _strip_prefix(app: AppSettings) -> Findings:
 
 
 def redirect_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of redirects. Checks that read an invalid field are skipped."""
-    try:
-        redirects = app.ingress.redirects
-    except UnknownValueError:
-        return
-    for index, redirect in enumerate(redirects):
+    """Yield all conflicts in the settings of redirects."""
+    for index, redirect in enumerate(app.ingress.redirects):
         for check in _REDIRECT_CHECKS:
-            try:
-                for loc, reason, fix in check(app, redirect):
-                    yield ("ingress", "redirects", index, *loc), reason, fix
-            except UnknownValueError:
-                continue
+            for loc, reason, fix in check(app, redirect):
+                yield ("ingress", "redirects", index, *loc), reason, fix
 
 
 def _redirect_host(app: AppSettings, redirect: AppRedirectSettings) -> Findings:
