@@ -9,6 +9,7 @@ from components.app import hosts
 from components.app.ingress_settings import AppRedirectSettings
 from components.app.redirects import GROUP, target_path
 from components.app.settings import AppSettings
+from components.settings.checks import exactly_one
 from components.settings.errors import Findings
 from components.settings.http_fields import ANY_HOST
 
@@ -53,9 +54,8 @@ def _authentication(app: AppSettings) -> Findings:
     basic = app.ingress.basic_auth
     if basic and app.ingress.forward_auth:
         yield ("ingress", "forwardAuth"), "must not be combined with basicAuth", "keep one of them"
-    if basic and bool(basic.users) == bool(basic.htpasswd):
-        reason = "needs exactly one of users and htpasswd"
-        yield ("ingress", "basicAuth"), reason, "add one, or keep one of them"
+    if basic:
+        yield from exactly_one(("ingress", "basicAuth"), basic, "users", "htpasswd")
 
 
 def _headers(app: AppSettings) -> Findings:

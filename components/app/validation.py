@@ -21,7 +21,7 @@ _MAX_FILE_BYTES = 1000 * 1024
 
 def findings(app: AppSettings) -> Findings:
     """Yield all conflicts between an app's settings."""
-    for check in (*_CHECKS, *INGRESS_CHECKS, *POD_CHECKS):
+    for check in (*_CHECKS, *POD_CHECKS):
         yield from check(app)
     yield from redirect_problems(app)
     yield from container_problems(app)
@@ -152,6 +152,7 @@ def plaintext_secrets(app: AppSettings) -> list[str]:
 
 _CHECKS = (
     _autoscaling,
+    *INGRESS_CHECKS,
     _variables,
     _database_variables,
     _traces_variables,
