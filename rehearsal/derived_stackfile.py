@@ -1,5 +1,7 @@
 """The stack file of a rehearsal: a copy of the user's stack file with the settings of the simulated machines."""
 
+import base64
+import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,6 +88,7 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
     if app := config.get(f"{NAMESPACE}:app"):
         app["platform"] = short_name(app["platform"])  # the lab's backend has no organizations
+        _htpasswd(derived, app)
     return derived
 
 
@@ -179,6 +182,13 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
         derived.secrets[f"{NAMESPACE}:{key}"] = lab.private_key
     if keys:
         derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its Git server"))
+
+
+def _htpasswd(derived: DerivedStackFile, app: Any) -> None:
+    """Replace the htpasswd file of an app's Ingress: the user `rehearsal` has the password `rehearsal`."""
+    if secret := ((app.get("ingress") or {}).get("basicAuth") or {}).get("htpasswd"):
+        digest = base64.b64encode(hashlib.sha1(b"rehearsal", usedforsecurity=False).digest()).decode()
+        derived.secrets[f"{NAMESPACE}:{secret['secret']}"] = f"rehearsal:{{SHA}}{digest}"
 
 
 def _registries(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:

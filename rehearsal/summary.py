@@ -184,6 +184,6 @@ def _app(lab: Lab, engine: Engine) -> Table:
             table.add_row(thing["kind"], thing["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
     for thing in list_objects(lab, "ingresses", in_namespace):
         points = (thing.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
-        hosts = ", ".join(rule["host"] for rule in thing["spec"]["rules"])
+        hosts = ", ".join(rule.get("host", "*") for rule in thing["spec"]["rules"])
         table.add_row("hosts", hosts, f"at {points[0].get('ip', 'no address')}")
     return table

@@ -92,7 +92,7 @@ def _of_ingresses(ingresses: Sequence[dict[str, Any]], address: str | None) -> I
         }
         for rule in ingress["spec"].get("rules") or ():
             paths = [path.get("path", "/") for path in (rule.get("http") or {}).get("paths", ())]
-            if host := rule.get("host"):
+            if (host := rule.get("host")) and "*" not in host:
                 ingress_address = _address(ingress) or address
                 yield WebUi(
                     host,

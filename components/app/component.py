@@ -11,6 +11,7 @@ from components.app import (
     database,
     exposure,
     jobs,
+    middlewares,
     monitoring,
     network,
     objects,
@@ -63,7 +64,10 @@ class App(pulumi.ComponentResource):
         if settings.postgres is not None:
             ready += self._database(settings.postgres, base)
         sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
-        service = self._create(exposure.service(settings), base)
+        chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
+        front = self._create_all(chain, base)
+        transports = self._create_all(middlewares.transports(settings), base)
+        service = self._create(exposure.service(settings), [*base, *transports])
         ready += self._create_all(rollout.analysis(settings, platform), base)
         ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         if settings.before is not None:
@@ -73,7 +77,8 @@ class App(pulumi.ComponentResource):
         self._create_all(jobs.cron_jobs(settings, platform, sources), ready)
         self._create_all(workload.scaling_objects(settings), ready)
         self._create_all(exposure.load_balancer(settings), ready)
-        self._create_all(exposure.ingress(settings, platform), [*ready, service])
+        references = middlewares.references(settings, chain)
+        self._create_all(exposure.ingresses(settings, platform, references), [*ready, service, *front])
         self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.host_names(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
@@ -126,6 +131,12 @@ class App(pulumi.ComponentResource):
         if not (app.secrets or app.secret_files):
             return None
         return _name(self._create(config_objects.secret(app), [binding], f"{app.name}-secrets"))
+
+    def _htpasswd(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
+        app, users = self._settings, self._settings.ingress.basic_auth
+        if users is None:
+            return None
+        return _name(self._create(config_objects.htpasswd(app, users), [binding], f"{app.name}-htpasswd"))
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, login = self._settings, self._settings.image_pull_secret

@@ -1,4 +1,4 @@
-"""ConfigMap and Secrets of an app's pods: configuration files, secrets and the registry login.
+"""ConfigMap and Secrets of an app: configuration files, secrets, the registry login and users of the Ingress.
 
 Pulumi replaces a ConfigMap or Secret when the content changes.
 """
@@ -6,12 +6,19 @@ Pulumi replaces a ConfigMap or Secret when the content changes.
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 
+from components.app.ingress_settings import AppBasicAuthSettings
 from components.app.objects import immutable_object
 from components.app.settings import AppPullSettings, AppSettings
-from components.kubernetes.manifest import Manifest
+from components.kubernetes.manifest import Manifest, bcrypt_hash
+from components.settings.model import NAMESPACE
+
+_HTPASSWD_COST = 5
+"""Cost of bcrypt, which Traefik computes for each request. `htpasswd -B` has the same default."""
+_HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,35 @@ def image_pull_secret(app: AppSettings, login: AppPullSettings) -> Manifest:
     return immutable_object(
         app, "Secret", type="kubernetes.io/dockerconfigjson", stringData={".dockerconfigjson": config}
     )
+
+
+def htpasswd(app: AppSettings, settings: AppBasicAuthSettings) -> Manifest:
+    """Return the Secret with the users and password hashes of `ingress.basicAuth`."""
+    if settings.htpasswd:
+        lines = settings.htpasswd.resolve().apply(checked_htpasswd)
+    else:
+        users = [
+            password.resolve().apply(partial(_htpasswd_line, app.name, user))
+            for user, password in settings.users.items()
+        ]
+        lines = pulumi.Output.all(*users).apply("\n".join)
+    return immutable_object(app, "Secret", stringData={"users": lines})
+
+
+def _htpasswd_line(app: str, user: str, password: str) -> str:
+    # a salt from the user's name keeps the hash equal in all runs
+    salt = hashlib.sha256(f"{app}/{user}".encode()).hexdigest()[:32]
+    return f"{user}:{bcrypt_hash(password, salt, _HTPASSWD_COST)}"
+
+
+def checked_htpasswd(text: str) -> str:
+    """Return the lines of an htpasswd file. Raises `pulumi.RunError` for a line that Traefik cannot read."""
+    for number, line in enumerate(text.strip().splitlines() or [""], start=1):
+        if not _HTPASSWD_LINE.fullmatch(line.strip()):
+            path = f"{NAMESPACE}:app.ingress.basicAuth.htpasswd"
+            reason = f"line {number} of the secret is not a user with a hash that Traefik supports"
+            raise pulumi.RunError(f"{path}: {reason}; set the secret to the output of `htpasswd -nB USER`")
+    return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
 def file_key(path: str) -> str:

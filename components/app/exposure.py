@@ -1,10 +1,12 @@
-"""Services and Ingress of an app."""
+"""Services and Ingresses of an app."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 import pulumi
 
+from components.app import hosts, middlewares
+from components.app.hosts import HostGroup
 from components.app.objects import SKIP_AWAIT, labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
@@ -22,7 +24,8 @@ def service(app: AppSettings) -> Manifest:
     extra_ports = [port for port in _ports(app) if (port["port"], port["protocol"]) != (PORT, "TCP")]
     ports = [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}, *extra_ports]
     spec = {"selector": labels(app), "ports": ports}
-    meta = metadata(app, app.name, annotations=SKIP_AWAIT)  # Pulumi waits for the app's pods instead
+    annotations = {**SKIP_AWAIT, **middlewares.transport_annotations(app)}  # Pulumi waits for the app's pods instead
+    meta = metadata(app, app.name, annotations=annotations)
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
@@ -53,30 +56,38 @@ def _ports(app: AppSettings) -> list[Json]:
 
 
 def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.Input[str]]:
-    """Return the fully qualified host names of the app."""
-    return [host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain) for host in app.hosts]
+    """Return the fully qualified host names of the app, without wildcards."""
+    return [hosts.full_name(host, platform) for host in app.hosts if not hosts.is_wildcard(host)]
 
 
 def environment(app: AppSettings, platform: AppPlatformOutputs, variables: Mapping[str, str]) -> Iterator[Json]:
     """Yield the variable with the app's first host if one of `variables` references it."""
-    if app.hosts and any(f"$({HOST_VARIABLE})" in text for text in variables.values()):
-        yield {"name": HOST_VARIABLE, "value": host_names(app, platform)[0]}
-
-
-def ingress(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
-    """Yield the app's Ingress if `hosts` is set."""
-    if not app.hosts:
-        return
     names = host_names(app, platform)
+    if names and any(f"$({HOST_VARIABLE})" in text for text in variables.values()):
+        yield {"name": HOST_VARIABLE, "value": names[0]}
+
+
+def ingresses(app: AppSettings, platform: AppPlatformOutputs, references: Sequence[str]) -> Iterator[Manifest]:
+    """Yield an Ingress for each group of the app's hosts. `references` are the names of Middlewares in Traefik."""
+    for group in hosts.groups(app):
+        yield _ingress(app, platform, group, references)
+
+
+def _ingress(app: AppSettings, platform: AppPlatformOutputs, group: HostGroup, references: Sequence[str]) -> Manifest:
+    names = [hosts.full_name(host, platform) for host in group.hosts] if group.has_certificate else []
     backend = {"service": {"name": app.name, "port": {"name": "http"}}}
-    paths = [{"path": path, "pathType": "Prefix", "backend": backend} for path in app.paths]
+    http = {"paths": [{"path": path, "pathType": app.ingress.path_type, "backend": backend} for path in app.paths]}
     spec: dict[str, Json] = {
         "ingressClassName": platform.ingress_class,
-        "rules": [{"host": name, "http": {"paths": paths}} for name in names],
+        "rules": [{"host": name, "http": http} for name in names] or [{"http": http}],
     }
     annotations: dict[str, Json] = {}
-    if app.tls.certificate:
-        annotations["cert-manager.io/cluster-issuer"] = app.tls.issuer or platform.issuer
-        spec["tls"] = [{"hosts": names, "secretName": f"{app.name}-tls"}]
-    meta = metadata(app, app.name, annotations=annotations)
-    yield {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": spec}
+    if app.tls.certificate and names:
+        annotations["cert-manager.io/cluster-issuer"] = group.issuer or app.tls.issuer or platform.issuer
+        spec["tls"] = [{"hosts": names, "secretName": f"{group.ingress}-tls"}]
+    if references:
+        annotations["traefik.ingress.kubernetes.io/router.middlewares"] = ",".join(references)
+    if group.priority:
+        annotations["traefik.ingress.kubernetes.io/router.priority"] = str(group.priority)
+    meta = metadata(app, group.ingress, annotations=annotations)
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": spec}

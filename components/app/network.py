@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, monitoring, tracing
+from components.app import database, destinations, hosts, monitoring, tracing
 from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
@@ -28,7 +28,7 @@ def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifes
     yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
     if has_jobs(app):
         yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
-    if app.hosts and app.tls.certificate:
+    if hosts.certificate_hosts(app):
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER_LABEL, [solver], ())
     if app.postgres is not None:

@@ -58,10 +58,19 @@ class AppPlatformOutputs:
         default_factory=none_output, metadata=since("0.2.0", "traefik")
     )
     """Namespace of the ingress controller."""
+    ingress_traffic_policy: pulumi.Output[str | None] = field(
+        default_factory=none_output, metadata=since("0.3.0", "traefik")
+    )
+    """The field externalTrafficPolicy of the ingress controller's Service. With `Local`, the ingress controller sees
+    the IP addresses of clients."""
     issuers: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.2.0", "certManager"))
     """Names of the ClusterIssuers."""
     issuer: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "certManager"))
     """Default ClusterIssuer of apps."""
+    wildcard_issuers: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.3.0", "certManager")
+    )
+    """Names of the ClusterIssuers that issue certificates for wildcard hosts."""
     storage_classes: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "longhorn")
     )
@@ -110,8 +119,10 @@ class AppPlatformOutputs:
 
 OutputName = Literal[
     "ingress_class",
+    "ingress_traffic_policy",
     "issuer",
     "issuers",
+    "wildcard_issuers",
     "storage_class",
     "storage_classes",
     "shared_storage_classes",

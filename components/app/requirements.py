@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.app import security
+from components.app import hosts, security
 from components.app.platform_outputs import OutputName
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
+
+INGRESS_CLASS = "traefik"
+"""IngressClass of Traefik in the platform, and the key of its layer."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,8 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("pod_security_levels", setting, level, missing_error=missing_error)
     if app.hosts:
         yield RequiredOutput("ingress_class", "hosts")
-    if app.hosts and app.tls.certificate:
-        issuer = app.tls.issuer
-        yield RequiredOutput("issuers", "tls.issuer", issuer) if issuer else RequiredOutput("issuer", "hosts")
+        yield from _ingress_needs(app)
+        yield from dict.fromkeys(_issuer_needs(app))  # several hosts can need the same issuer
     for name, volume in app.volumes.items():
         yield from _volume_needs(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
@@ -57,6 +59,27 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
             yield RequiredOutput("metrics_endpoint", setting)
     if app.postgres:
         yield from _database_needs(app.postgres)
+
+
+def _ingress_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    if app.ingress.model_fields_set - {"path_type"}:
+        reason = "needs Traefik, but the platform has another ingress controller"
+        missing_error = (reason, f"set `{INGRESS_CLASS}: {{}}` under homelab:platform")
+        yield RequiredOutput("ingress_class", "ingress", INGRESS_CLASS, missing_error=missing_error)
+    if app.ingress.allow_from:
+        reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster hides"
+        missing_error = (reason, f"set `{INGRESS_CLASS}: {{externalTrafficPolicy: Local}}` under homelab:platform")
+        yield RequiredOutput("ingress_traffic_policy", "ingress.allowFrom", "Local", missing_error=missing_error)
+
+
+def _issuer_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    for host in hosts.certificate_hosts(app):
+        own = app.tls.issuers.get(host)
+        setting, issuer = ("tls.issuers", own) if own else ("tls.issuer", app.tls.issuer)
+        yield RequiredOutput("issuers", setting, issuer) if issuer else RequiredOutput("issuer", "hosts")
+        if hosts.is_wildcard(host):
+            default: OutputName | None = None if issuer else "issuer"
+            yield RequiredOutput("wildcard_issuers", setting, issuer, default)
 
 
 def _database_needs(postgres: PostgresSettings) -> Iterator[RequiredOutput]:

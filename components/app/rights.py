@@ -27,6 +27,7 @@ RESOURCES: Mapping[str, Sequence[str]] = {
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
     "postgresql.cnpg.io": ("clusters", "databases", "poolers", "scheduledbackups"),
+    "traefik.io": ("middlewares", "serverstransports"),
 }
 """Resources of apps by API group, except their namespace and its RoleBinding."""
 _WATCHED: Mapping[str, Sequence[str]] = {"": ("endpoints", "events", "pods"), "apps": ("replicasets",)}
@@ -35,8 +36,10 @@ _READ = ("get", "list", "watch")
 _APPLY = ("create", "patch")
 
 
-def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
+def for_app_stacks(user: str, max_level: str = LEVELS[0], reserved: Sequence[str] = ()) -> list[Manifest]:
     """Return RBAC rules and admission policy for app stacks. `max_level` is the most permissive Pod Security level.
+
+    `reserved` lists the namespaces of layers, which app stacks must not create before a layer is installed.
 
     App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
     admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack
@@ -55,7 +58,7 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0]) -> list[Manifest]:
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
         ]),
         rbac.cluster_role_binding(user, CLUSTER_ROLE, CLUSTER_ROLE),
-        *_policy(allowed_levels(max_level)),
+        *_policy(allowed_levels(max_level), sorted(set(reserved))),
     ]  # fmt: skip
 
 
@@ -83,8 +86,11 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
     return rule | ({"resourceNames": list(names)} if names else {})
 
 
-def _policy(levels: Sequence[str]) -> list[Manifest]:
-    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`."""
+def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
+    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`.
+
+    Namespaces in `reserved` cannot be namespaces of apps.
+    """
     resources = {**RESOURCES, "": (*RESOURCES[""], "namespaces"), rbac.API_GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]
     rules = [
@@ -116,6 +122,7 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
         ],
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
+            *_reserved_namespaces(namespaces, reserved),
             {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
             {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
         ],
@@ -126,6 +133,17 @@ def _policy(levels: Sequence[str]) -> list[Manifest]:
         {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **name, "spec": spec},
         {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
     ]
+
+
+def _reserved_namespaces(is_namespace: str, names: Sequence[str]) -> list[Json]:
+    if not names:
+        return []
+    # the RoleBinding of an app in the namespace of a later layer would give app stacks access to the layer's Secrets
+    expression = (
+        f"!({is_namespace} ? object != null && object.metadata.name in {list(names)}"
+        f" : namespaceObject.metadata.name in {list(names)})"
+    )
+    return [{"expression": expression, "message": "app stacks may not use the namespaces of the platform's layers"}]
 
 
 def _is_app(namespace: str, levels: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.app.container_settings import AppContainerSettings, AppCronSettings
+from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
@@ -22,13 +23,13 @@ from components.settings.fields import (
     Taint,
     Text,
 )
+from components.settings.http_fields import IngressHost
 from components.settings.kubernetes_fields import (
     AbsolutePath,
     AppName,
     Capability,
     Cpu,
     EnvName,
-    HostName,
     Image,
     IngressPath,
     MultilineText,
@@ -40,16 +41,6 @@ from components.settings.kubernetes_fields import (
     UserId,
 )
 from components.settings.model import Model, SecretRef
-
-
-class AppTlsSettings(Model):
-    """TLS certificates of the app's hosts."""
-
-    certificate: StrictBool = True
-    """Whether cert-manager issues a certificate for the hosts. With `false`, the hosts use Traefik's default
-    certificate."""
-    issuer: DnsLabel | None = None
-    """ClusterIssuer of the hosts' certificate. Default: the platform's default issuer."""
 
 
 class AppAutoscalingSettings(Model):
@@ -141,12 +132,15 @@ class AppSettings(Model):
     ports."""
     load_balancer: AppLoadBalancerSettings | None = None
     """Service of type LoadBalancer for the app's `ports`. Default: none."""
-    hosts: tuple[HostName, ...] = ()
-    """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot."""
+    hosts: tuple[IngressHost, ...] = ()
+    """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot. The app with
+    `*.DOMAIN` or `*` gets the requests for hosts that no other app has."""
     paths: tuple[IngressPath, ...] = ("/",)
     """URL path prefixes that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
     """TLS certificates of the hosts."""
+    ingress: AppIngressSettings = AppIngressSettings()
+    """Redirects, headers, limits and authentication of the hosts."""
     environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables. In a value, `$(NAME)` inserts another variable, such as a secret or a variable of the
     database. `$(HOMELAB_HOST)` inserts the fully qualified name of the app's first host."""

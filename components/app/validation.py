@@ -6,6 +6,7 @@ from collections import Counter
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
 from components.app.database import cluster_name
+from components.app.ingress_validation import INGRESS_CHECKS, redirect_problems
 from components.app.monitoring_validation import monitoring_problems
 from components.app.network import POLICY_SUFFIXES
 from components.app.objects import has_data
@@ -23,6 +24,7 @@ def findings(app: AppSettings) -> Findings:
     """Yield all conflicts between an app's settings."""
     for check in (*_CHECKS, *POD_CHECKS):
         yield from check(app)
+    yield from redirect_problems(app)
     yield from container_problems(app)
     yield from volume_problems(app)
     yield from monitoring_problems(app)
@@ -36,19 +38,6 @@ def _autoscaling(app: AppSettings) -> Findings:
     if app.autoscaling.min > app.autoscaling.max:
         reason = f"is less than min, which is {app.autoscaling.min}"
         yield ("autoscaling", "max"), reason, f"use {app.autoscaling.min} or more"
-
-
-def _hosts(app: AppSettings) -> Findings:
-    for host, count in Counter(app.hosts).items():
-        if count > 1:
-            yield ("hosts",), f"lists {host} {count} times", "keep one of them"
-    if "tls" in app.model_fields_set and not app.hosts:
-        yield ("tls",), "has no effect without hosts", "add hosts, or remove tls"
-
-
-def _issuer(app: AppSettings) -> Findings:
-    if app.tls.issuer is not None and not app.tls.certificate:
-        yield ("tls", "issuer"), "has no effect while certificate is false", "remove one of them"
 
 
 def _variables(app: AppSettings) -> Findings:
@@ -170,8 +159,7 @@ def plaintext_secrets(app: AppSettings) -> list[str]:
 
 _CHECKS = (
     _autoscaling,
-    _hosts,
-    _issuer,
+    *INGRESS_CHECKS,
     _variables,
     _database_variables,
     _traces_variables,

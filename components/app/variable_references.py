@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from components.app import tracing
+from components.app.hosts import is_wildcard
 from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
@@ -15,7 +16,7 @@ HOST_VARIABLE = "HOMELAB_HOST"
 def predefined_variables(app: AppSettings) -> dict[str, str]:
     """Return the variables that are defined outside `environment`, mapped to the name of the defining setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
-    origins |= {HOST_VARIABLE: "hosts"} if app.hosts else {}
+    origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")
 

@@ -90,9 +90,9 @@ def derive_password(salt: str, wanted: DerivedPassword) -> str:
     return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
 
-def bcrypt_hash(password: str, salt: str) -> str:
+def bcrypt_hash(password: str, salt: str, cost: int = 12) -> str:
     """Hash the first 72 bytes of a password with bcrypt. `salt` contains 16 bytes as hexadecimal digits."""
-    prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
+    prefix = f"$2b${cost:02}$".encode() + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 
 

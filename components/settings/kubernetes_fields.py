@@ -1,13 +1,12 @@
 """Types of settings in the words of Kubernetes, such as images, paths, sizes and names."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import Field
 
 from components.settings.errors import setting_error
-from components.settings.fields import DOMAIN, TextType
+from components.settings.fields import TextType
 
 
 class _Lines(TextType):
@@ -93,16 +92,6 @@ def _cpu(value: str) -> str:
     return value
 
 
-def _host(value: str) -> str:
-    try:
-        ip_address(value)
-    except ValueError:
-        return DOMAIN.check(value)
-    raise setting_error(
-        "must be a name, not an IP address", "write a host name, or set ports and loadBalancer to use an IP address"
-    )
-
-
 def _app_name(value: str) -> str:
     if not re.fullmatch("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", value, re.ASCII):
         fix = "use at most 40 lower-case letters, digits and dashes, start with a letter and do not end with a dash"
@@ -117,7 +106,6 @@ def _app_name(value: str) -> str:
 AppName = Annotated[str, TextType("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
 Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
 MultilineText = Annotated[str, _Lines("text", str)]
-HostName = Annotated[str, TextType(DOMAIN.name, _host, DOMAIN.pattern)]
 AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
 ObjectName = Annotated[
     str,

@@ -6,6 +6,7 @@ from itertools import islice
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.platform.platform import install_stages
+from components.settings.http_fields import ANY_HOST
 from operations.picture.svg import Area, Canvas, style_sheet
 from operations.picture.theme import DARK, LIGHT, NAME, SECTION, SMALL, STYLES, TITLE, VALUE
 from stacks.homelab import layers_of
@@ -65,7 +66,7 @@ def _apps(canvas: Canvas, y: float, cluster: ClusterSettings, apps: Sequence[App
 
 
 def _hosts(app: AppSettings, cluster: ClusterSettings) -> list[str]:
-    return [host if "." in host else f"{host}.{cluster.domain}" for host in app.hosts]
+    return [host if "." in host or host == ANY_HOST else f"{host}.{cluster.domain}" for host in app.hosts]
 
 
 def _platform(canvas: Canvas, y: float, settings: LabStack) -> float:

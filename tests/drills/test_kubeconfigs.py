@@ -91,6 +91,9 @@ def test_app_stacks_create_only_namespaces_of_apps(lab: RehearsedLab) -> None:
         taken = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         assert "app stacks may write to namespaces of apps only" in apply(lab, apps, taken)
     assert "app stacks may write to namespaces of apps only" in lab.kubectl_as(apps, "delete", "namespace", "layer")
+    labels = {"app.kubernetes.io/name": "traefik", "pod-security.kubernetes.io/enforce": "restricted"}
+    later = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "traefik", "labels": labels}}
+    assert "app stacks may not use the namespaces of the platform's layers" in apply(lab, apps, later)
 
 
 def test_app_stacks_have_rights_only_in_namespaces_of_apps(lab: RehearsedLab) -> None:

@@ -77,6 +77,10 @@ def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
         "HorizontalPodAutoscaler", "Ingress", "ConfigMap", "Secret", "PersistentVolumeClaim", "ObjectStore", "Cluster",
         "Database", "ScheduledBackup", "Pooler", "ExternalSecret", "PodMonitor", "PrometheusRule",
     }  # fmt: skip
+    assert kinds(run_fixture("web")) == {
+        "Namespace", "RoleBinding", "NetworkPolicy", "Deployment", "Service", "PodDisruptionBudget", "Ingress",
+        "Secret", "Middleware", "ServersTransport",
+    }  # fmt: skip
 
 
 def test_outputs_of_the_stack(prod: Recording) -> None:
@@ -85,6 +89,15 @@ def test_outputs_of_the_stack(prod: Recording) -> None:
         "podSecurity": "restricted",
         "urls": ["https://shop.lab.example.com", "https://shop.example.com"],
     }
+
+
+def test_an_ingress_with_options_comes_after_its_middlewares() -> None:
+    web = run_fixture("web")
+    before = {"Namespace", "RoleBinding", "NetworkPolicy", "Secret"}
+    assert waits_for(web, "web-auth", "Middleware") == before
+    assert waits_for(web, "web", "Service") == {"Namespace", "RoleBinding", "NetworkPolicy", "ServersTransport"}
+    for name in ("web", "web-default"):
+        assert {"Deployment", "Service", "Middleware", *before} <= waits_for(web, name, "Ingress")
 
 
 def test_order(prod: Recording) -> None:
@@ -169,7 +182,7 @@ def test_without_data_nothing_is_protected() -> None:
 def test_custom_resources_fit_their_crds(case: tuple[Path, Recording]) -> None:
     for each in created(case[1]):
         group = each.plain["apiVersion"].partition("/")[0]
-        if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io", "coreos.com")):
+        if group.endswith(("cnpg.io", "external-secrets.io", "argoproj.io", "coreos.com", "traefik.io")):
             upstream.need(each.plain)
             schema = upstream.object_schema(each.plain["apiVersion"], each.plain["kind"])
             spec = Validator(schema["properties"]["spec"], closed=True)

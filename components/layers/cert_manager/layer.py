@@ -119,8 +119,12 @@ class CertManager(Layer[CertManagerSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of all ClusterIssuers and of the default ClusterIssuer, as stack outputs."""
-        return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
+        """Return the names of all ClusterIssuers, the default one, and those that issue wildcard certificates."""
+        return {
+            "issuers": list(self.settings.issuers),
+            "issuer": self.settings.issuers[0],
+            "wildcard_issuers": list(self.settings.wildcard_issuers),
+        }
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the common name of the lab's CA and in the ACME settings."""

@@ -144,8 +144,13 @@ class Traefik(Layer[TraefikSettings]):
         return ip_network(self.lab.cluster.network.services[0]).version
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the IngressClass, the namespace and the load-balancer IP of Traefik, as stack outputs."""
-        return {"ingress_class": INGRESS_CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
+        """Return the IngressClass, the namespace, the load-balancer IP and the traffic policy of Traefik."""
+        return {
+            "ingress_class": INGRESS_CLASS,
+            "ingress_namespace": self.namespace,
+            "ingress_address": self.address,
+            "ingress_traffic_policy": self.settings.external_traffic_policy,
+        }
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in Traefik's load-balancer IP and in the ClusterIssuer of the default certificate."""

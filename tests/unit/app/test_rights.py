@@ -11,8 +11,10 @@ from components.app import rights
 from components.app.settings import AppSettings
 from components.kubernetes import rbac
 from components.kubernetes.manifest import Manifest
+from stacks.catalog import LAYERS
 from tests.support.app_stacks import APPS, created, objects, run_app, run_fixture
-from tests.support.recorder import Recording
+from tests.support.recorder import Recording, config_of, record
+from tests.support.settings_fixtures import ROOT
 
 USER = "homelab:apps-2-0a1b2c3d"
 RECORDED = [run_app(file) for file in APPS]
@@ -155,6 +157,37 @@ def test_policy_takes_no_namespace_of_an_older_pod_security() -> None:
     """`restricted` of Kubernetes 1.7 lets programs get more rights than the one that starts them."""
     for each in named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"][:2]:
         assert "[?'pod-security.kubernetes.io/enforce-version'].orValue('latest') == 'latest'" in each["expression"]
+
+
+def test_no_app_stack_takes_the_namespace_of_a_layer_that_is_not_there_yet() -> None:
+    """Its RoleBinding would let app stacks read the Secrets of the layer once it is installed."""
+    manifests = rights.for_app_stacks(USER, reserved=("traefik", "argocd"))
+    policy = policy_of(manifests)
+    (found,) = (each for each in policy["spec"]["validations"] if "'traefik'" in each["expression"])
+    assert found == {
+        "expression": (
+            "!(request.resource.resource == 'namespaces'"
+            " ? object != null && object.metadata.name in ['argocd', 'traefik']"
+            " : namespaceObject.metadata.name in ['argocd', 'traefik'])"
+        ),
+        "message": "app stacks may not use the namespaces of the platform's layers",
+    }
+    assert len(policy["spec"]["validations"]) == len(policy_of(OBJECTS)["spec"]["validations"]) + 1
+
+
+def policy_of(manifests: list[Manifest]) -> Manifest:
+    (found,) = (each for each in manifests if each["kind"] == "ValidatingAdmissionPolicy")
+    return found
+
+
+def test_every_namespace_of_a_layer_is_reserved_in_a_lab() -> None:
+    inputs = str(
+        [each.plain for each in record(config_of(ROOT / "tests/settings/valid/three-servers.yaml")).registered]
+    )
+    (names,) = set(re.findall(r"namespaceObject\.metadata\.name in \[(.*?)\]", inputs))
+    for entry in LAYERS:
+        for name in (entry.layer.namespace, *entry.layer.further_namespaces):
+            assert f"'{name}'" in names.replace("\\", "")
 
 
 def test_policy_takes_no_service_with_addresses_of_others() -> None:

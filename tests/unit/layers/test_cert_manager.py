@@ -17,7 +17,7 @@ def test_certificates_come_from_an_authority_of_the_lab_by_default() -> None:
     authority = made["Certificate", "ca"]
     assert (authority["isCA"], authority["secretName"], authority["commonName"]) == (True, "ca", "lab CA")
     assert made["ClusterIssuer", authority["issuerRef"]["name"]] == {"selfSigned": {}}
-    assert layer("certManager", found).outputs() == {"issuers": ["ca"], "issuer": "ca"}
+    assert layer("certManager", found).outputs() == {"issuers": ["ca"], "issuer": "ca", "wildcard_issuers": ["ca"]}
     assert not problems("certManager", found)
 
 
@@ -46,7 +46,8 @@ def test_route53_with_keys() -> None:
     assert asked["dns01RecursiveNameservers"] == "1.1.1.1:53,[fd00::53]:53,dns:54"
     assert asked["dns01RecursiveNameserversOnly"] is True
     assert made["Certificate", "ca"]["commonName"] == "Home"
-    outputs = {"issuers": ["letsencrypt-staging", "letsencrypt", "ca"], "issuer": "letsencrypt-staging"}
+    issuers = ["letsencrypt-staging", "letsencrypt", "ca"]
+    outputs = {"issuers": issuers, "issuer": "letsencrypt-staging", "wildcard_issuers": issuers}
     assert layer("certManager", found).outputs() == outputs
 
 
@@ -67,6 +68,7 @@ def test_cloudflare_and_http() -> None:
     (secret,) = layer("certManager", found).objects_before_charts()
     assert secret["stringData"] == {"apiToken": SecretRef(secret="token")}
     found = lab(certManager={"acme": HTTP}, traefik={})
+    assert layer("certManager", found).outputs()["wildcard_issuers"] == []
     account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
     ingress = {"ingressClassName": "traefik", "serviceType": "ClusterIP"}
     assert account["solvers"] == [{"http01": {"ingress": ingress}}]

@@ -34,7 +34,8 @@ def test_traefik_alone() -> None:
     found = lab(traefik={})
     assert values("traefik", found)["service"]["annotations"] == {}
     assert objects("traefik", found) == {}
-    assert layer("traefik", found).outputs()["ingress_address"] is None
+    outputs = layer("traefik", found).outputs()
+    assert (outputs["ingress_address"], outputs["ingress_traffic_policy"]) == (None, "Local")
     assert not problems("traefik", found)
 
 
@@ -54,6 +55,7 @@ def test_traefik_with_everything() -> None:
     said = values("traefik", found)
     assert said["service"]["annotations"] == {"metallb.io/loadBalancerIPs": "192.168.7.9"}
     assert said["service"]["spec"]["externalTrafficPolicy"] == "Cluster"
+    assert layer("traefik", found).outputs()["ingress_traffic_policy"] == "Cluster"
     assert said["ports"]["web"]["http"]["redirections"]["entryPoint"] == {}
     assert said["ingressClass"]["isDefaultClass"] is False
     assert said["api"] == {"dashboard": True}

@@ -100,6 +100,7 @@ def test_pages_are_what_ingresses_and_routes_name(tell: Tell) -> None:
             ingress("wiki", "wiki.example.org", "/wiki/start", "/wiki", ip=None, tls=False),
             {**ingress("argocd", "argocd.lab.example.com"), "status": {}},
             {"metadata": {"name": "any", "namespace": "any"}, "spec": {"rules": [{}]}},
+            ingress("wildcard", "*.lab.example.com"),
         ],
         ingressroutes_traefik_io=[route("Host(`traefik.lab.example.com`)"), route("PathPrefix(`/`) && !Host(`x.org`)")],
         services=[service(None), service("192.0.2.201")],

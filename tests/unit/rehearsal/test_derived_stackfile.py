@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.app.config_objects import checked_htpasswd
 from rehearsal import session
 from rehearsal.derived_stackfile import SSH_SECRET_NAME, LabSettings, derive
 from stacks.settings import LabStack
@@ -167,3 +168,14 @@ def test_key_to_repositories_is_the_lab_s_own(tmp_path: Path) -> None:
     secrets = f"  homelab:appsKey: {{secure: v1:x:y}}\n{platform}"
     _, missing = written(stack(tmp_path, "{user: pi, agent: true}", secrets=secrets), tmp_path)
     assert missing["homelab:appsKey"] == FACTS.private_key
+
+
+def test_an_htpasswd_file_is_one_that_traefik_reads(tmp_path: Path) -> None:
+    source = tmp_path / "Pulumi.web.yaml"
+    source.write_text(
+        HEAD + "  homelab:app:\n    platform: lab\n    image: web:1\n    hosts: [web]\n"
+        "    ingress: {basicAuth: {htpasswd: {secret: users}}}\n  homelab:users: {secure: v1:dGhl:Y2l}\n"
+    )
+    _, missing = written(source, tmp_path)
+    assert missing == {"homelab:users": "rehearsal:{SHA}1ss7oyNWfIDRKWfQbB4uF5VgA0Q="}
+    assert checked_htpasswd(missing["homelab:users"]) == missing["homelab:users"]

@@ -53,6 +53,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "databaseStorageClass",
         "sharedStorageClasses",
         "issuers",
+        "wildcardIssuers",
         "secretStores",
         "loadBalancerAddresses",
         "nfsClient",

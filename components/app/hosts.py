@@ -1,0 +1,62 @@
+"""Hosts of an app: their names, and their groups, each of which has its own Ingress."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pulumi
+
+from components.app.platform_outputs import AppPlatformOutputs
+from components.app.settings import AppSettings
+from components.settings.http_fields import ANY_HOST
+
+_KINDS = (("", None), ("-wildcard", 3), ("-default", 2))
+"""Suffixes of Ingress names, and priorities in Traefik: for exact hosts, wildcard hosts, and the host `*`. By default,
+Traefik uses the length of a rule as its priority, which is more than 3. The platform's default route has priority 1."""
+
+
+@dataclass(frozen=True)
+class HostGroup:
+    """Hosts with the same ClusterIssuer and the same priority, which one Ingress serves."""
+
+    ingress: str
+    hosts: tuple[str, ...]
+    issuer: str | None
+    """ClusterIssuer of these hosts only. None means the issuer of the app or of the platform."""
+    priority: int | None
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether a certificate can contain the names of the hosts."""
+        return ANY_HOST not in self.hosts
+
+
+def groups(app: AppSettings) -> Iterator[HostGroup]:
+    """Yield the groups of the app's hosts."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for host in app.hosts:
+        kind = 2 if host == ANY_HOST else int(is_wildcard(host))
+        found.setdefault((kind, app.tls.issuers.get(host, "")), []).append(host)
+    for (kind, issuer), names in found.items():
+        suffix, priority = _KINDS[kind]
+        tls = f"-tls-{issuer}" if issuer else ""
+        yield HostGroup(f"{app.name}{suffix}{tls}", tuple(names), issuer or None, priority)
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether a host stands for several names: `*.DOMAIN` or `*`."""
+    return host.startswith(ANY_HOST)
+
+
+def certificate_hosts(app: AppSettings) -> list[str]:
+    """Return the hosts for which cert-manager issues certificates."""
+    return [host for host in app.hosts if host != ANY_HOST] if app.tls.certificate else []
+
+
+def includes(app: AppSettings, name: str) -> bool:
+    """Whether one of the app's hosts is `name`, or a wildcard that matches `name`."""
+    return not {name, ANY_HOST, f"*.{name.partition('.')[2]}"}.isdisjoint(app.hosts)
+
+
+def full_name(host: str, platform: AppPlatformOutputs) -> pulumi.Input[str]:
+    """Return the fully qualified name of a host: homelab appends the platform's domain to a name without a dot."""
+    return host if "." in host else pulumi.Output.format("{}.{}", host, platform.domain)
