@@ -79,6 +79,9 @@ def _ports(app: AppSettings) -> Findings:
         taken.setdefault(number, name)
     if app.load_balancer and not app.ports:
         yield ("loadBalancer",), "needs ports", "add them, such as ports: {mqtt: {port: 1883}}"
+    if app.load_balancer and "from_" in app.load_balancer.model_fields_set and not app.load_balancer.from_:
+        fix = "list the CIDRs that may connect, or remove it to allow all addresses outside the cluster"
+        yield ("loadBalancer", "from"), "is empty", fix
     if app.load_balancer and app.strategy and app.strategy.blue_green:
         reason = "would send requests to the new version before the blue-green switch"
         yield ("loadBalancer",), reason, "remove it, or use strategy.canary"

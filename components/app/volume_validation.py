@@ -18,7 +18,7 @@ _RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
 
 def volume_problems(app: AppSettings) -> Findings:
     """Yield all errors in the settings of volumes. Checks that read an invalid field are skipped."""
-    for check in (_reserved_names, _several_pods, _single_node):
+    for check in (_reserved_names, _several_pods, _single_node, _memory_in_total):
         try:
             yield from check(app)
         except UnknownValueError:
@@ -95,6 +95,16 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.memory and volume.size:
         yield from tmpfs_size_problems(app, ("size",), volume.size)
+
+
+def _memory_in_total(app: AppSettings) -> Findings:
+    """Check that the app's file systems in memory are smaller than the pod's memory limit together."""
+    sizes = {f"volumes.{name}": volume.size for name, volume in app.volumes.items() if volume.memory and volume.size}
+    sizes |= {"sharedMemory": app.shared_memory} if app.shared_memory else {}
+    limit, parts = mebibytes(app.memory), [mebibytes(size) for size in sizes.values()]
+    if sum(parts) >= limit > max(parts, default=0):
+        reason = f"must be more than the {sum(parts)}Mi of all file systems in memory ({', '.join(sizes)})"
+        yield ("memory",), reason, "use smaller sizes, or give the app more memory"
 
 
 def tmpfs_size_problems(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:

@@ -1,8 +1,12 @@
 """Types of the values in app settings, such as images, paths, sizes and names."""
 
 import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from functools import cache
 from ipaddress import ip_address
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from pydantic import Field
 
@@ -90,6 +94,28 @@ def _cpu(value: str) -> str:
     return value
 
 
+_TIME_ZONE = "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)"
+_TIME_ZONE_FIX = "write it like Europe/Berlin or UTC"
+
+
+def _time_zone(value: str) -> str:
+    if not re.fullmatch(_TIME_ZONE, value, re.ASCII):
+        raise setting_error("is not a time zone", _TIME_ZONE_FIX)
+    known = _known_time_zones()
+    if value not in known:
+        near = get_close_matches(value, known, n=1)
+        raise setting_error(
+            "is not in the time zone database", f"did you mean {near[0]}?" if near else _TIME_ZONE_FIX
+        )
+    return value
+
+
+@cache
+def _known_time_zones() -> Collection[str]:
+    """Return the names of the time zone database: those of this computer, and those of the package tzdata."""
+    return available_timezones()
+
+
 def _host(value: str) -> str:
     try:
         ip_address(value)
@@ -157,9 +183,7 @@ Cpu = Annotated[str, TextType("CPU quantity", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
-TimeZone = Annotated[
-    str, matching("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
-]
+TimeZone = Annotated[str, TextType("time zone", _time_zone, _TIME_ZONE)]
 PortName = Annotated[
     str,
     matching(
