@@ -12,7 +12,7 @@ from components.settings.quantities import mebibytes
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
 """Fields that only volumes of a StorageClass have."""
 _MEMORY_FIELDS = ("size",)
-_RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
+_RESERVED = re.compile("files|secret-files|shared-memory|(scratch|device)-[0-9]+")
 """Names of the pods' volumes that homelab creates itself."""
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 from pydantic import Field
@@ -78,6 +79,15 @@ def _absolute_path(value: str) -> str:
     return value
 
 
+_DEVICE_PATH = "/dev(/[A-Za-z0-9._:@+-]+)+"
+
+
+def _device_path(value: str) -> str:
+    if not re.fullmatch(_DEVICE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
+        raise setting_error("is not a path below /dev", "write it as /dev/ttyUSB0, without a slash at the end")
+    return value
+
+
 _MAX_CPUS = 128
 _CPU = "[1-9][0-9]*m?"
 
@@ -104,9 +114,7 @@ def _time_zone(value: str) -> str:
     known = _known_time_zones()
     if value not in known:
         near = get_close_matches(value, known, n=1)
-        raise setting_error(
-            "is not in the time zone database", f"did you mean {near[0]}?" if near else _TIME_ZONE_FIX
-        )
+        raise setting_error("is not in the time zone database", f"did you mean {near[0]}?" if near else _TIME_ZONE_FIX)
     return value
 
 
@@ -142,6 +150,7 @@ Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
 MultilineText = Annotated[str, _Lines("text", str)]
 HostName = Annotated[str, TextType(DOMAIN.name, _host, DOMAIN.pattern)]
 AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
+DevicePath = Annotated[str, TextType("path below /dev", _device_path, _DEVICE_PATH)]
 ObjectName = Annotated[
     str,
     matching(
@@ -176,6 +185,22 @@ IngressPath = Annotated[
         "Ingress path",
         r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~=&+-]+)+/?",
         "start the path with /, such as /api, and do not use //, ?, % or the segments . and ..",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class _TypeName:
+    """Name of a type in the reference."""
+
+    name: str
+
+
+ObjectFields = Annotated[dict[str, Any], _TypeName("fields of a Kubernetes object")]
+ObjectKind = Annotated[
+    str,
+    matching(
+        "Kubernetes kind", "[A-Z][A-Za-z0-9]*", "write the singular in upper camel case, such as Deployment or Service"
     ),
 ]
 Size = Annotated[str, matching("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]

@@ -1,0 +1,17 @@
+"""Settings of an app's patches."""
+
+from components.settings.kubernetes_fields import ObjectFields, ObjectKind, ObjectName
+from components.settings.model import Model
+
+
+class AppPatchSettings(Model):
+    """A patch of the app's Kubernetes objects of one kind, in the format of `kubectl patch`."""
+
+    kind: ObjectKind
+    """Kind of the objects, such as Deployment."""
+    name: ObjectName | None = None
+    """Name of the object in Pulumi's preview, which is the name without a generated suffix. Default: the patch applies
+    to all objects of the kind."""
+    patch: ObjectFields
+    """Fields to add or change; null removes a field. Elements of containers, volumes, env and other lists with a merge
+    key are merged, and all other lists are replaced."""
