@@ -1,11 +1,19 @@
 """Settings of an app's access to its nodes: devices and GPUs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from components.settings.fields import DnsLabel, PositiveInt, StrictBool
-from components.settings.kubernetes_fields import AbsolutePath, DevicePath
+from components.settings.kubernetes_fields import AbsolutePath, matching
 from components.settings.model import Model
 
+DevicePath = Annotated[
+    str,
+    matching(
+        "path below /dev",
+        r"/dev(/(?!\.{1,2}(/|$))[A-Za-z0-9._:@+-]+)+",
+        "write it as /dev/ttyUSB0, without a slash at the end",
+    ),
+]
 DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/snd")
 """Paths whose default `type` is Directory."""
 

@@ -67,10 +67,10 @@ def _host_network(app: AppSettings) -> Findings:
         reason = "has no effect with hostNetwork: the ports are open on the nodes' own addresses"
         yield ("loadBalancer",), reason, remove
     if app.strategy:
-        reason = "starts new pods beside old pods, but with hostNetwork only one pod of a node can open the app's ports"
+        reason = "starts new pods beside old pods, but with hostNetwork only one pod per node can open the app's ports"
         yield ("strategy",), reason, remove
     if app.postgres:
-        reason = "accepts only pods with an address of the pod network, but with hostNetwork pods have a node's address"
+        reason = "accepts only pods with an address of the pod network, which hostNetwork replaces by a node's address"
         yield ("postgres",), reason, remove
     reason = "has no effect with hostNetwork: NetworkPolicies do not apply to the app's pods"
     if app.allow.from_:
@@ -83,7 +83,7 @@ def _host_network(app: AppSettings) -> Findings:
 def _host_ports(app: AppSettings) -> Findings:
     for loc, number, protocol in host_network.listened_ports(app) if app.host_network else ():
         if user := host_network.port_user(number, protocol):
-            yield loc, f"is a port that {user} uses on the nodes", "choose another port, or remove hostNetwork"
+            yield loc, f"is a port of {user} on the nodes", "choose another port, or remove hostNetwork"
         elif host_network.needs_capability(app, number):
             reason = "is below 1024, which needs the capability NET_BIND_SERVICE with hostNetwork"
             yield loc, reason, "add capabilities: [NET_BIND_SERVICE], or use 1024 or more"

@@ -1,7 +1,26 @@
 """Settings of an app's patches."""
 
-from components.settings.kubernetes_fields import ObjectFields, ObjectKind, ObjectName
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from components.settings.kubernetes_fields import ObjectName, matching
 from components.settings.model import Model
+
+
+@dataclass(frozen=True)
+class _TypeName:
+    """Name of a type in the reference."""
+
+    name: str
+
+
+ObjectFields = Annotated[dict[str, Any], _TypeName("fields of a Kubernetes object")]
+ObjectKind = Annotated[
+    str,
+    matching(
+        "Kubernetes kind", "[A-Z][A-Za-z0-9]*", "write the singular in upper camel case, such as Deployment or Service"
+    ),
+]
 
 
 class AppPatchSettings(Model):

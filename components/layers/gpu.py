@@ -21,8 +21,8 @@ _SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
-    """NVIDIA GPUs for apps with the key `gpu`, and for other pods with `runtimeClassName: nvidia` and the resource limit
-    `nvidia.com/gpu: 1`."""
+    """NVIDIA GPUs for apps with the key `gpu`, and for other pods with `runtimeClassName: nvidia` and the resource
+    limit `nvidia.com/gpu: 1`."""
 
     nodes: tuple[DnsLabel, ...]
     """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""

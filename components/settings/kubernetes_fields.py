@@ -1,18 +1,14 @@
 """Types of the values in app settings, such as images, paths, sizes and names."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cache
 from ipaddress import ip_address
-from typing import Annotated, Any
-from zoneinfo import available_timezones
+from typing import Annotated
 
 from pydantic import Field
 
 from components.settings.errors import setting_error
 from components.settings.fields import DOMAIN, TextType
+from components.settings.time_zones import TIME_ZONE_PATTERN, time_zone
 
 
 class _Lines(TextType):
@@ -79,15 +75,6 @@ def _absolute_path(value: str) -> str:
     return value
 
 
-_DEVICE_PATH = "/dev(/[A-Za-z0-9._:@+-]+)+"
-
-
-def _device_path(value: str) -> str:
-    if not re.fullmatch(_DEVICE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
-        raise setting_error("is not a path below /dev", "write it as /dev/ttyUSB0, without a slash at the end")
-    return value
-
-
 _MAX_CPUS = 128
 _CPU = "[1-9][0-9]*m?"
 
@@ -102,26 +89,6 @@ def _cpu(value: str) -> str:
     if not value.endswith("m") and int(value) > _MAX_CPUS:
         raise setting_error(f"is {value} whole CPUs", f"write {value}m for {value} millicores")
     return value
-
-
-_TIME_ZONE = "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)"
-_TIME_ZONE_FIX = "write it like Europe/Berlin or UTC"
-
-
-def _time_zone(value: str) -> str:
-    if not re.fullmatch(_TIME_ZONE, value, re.ASCII):
-        raise setting_error("is not a time zone", _TIME_ZONE_FIX)
-    known = _known_time_zones()
-    if value not in known:
-        near = get_close_matches(value, known, n=1)
-        raise setting_error("is not in the time zone database", f"did you mean {near[0]}?" if near else _TIME_ZONE_FIX)
-    return value
-
-
-@cache
-def _known_time_zones() -> Collection[str]:
-    """Return the names of the time zone database: those of this computer, and those of the package tzdata."""
-    return available_timezones()
 
 
 def _host(value: str) -> str:
@@ -150,7 +117,6 @@ Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
 MultilineText = Annotated[str, _Lines("text", str)]
 HostName = Annotated[str, TextType(DOMAIN.name, _host, DOMAIN.pattern)]
 AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
-DevicePath = Annotated[str, TextType("path below /dev", _device_path, _DEVICE_PATH)]
 ObjectName = Annotated[
     str,
     matching(
@@ -189,26 +155,12 @@ IngressPath = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _TypeName:
-    """Name of a type in the reference."""
-
-    name: str
-
-
-ObjectFields = Annotated[dict[str, Any], _TypeName("fields of a Kubernetes object")]
-ObjectKind = Annotated[
-    str,
-    matching(
-        "Kubernetes kind", "[A-Z][A-Za-z0-9]*", "write the singular in upper camel case, such as Deployment or Service"
-    ),
-]
 Size = Annotated[str, matching("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
 Cpu = Annotated[str, TextType("CPU quantity", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
-TimeZone = Annotated[str, TextType("time zone", _time_zone, _TIME_ZONE)]
+TimeZone = Annotated[str, TextType("time zone", time_zone, TIME_ZONE_PATTERN)]
 PortName = Annotated[
     str,
     matching(
