@@ -4,7 +4,7 @@ from functools import partial
 
 import pulumi
 
-from components.app import placement
+from components.app import host_network, placement
 from components.app.component import App
 from components.app.requirements import required_outputs
 from components.app.security import level, level_requirements
@@ -25,6 +25,8 @@ def deploy() -> None:
         pulumi.log.warn(
             f"homelab:app.environment.{name} looks like a secret in clear text: move the variable to app.secrets"
         )
+    for warning in host_network.warnings(settings):
+        pulumi.log.warn(warning)
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))

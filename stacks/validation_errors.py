@@ -87,6 +87,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "healthcheck": ("probes",), "shm_size": ("sharedMemory",), "cap_add": ("capabilities",),
     "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
     "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
+    "network_mode": ("hostNetwork",), "overrides": ("patches",), "runtimeclassname": ("gpu",),
 }  # fmt: skip
 """Names of settings in Docker, Compose, Kubernetes and Helm, with the corresponding settings of homelab."""
 

@@ -15,6 +15,7 @@ from components.app import (
     monitoring,
     network,
     objects,
+    patches,
     remote_secrets,
     rights,
     rollout,
@@ -155,7 +156,8 @@ class App(pulumi.ComponentResource):
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
         options = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        return create_resource(resolve_secrets(manifest), name or manifest["metadata"]["name"], options)
+        name = name or manifest["metadata"]["name"]
+        return create_resource(patches.patched(self._settings, resolve_secrets(manifest), name), name, options)
 
 
 def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:

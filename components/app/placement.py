@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from components.app import volumes
+from components.app import devices
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 
@@ -22,7 +22,7 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 
 def required_labels(app: AppSettings) -> dict[str, str]:
     """Return the labels that a node needs to run the app. If no labels are needed, the app can run on any node."""
-    name = volumes.host_path_node(app)
+    name = devices.required_node(app)
     hostname = {HOSTNAME_LABEL: name} if name else {}
     return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
@@ -33,26 +33,52 @@ def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterato
     Outputs of platforms before homelab 0.3.0 lack labels and taints.
     """
     names = [node["name"] for node in nodes]
-    for name, volume in app.volumes.items():
-        if volume.host_path and volume.host_path.node not in names:
-            fix = f"use one of: {', '.join(names)}"
-            yield f"volumes.{name}.hostPath.node", "is not a node of the platform", fix
+    for setting, name in _named_nodes(app):
+        if name not in names:
+            yield setting, "is not a node of the platform", f"use one of: {', '.join(names)}"
             return
     if not all("labels" in node for node in nodes):
         return
-    mismatches = {node["name"]: _mismatch(app, node) for node in nodes}
+    required = {**required_labels(app), **_gpu_labels(app, nodes)}
+    mismatches = {node["name"]: _mismatch(app, node, required) for node in nodes}
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
         key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
         fix = "adapt the app to one of these nodes, or change cluster.nodes"
         yield key, f"fits no node of the platform: {reasons}", fix
+    elif app.host_network:
+        yield from _too_many_pods(app, list(mismatches.values()).count(""))
 
 
-def _mismatch(app: AppSettings, node: Mapping[str, Any]) -> str:
+def _named_nodes(app: AppSettings) -> Iterator[tuple[str, str]]:
+    """Yield each setting that names a node, with the node's name."""
+    for name, volume in app.volumes.items():
+        if volume.host_path:
+            yield f"volumes.{name}.hostPath.node", volume.host_path.node
+    for index, device in enumerate(app.devices):
+        if device.node:
+            yield f"devices[{index}].node", device.node
+
+
+def _too_many_pods(app: AppSettings, available: int) -> Iterator[Unsatisfied]:
+    """Yield an error if an app with hostNetwork has more pods than nodes, because its ports are free once per node."""
+    setting, wanted = ("autoscaling.max", app.autoscaling.max) if app.autoscaling else ("replicas", app.replicas or 1)
+    if wanted > available:
+        reason = f"requests {wanted} pods, but with hostNetwork each of the {available} matching nodes runs one pod"
+        yield setting, reason, f"use {available} or less"
+
+
+def _gpu_labels(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return the labels of nodes with GPUs, or nothing if no node has these labels: then the layer gpu is disabled."""
+    labels = devices.gpu_labels(app)
+    return labels if any(labels.items() <= node["labels"].items() for node in nodes) else {}
+
+
+def _mismatch(app: AppSettings, node: Mapping[str, Any], required: Mapping[str, str]) -> str:
     """Return the reason why the app cannot run on a node, or an empty string."""
     node_labels = {HOSTNAME_LABEL: node["name"], "kubernetes.io/os": "linux", **node["labels"]}
     node_labels |= {f"node-role.kubernetes.io/{role}": "true" for role in _ROLES[node["role"]]}
-    for key, value in required_labels(app).items():
+    for key, value in required.items():
         if key == ARCH_LABEL:
             if node.get("arch") not in (None, value):
                 return f"is {node['arch']}"

@@ -116,6 +116,9 @@ class AppPlatformOutputs:
     nfs_client: pulumi.Output[bool] = field(default_factory=false_output, metadata=since("0.3.0", "cluster.apps.nfs"))
     """Whether the nodes have an NFS client."""
 
+    gpu_resources: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.3.0", "gpu"))
+    """Extended resources of the GPUs that pods may request."""
+
 
 OutputName = Literal[
     "ingress_class",
@@ -136,4 +139,5 @@ OutputName = Literal[
     "load_balancer_addresses",
     "nfs_client",
     "pod_security_levels",
+    "gpu_resources",
 ]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from components.app import security, volumes
+from components.app import devices, security
 from components.app.exposure import PORT
 from components.app.pods import PRE_STOP_SECONDS
 from components.app.probe_settings import AppProbeSettings
@@ -48,8 +48,8 @@ def _shared_memory(app: AppSettings) -> Findings:
 
 
 def _node_labels(app: AppSettings) -> Findings:
-    for key, setting in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume's hostPath")):
-        value = app.arch if setting == "arch" else volumes.host_path_node(app)
+    for key, setting in (("kubernetes.io/arch", "arch"), ("kubernetes.io/hostname", "a volume or device")):
+        value = app.arch if setting == "arch" else devices.required_node(app)
         if key in app.nodes and value:
             yield ("nodes", key), f"is already set by {setting}", "remove it"
 
@@ -79,6 +79,9 @@ def _ports(app: AppSettings) -> Findings:
         taken.setdefault(number, name)
     if app.load_balancer and not app.ports:
         yield ("loadBalancer",), "needs ports", "add them, such as ports: {mqtt: {port: 1883}}"
+    if app.load_balancer and "from_" in app.load_balancer.model_fields_set and not app.load_balancer.from_:
+        fix = "list the CIDRs that may connect, or remove it to allow all addresses outside the cluster"
+        yield ("loadBalancer", "from"), "is empty", fix
     if app.load_balancer and app.strategy and app.strategy.blue_green:
         reason = "would send requests to the new version before the blue-green switch"
         yield ("loadBalancer",), reason, "remove it, or use strategy.canary"

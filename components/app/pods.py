@@ -2,7 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from components.app import database, exposure, monitoring, placement, remote_secrets, security, tracing, volumes
+from components.app import (
+    database,
+    devices,
+    exposure,
+    host_network,
+    monitoring,
+    placement,
+    remote_secrets,
+    security,
+    tracing,
+    volumes,
+)
 from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings
 from components.app.objects import labels
@@ -29,7 +40,9 @@ def app_pod_spec(app: AppSettings, platform: AppPlatformOutputs, sources: Config
     ]
     sidecars = [_extra_container(name, container, app, platform, sources) for name, container in app.sidecars.items()]
     return {
-        **_pod_settings(app, sources, volumes.for_pods(app, app.volumes)),
+        **_pod_settings(app, sources, [*volumes.for_pods(app, app.volumes), *devices.for_pods(app)]),
+        **host_network.pod_fields(app),
+        **devices.gpu_pod_fields(app),
         "topologySpreadConstraints": topology_spread(labels(app)),
         **({"initContainers": init} if init else {}),
         "containers": [_app_container(app, platform, sources), *sidecars],
@@ -76,12 +89,16 @@ def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: Conf
         **_program(app.command, app.args),
         "ports": list(_ports(app)),
         "env": list(_environment(app, platform, sources, app.environment)),
-        "resources": resources(app.cpu, app.memory),
-        "securityContext": security.container_context(app),
+        "resources": _with_limits(resources(app.cpu, app.memory), devices.gpu_limits(app)),
+        "securityContext": security.app_container_context(app),
         "lifecycle": {"preStop": _pre_stop(app)},
         **probes,
-        "volumeMounts": list(_mounts(app, app.volumes)),
+        "volumeMounts": [*_mounts(app, app.volumes), *devices.mounts(app)],
     }
+
+
+def _with_limits(requested: Json, limits: Mapping[str, Json]) -> Json:
+    return {**requested, "limits": {**requested["limits"], **limits}}
 
 
 def _extra_container(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.app import hosts, security
+from components.app import devices, hosts, security
 from components.app.platform_outputs import OutputName
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
@@ -52,6 +52,8 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("rollouts", "strategy")
     if app.strategy and app.strategy.analysis:
         yield RequiredOutput("metrics_endpoint", "strategy.analysis")
+    if app.gpu and app.gpu.vendor == "nvidia":  # homelab has no layer with the device plugins of other vendors
+        yield RequiredOutput("gpu_resources", "gpu", devices.gpu_resource(app))
     if app.traces:
         yield RequiredOutput("traces_endpoint", "traces")
     for setting, value in (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards)):

@@ -27,8 +27,9 @@ def level(app: AppSettings) -> str:
 
 def level_requirements(app: AppSettings) -> Iterator[tuple[str, str]]:
     """Yield each setting that needs a more permissive Pod Security level than `restricted`, with the needed level."""
-    if app.privileged:
-        yield "privileged", "privileged"
+    yield from _node_access(app)
+    if app.pod_security:
+        yield "podSecurity", app.pod_security
     if app.user == 0:
         yield "user", "baseline"
     if not _BASELINE_CAPABILITIES.issuperset(app.capabilities):
@@ -40,6 +41,16 @@ def level_requirements(app: AppSettings) -> Iterator[tuple[str, str]]:
             yield f"volumes.{name}.nfs", "baseline"
         if volume.host_path:
             yield f"volumes.{name}.hostPath", "privileged"
+
+
+def _node_access(app: AppSettings) -> Iterator[tuple[str, str]]:
+    for setting, is_set in (
+        ("privileged", app.privileged),
+        ("devices", app.devices),
+        ("hostNetwork", app.host_network),
+    ):
+        if is_set:
+            yield setting, "privileged"
 
 
 def group(app: AppSettings) -> int:
@@ -60,10 +71,15 @@ def pod_context(app: AppSettings) -> Json:
     }
 
 
-def container_context(app: AppSettings) -> Json:
-    """Return the security context of a container."""
+def app_container_context(app: AppSettings) -> Json:
+    """Return the security context of the app's own container, which must be privileged to open a device."""
+    return container_context(app, privileged=app.privileged or bool(app.devices))
+
+
+def container_context(app: AppSettings, *, privileged: bool | None = None) -> Json:
+    """Return the security context of a container. Default of `privileged`: the app's setting."""
     root = {"readOnlyRootFilesystem": not app.writable_root}
-    if app.privileged:
+    if app.privileged if privileged is None else privileged:
         return {"privileged": True, **root}
     return {"allowPrivilegeEscalation": _escalates(app), **root, "capabilities": _capabilities(app)}
 

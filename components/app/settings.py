@@ -5,8 +5,10 @@ from typing import Literal
 from pydantic import Field
 
 from components.app.container_settings import AppContainerSettings, AppCronSettings
+from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
+from components.app.patch_settings import AppPatchSettings
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
@@ -122,7 +124,8 @@ class AppSettings(Model):
     cron: dict[DnsLabel, AppCronSettings] = Field(default_factory=dict)
     """CronJobs of the app, by name."""
     replicas: PositiveInt | None = None
-    """Number of pods, spread over the nodes. Default: 3, or 1 if the app has a volume that only one pod can mount."""
+    """Number of pods, spread over the nodes. Default: 3, or 1 if the app has a volume or device that only one pod can
+    use, a GPU, or `hostNetwork`."""
     autoscaling: AppAutoscalingSettings | None = None
     """Autoscaling of the pods instead of a fixed number of `replicas`."""
     port: Port = 8080
@@ -176,6 +179,16 @@ class AppSettings(Model):
     """Linux capabilities of the app's containers. Default: none, even for root."""
     privileged: StrictBool = False
     """Whether the app's containers are privileged, which gives the containers root access to the node."""
+    pod_security: Literal["baseline", "privileged"] | None = None
+    """Pod Security level of the app's namespace, for `patches` that need a higher level. Default: the lowest level that
+    the app's other keys need."""
+    devices: tuple[AppDeviceSettings, ...] = ()
+    """Devices of nodes for the app's own container, which becomes privileged."""
+    gpu: AppGpuSettings | None = None
+    """GPUs for the app's own container. Default: none."""
+    host_network: StrictBool = False
+    """Whether the app's pods use the network of their node (hostNetwork). Each node runs at most one of the pods, and
+    NetworkPolicies do not apply to the pods."""
     image_pull_secret: AppPullSettings | None = None
     """Login at the registry of the app's image. Default: the registry's login in `cluster.registries`, or no login."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
@@ -206,5 +219,7 @@ class AppSettings(Model):
     """Dashboards of Grafana: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
+    patches: tuple[AppPatchSettings, ...] = ()
+    """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False
     """Whether homelab may delete the app's database and volumes. `discard` takes effect with the next `pulumi up`."""

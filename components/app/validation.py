@@ -6,10 +6,12 @@ from collections import Counter
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
 from components.app.database import cluster_name
+from components.app.host_validation import HOST_CHECKS
 from components.app.ingress_validation import INGRESS_CHECKS, redirect_problems
 from components.app.monitoring_validation import monitoring_problems
 from components.app.network import POLICY_SUFFIXES
 from components.app.objects import has_data
+from components.app.patch_validation import patch_problems
 from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
@@ -22,7 +24,7 @@ _MAX_FILE_BYTES = 1000 * 1024
 
 def findings(app: AppSettings) -> Findings:
     """Yield all conflicts between an app's settings."""
-    for check in (*_CHECKS, *POD_CHECKS):
+    for check in (*_CHECKS, *POD_CHECKS, *HOST_CHECKS, patch_problems):
         yield from check(app)
     yield from redirect_problems(app)
     yield from container_problems(app)
@@ -90,6 +92,7 @@ def _paths(app: AppSettings) -> Findings:
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
     mounts += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
+    mounts += [(("devices", index), device.container_path) for index, device in enumerate(app.devices)]
     for index, (loc, path) in enumerate(mounts):
         for _, other in mounts[:index]:
             if path == other:

@@ -12,13 +12,13 @@ from components.settings.quantities import mebibytes
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
 """Fields that only volumes of a StorageClass have."""
 _MEMORY_FIELDS = ("size",)
-_RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
+_RESERVED = re.compile("files|secret-files|shared-memory|(scratch|device)-[0-9]+")
 """Names of the pods' volumes that homelab creates itself."""
 
 
 def volume_problems(app: AppSettings) -> Findings:
     """Yield all conflicts between the settings of volumes."""
-    for check in (_reserved_names, _several_pods, _single_node):
+    for check in (_reserved_names, _several_pods, _single_node, _memory_in_total):
         yield from check(app)
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
         for name, volume in app.volumes.items():
@@ -85,6 +85,16 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.memory and volume.size:
         yield from tmpfs_size_problems(app, ("size",), volume.size)
+
+
+def _memory_in_total(app: AppSettings) -> Findings:
+    """Check that the app's file systems in memory are smaller than the pod's memory limit together."""
+    sizes = {f"volumes.{name}": volume.size for name, volume in app.volumes.items() if volume.memory and volume.size}
+    sizes |= {"sharedMemory": app.shared_memory} if app.shared_memory else {}
+    limit, parts = mebibytes(app.memory), [mebibytes(size) for size in sizes.values()]
+    if sum(parts) >= limit > max(parts, default=0):
+        reason = f"must be more than the {sum(parts)}Mi of all file systems in memory ({', '.join(sizes)})"
+        yield ("memory",), reason, "use smaller sizes, or give the app more memory"
 
 
 def tmpfs_size_problems(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:

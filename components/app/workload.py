@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.app import pods, rollout, volumes
+from components.app import devices, pods, rollout, volumes
 from components.app.config_objects import ConfigSources
 from components.app.objects import labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs
@@ -26,6 +26,9 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
         spec |= {"serviceName": app.name, "podManagementPolicy": "Parallel"}
     if templates := list(volumes.templates(app, platform)):
         spec[volumes.CLAIM_TEMPLATES] = templates
+    if type_meta(app)["kind"] == "Deployment" and (app.host_network or app.gpu):
+        # a new pod can start only after an old pod has released the ports or the GPU
+        spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     annotations = dict(_PATCH_FORCE)
     if app.autoscaling:
         annotations["homelab/scaled"] = "true"  # when the annotation is removed, Pulumi applies replicas again
@@ -37,7 +40,8 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 def min_replicas(app: AppSettings) -> int:
     """Return the app's number of replicas; with autoscaling, the minimum number of replicas."""
-    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if volumes.single_pod_names(app) else 3)
+    single = volumes.single_pod_names(app) or devices.exclusive_settings(app) or app.gpu or app.host_network
+    return app.autoscaling.min if app.autoscaling else app.replicas or (1 if single else 3)
 
 
 def ignored_fields(app: AppSettings) -> list[str]:
@@ -53,9 +57,14 @@ def type_meta(app: AppSettings) -> dict[str, Json]:
     """Return apiVersion and kind of the workload."""
     if app.strategy:
         return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
-    # only a StatefulSet stops a pod before it creates the replacement, so two pods never mount a single-pod volume
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if needs_stateful_set(app) else "Deployment"}
+
+
+def needs_stateful_set(app: AppSettings) -> bool:
+    """Whether the app runs as a StatefulSet, which stops a pod before it creates the replacement."""
+    # so two pods never use a single-pod volume or a device
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet" if stateful else "Deployment"}
+    return stateful or bool(devices.exclusive_settings(app))
 
 
 def scaling_objects(app: AppSettings) -> Iterator[Manifest]:

@@ -11,17 +11,18 @@ from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, PositiveInt
 from components.settings.model import Model
 
-_RUNTIME = "nvidia"
+RUNTIME_CLASS = "nvidia"
 """RuntimeClass of pods that use a GPU. K3s creates the RuntimeClass."""
-_LABEL = {"nvidia.com/gpu.present": "true"}
+RESOURCE = "nvidia.com/gpu"
+"""Extended resource of the GPUs."""
+NODE_LABELS = {"nvidia.com/gpu.present": "true"}
+"""Labels of the nodes that have a GPU."""
 _SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
-    """Settings of NVIDIA GPUs.
-
-    A pod with a GPU needs `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`.
-    """
+    """NVIDIA GPUs for apps with the key `gpu`, and for other pods with `runtimeClassName: nvidia` and the resource
+    limit `nvidia.com/gpu: 1`."""
 
     nodes: tuple[DnsLabel, ...]
     """Names of the nodes that have a GPU, and on which NVIDIA's driver and container toolkit are already installed."""
@@ -40,9 +41,9 @@ class GPU(Layer[GPUSettings]):
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of NVIDIA's device plugin for nodes with the label `nvidia.com/gpu.present`."""
-        plugin: dict[str, Json] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
+        plugin: dict[str, Json] = {"runtimeClassName": RUNTIME_CLASS, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
-            shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
+            shared_gpu = {"name": RESOURCE, "replicas": self.settings.shares}
             config = {"version": "v1", "sharing": {"timeSlicing": {"resources": [shared_gpu]}}}
             plugin["config"] = {"map": {_SHARED_CONFIG: json.dumps(config)}, "default": _SHARED_CONFIG}
         return {"nvidia-device-plugin": plugin}
@@ -58,8 +59,12 @@ class GPU(Layer[GPUSettings]):
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label `nvidia.com/gpu.present` if the node has a GPU."""
-        return _LABEL if node.name in self.settings.nodes else {}
+        """Return the label `nvidia.com/gpu.present` for a node with a GPU."""
+        return NODE_LABELS if node.name in self.settings.nodes else {}
+
+    def outputs(self) -> Mapping[str, object]:
+        """Return the extended resource of the GPUs, which apps with the setting `gpu` need."""
+        return {"gpu_resources": [RESOURCE]}
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the list of GPU nodes."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from components.settings.errors import setting_error
 from components.settings.fields import TextType
+from components.settings.time_zones import TIME_ZONE_PATTERN, time_zone
 
 
 class _Lines(TextType):
@@ -143,14 +144,14 @@ IngressPath = Annotated[
         "start the path with /, such as /api, and do not use //, ?, % or the segments . and ..",
     ),
 ]
+
+
 Size = Annotated[str, matching("size in Mi, Gi or Ti", "[1-9][0-9]*(Mi|Gi|Ti)", "write it as 512Mi or 10Gi")]
 Cpu = Annotated[str, TextType("CPU quantity", _cpu, _CPU)]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=3600)]
 UserId = Annotated[int, Field(strict=True, ge=0, le=2147483647)]
-TimeZone = Annotated[
-    str, matching("time zone", "(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+)", "write it like Europe/Berlin or UTC")
-]
+TimeZone = Annotated[str, TextType("time zone", time_zone, TIME_ZONE_PATTERN)]
 PortName = Annotated[
     str,
     matching(

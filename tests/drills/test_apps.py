@@ -63,6 +63,19 @@ done
 """
 """K3s' StorageClass creates no volumes here, because its provisioner is a stand-in that sleeps."""
 
+INSIDE_THE_CONTAINER = """
+for file in $(grep -lE 'POD' /proc/[0-9]*/cgroup); do
+  process=${file%/cgroup}
+  test -e "$process/root/dev/hub" || continue
+  stat -c %t:%T "$process/root/dev/hub"
+  grep nas.lan "$process/root/etc/hosts"
+  readlink "$process/ns/net" /proc/1/ns/net
+  exit
+done
+exit 1
+"""
+"""Prints what a process of the app's container sees. The stand-in image contains no shell."""
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
@@ -173,6 +186,37 @@ def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> Non
     (pod,) = running_pods(lab)
     assert {"path": "/srv/disk", "type": "Directory"} in [each.get("hostPath") for each in pod["spec"]["volumes"]]
     assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
+
+
+def test_a_device_the_network_of_the_node_and_a_patch(lab: RehearsedLab) -> None:
+    pod_patch = {"spec": {"hostAliases": [{"ip": "192.168.1.9", "hostnames": ["nas.lan"]}]}}
+    change(
+        lab,
+        replicas=None,
+        loadBalancer=None,
+        hostNetwork=True,
+        devices=[{"path": "/dev/null", "mountPath": "/dev/hub", "node": "s1"}],
+        patches=[{"kind": "StatefulSet", "patch": {"spec": {"template": pod_patch}}}],
+    )
+    said = lab.up(engine=lab.app_engine("home"))
+    assert "NetworkPolicies do not apply to the app's pods" in said, diagnostics(said)
+    (pod,) = running_pods(lab)
+    assert pod["status"]["podIP"] == pod["status"]["hostIP"]
+    uid = pod["metadata"]["uid"]
+    facts = lab.run_as_root("s1", INSIDE_THE_CONTAINER.replace("POD", f"pod({uid}|{uid.replace('-', '_')})"))
+    device, hosts, network, machine = facts.splitlines()
+    assert device == "1:3", "the device is the machine's /dev/null"
+    assert hosts.split() == ["192.168.1.9", "nas.lan"]
+    assert network == machine, "the pod is in the network namespace of its machine"
+    assert " unchanged\n" in lab.up("--expect-no-changes", engine=lab.app_engine("home"))
+
+
+def test_a_patch_that_the_api_server_refuses_fails_in_the_preview(lab: RehearsedLab) -> None:
+    """The app's namespace exists, so the API server checks the patched object in a dry run."""
+    change(lab, patches=[{"kind": "StatefulSet", "patch": {"spec": {"updateStrategy": {"type": "Sideways"}}}}])
+    code, said = lab.pulumi("preview", engine=lab.app_engine("home"))
+    assert code != 0
+    assert "Sideways" in said, diagnostics(said)
 
 
 def test_placement_without_a_matching_node_is_refused(lab: RehearsedLab) -> None:

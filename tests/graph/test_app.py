@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.app import inventory
 from stacks import app as shop
 from stacks.settings import AppStack
 from tests.contracts import upstream
@@ -83,6 +84,12 @@ def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
     }  # fmt: skip
 
 
+def test_what_patches_may_name_is_what_is_made(case: tuple[Path, Recording]) -> None:
+    app = AppStack.read(case[0]).app
+    made = {key for key in objects(case[1]) if not key.startswith("RoleBinding/")}
+    assert {f"{kind}/{name}" for kind, name in inventory.object_ids(app)} == made
+
+
 def test_outputs_of_the_stack(prod: Recording) -> None:
     assert prod.stack_outputs == {
         "namespace": "shop-prod",
@@ -140,7 +147,7 @@ def test_every_object_is_in_the_namespace_of_the_app(case: tuple[Path, Recording
     for key, each in objects(case[1]).items():
         if key == f"Namespace/{name}":
             enforced = each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-            assert enforced == ("privileged" if name == "home" else "restricted")
+            assert enforced == ("privileged" if name in ("home", "hub") else "restricted")
         else:
             assert each["metadata"]["namespace"] == name, key
 

@@ -57,6 +57,7 @@ OUTPUTS: dict[str, Any] = {
     "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",
     "loadBalancerAddresses": ["10.0.0.200-10.0.0.220"],
     "nfsClient": True, "podSecurityLevels": ["restricted", "baseline", "privileged"],
+    "gpuResources": ["nvidia.com/gpu"],
 }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "loadBalancerAddresses",
         "nfsClient",
         "podSecurityLevels",
+        "gpuResources",
     }
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 
