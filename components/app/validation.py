@@ -6,11 +6,12 @@ from collections import Counter
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
 from components.app.database import cluster_name
-from components.app.network import POLICY_SUFFIXES
+from components.app.network import policy_suffixes
 from components.app.objects import has_data
 from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
+from components.app.worker_validation import worker_problems
 from components.settings.errors import Findings
 from components.settings.model import UnknownValueError
 
@@ -27,6 +28,7 @@ def findings(app: AppSettings) -> Findings:
             continue
     yield from container_problems(app)
     yield from volume_problems(app)
+    yield from worker_problems(app)
 
 
 def _autoscaling(app: AppSettings) -> Findings:
@@ -129,7 +131,7 @@ def _restore(app: AppSettings) -> Findings:
 
 def _database_name(app: AppSettings) -> Findings:
     """Reject a database name that would give two NetworkPolicies of the app the same name."""
-    if app.postgres is not None and app.postgres.name in POLICY_SUFFIXES:
+    if app.postgres is not None and app.postgres.name in policy_suffixes(app):
         reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
