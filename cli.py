@@ -2,6 +2,7 @@
 
 import typer
 
+from operations.app import commands as app_commands
 from operations.bundle import bundle
 from operations.changes import changes
 from operations.diagram import diagram
@@ -34,6 +35,7 @@ for command in (
     nomad,
 ):
     app.command()(command)
+app.add_typer(app_commands.app, name="app")
 app.add_typer(commands.app, name="rehearse")
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ errors = Console(stderr=True, highlight=False)
 
 Stack = Annotated[str, typer.Option(help="Stack to rehearse: the NAME of the stack file Pulumi.NAME.yaml.")]
 Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N for a bastion.")]
+AppStack = Annotated[str, typer.Option("--app", help="Stack of an app, to use instead of the lab's stack.")]
 Bundle = Annotated[
     Path | None,
     typer.Option(help="Folder of an air-gap bundle.", exists=True, file_okay=False, resolve_path=True),
@@ -81,30 +82,30 @@ def _again(session: Session, engine: Engine) -> None:
 
 
 @app.command(context_settings=PASS_THROUGH)
-def pulumi(
-    context: typer.Context,
-    stack: Stack = "homelab",
-    app_stack: Annotated[str, typer.Option("--app", help="Stack of an app, to use instead of the lab's stack.")] = "",
-) -> None:
+def pulumi(context: typer.Context, stack: Stack = "homelab", app_stack: AppStack = "") -> None:
     """Run a `pulumi` command on the stack of the rehearsed lab, for example `./homelab rehearse pulumi -- preview`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
-        session = open_session(lab, _quiet, apps=apps_on(stack))
-        engines = {engine.stack: engine for engine in (session.engine, *session.apps)}
-        if (wanted := app_stack or stack) not in engines:
-            raise RehearsalError(
-                f"The lab of {stack} has no app stack {wanted} (it has: {', '.join(list(engines)[1:]) or 'none'})."
-            )
-        raise typer.Exit(engines[wanted].run(*context.args))
+        raise typer.Exit(_engine(lab, app_stack).run(*context.args))
 
 
 @app.command(context_settings=PASS_THROUGH)
-def run(context: typer.Context, stack: Stack = "homelab") -> None:
+def run(context: typer.Context, stack: Stack = "homelab", app_stack: AppStack = "") -> None:
     """Run another `./homelab` command on the rehearsed lab, for example `./homelab rehearse run doctor`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
-        session = open_session(lab, _quiet)
-        raise typer.Exit(session.engine.start_homelab(*context.args).wait())
+        raise typer.Exit(_engine(lab, app_stack).start_homelab(*context.args).wait())
+
+
+def _engine(lab: Lab, app_stack: str) -> Engine:
+    """Return the engine of an app stack on the lab, or without `app_stack` the engine of the lab's stack."""
+    if not app_stack:
+        return open_session(lab, _quiet).engine
+    engines = {engine.stack: engine for engine in open_session(lab, _quiet, apps=apps_on(lab.stack)).apps}
+    if app_stack not in engines:
+        names = ", ".join(engines) or "none"
+        raise RehearsalError(f"The lab of {lab.stack} has no app stack {app_stack} (it has: {names}).")
+    return engines[app_stack]
 
 
 @app.command(context_settings=PASS_THROUGH)

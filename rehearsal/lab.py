@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -164,6 +164,19 @@ class Lab:
         # `k3s` unpacks its programs into K3S_DATA_DIR; the default folder may belong to a K3s that runs on the host
         variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
         return self.namespace.command(*program, *arguments), os.environ | variables
+
+    def with_kubectl(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return environment variables with `kubectl` on the PATH: the host's kubectl, or else the lab's `k3s`."""
+        programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
+        if not programs or shutil.which("kubectl", path=environment["PATH"]):
+            return dict(environment)
+        link = self.folder / "bin/kubectl"  # under this name, `k3s` runs its kubectl
+        if not link.is_symlink() or link.readlink() != programs[-1]:
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(programs[-1])
+        variables = {"PATH": f"{link.parent}:{environment['PATH']}", "K3S_DATA_DIR": str(self.folder / "k3s")}
+        return {**environment, **variables}
 
     def kubectl(self, *arguments: str) -> str:
         """Run a `kubectl` command and return the output; fail if the command fails."""

@@ -78,11 +78,13 @@ class Engine:
 
     def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
         """Start a `./homelab` command in the network of the rehearsed lab, with the rehearsal's stack file."""
-        words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
+        # in `./homelab app COMMAND`, the options belong to COMMAND
+        command, options = ((verb, *arguments[:1]), arguments[1:]) if verb == "app" else ((verb,), arguments)
+        words = [*command, "--stack", self.stack, "--config-file", str(self.stack_file), *options]
         return subprocess.Popen(
             self.lab.namespace.command(sys.executable, "-m", "cli", *words),
             cwd=PROJECT,
-            env=self.environment | {"PYTHONPATH": str(PROJECT), "HOME": str(self._home)},
+            env=self.lab.with_kubectl(self.environment) | {"PYTHONPATH": str(PROJECT), "HOME": str(self._home)},
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
             text=True,

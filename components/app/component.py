@@ -20,6 +20,7 @@ from components.app import (
     rights,
     rollout,
     volumes,
+    workers,
     workload,
 )
 from components.app.config_objects import ConfigSources
@@ -73,6 +74,7 @@ class App(pulumi.ComponentResource):
         ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         if settings.before is not None:
             ready.append(self._before(settings.before, sources, ready))
+        self._workers(sources, ready)
         ready.append(self._pods(sources, ready))
         self._create_all(monitoring.monitoring_objects(settings), base)
         self._create_all(jobs.cron_jobs(settings, platform, sources), ready)
@@ -120,6 +122,13 @@ class App(pulumi.ComponentResource):
             wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.CLAIM_TEMPLATES], spec)
             wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], pods))
         return pods
+
+    def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
+        manifests = workers.deployments(self._settings, self._platform, sources)
+        # the API server refuses a change from RollingUpdate to Recreate while `rollingUpdate` has its default values
+        replacement = {"replace_on_changes": ["spec.strategy"], "delete_before_replace": True}
+        deployments = self._create_all(manifests, after, **replacement)
+        self._create_all(workers.disruption_budgets(self._settings), deployments)
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings

@@ -1,11 +1,12 @@
-"""Settings of an app's additional containers: sidecars, init containers and jobs."""
+"""Settings of an app's additional containers: sidecars, init containers, jobs and workers."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from components.app.probe_settings import AppWorkerProbesSettings
 from components.settings.fields import DnsLabel, PositiveInt, Schedule
-from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Size, TimeZone
+from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Seconds, Size, TimeZone
 from components.settings.model import Model
 
 
@@ -29,7 +30,7 @@ class AppContainerSettings(Model):
 
     @property
     def mounted_volumes(self) -> tuple[str, ...]:
-        """Names of the app's volumes that a Job mounts into the container."""
+        """Names of the app's volumes that a Job or worker mounts into the container."""
         return ()
 
 
@@ -51,4 +52,29 @@ class AppCronSettings(AppContainerSettings):
     @property
     def mounted_volumes(self) -> tuple[str, ...]:
         """Names of the app's volumes that a Job mounts into the container."""
+        return self.volumes
+
+
+class AppWorkerSettings(AppContainerSettings):
+    """A Deployment of the app without Service and Ingress, such as a queue worker or a scheduler."""
+
+    replicas: PositiveInt = 1
+    """Number of pods of the worker, spread over the nodes."""
+    volumes: tuple[DnsLabel, ...] = ()
+    """Names of the app's volumes that each pod of the worker mounts. Volumes for a single pod are refused. Default:
+    none."""
+    probes: AppWorkerProbesSettings = AppWorkerProbesSettings()
+    """Probes of the worker's container, each with a `command`. Default: none."""
+    strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
+    """Deployment strategy: `RollingUpdate` starts new pods before Kubernetes stops the old pods, `Recreate` stops all
+    old pods first. A scheduler that must not run twice needs `Recreate`."""
+    grace_period: Seconds | None = None
+    """Seconds that a pod of the worker has to terminate before Kubernetes kills the pod
+    (terminationGracePeriodSeconds). Default: the app's `gracePeriod`."""
+    stop: tuple[Text, ...] = ()
+    """Command of the preStop hook, which runs before SIGTERM. Default: none."""
+
+    @property
+    def mounted_volumes(self) -> tuple[str, ...]:
+        """Names of the app's volumes that each pod of the worker mounts."""
         return self.volumes

@@ -1,4 +1,4 @@
-"""Checks of each additional container of an app: sidecars, init containers and jobs."""
+"""Checks of each additional container of an app: sidecars, init containers, jobs and workers."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def container_problems(app: AppSettings) -> Findings:
 
 
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
-    for section in ("sidecars", "init_containers", "cron"):
+    for section in ("sidecars", "init_containers", "cron", "workers"):
         yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
     if app.before is not None:
         yield ("before",), app.before

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.app import database, jobs, workload
-from components.app.objects import has_jobs
+from components.app import database, hosts, jobs, middlewares, workers, workload
 from components.app.settings import AppSettings
 
 ObjectId = tuple[str, str]
@@ -18,6 +17,8 @@ def object_ids(app: AppSettings) -> Iterator[ObjectId]:
     yield from _configuration(app)
     yield from _network(app)
     yield from _jobs(app)
+    yield from _workers(app)
+    yield from _monitoring(app)
     yield from _database(app)
     if workload.min_replicas(app) > 1:
         yield "PodDisruptionBudget", app.name
@@ -37,27 +38,45 @@ def _configuration(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{app.name}-secrets"
     if app.image_pull_secret:
         yield "Secret", f"{app.name}-pull"
+    if app.ingress.basic_auth:
+        yield "Secret", f"{app.name}-htpasswd"
     if app.remote_secrets:
         yield "ExternalSecret", f"{app.name}-remote"
 
 
 def _network(app: AppSettings) -> Iterator[ObjectId]:
-    policies = ["default-deny", app.name]
-    policies += [f"{app.name}-job"] if has_jobs(app) else []
-    policies += [f"{app.name}-acme"] if app.hosts and app.tls.certificate else []
+    policies = ["default-deny", app.name, f"{app.name}-job"]
+    policies += [f"{app.name}-worker"] if app.workers else []
+    policies += [f"{app.name}-acme"] if hosts.certificate_hosts(app) else []
     policies += [database.cluster_name(app, app.postgres)] if app.postgres else []
     policies += [database.pooler_name(app, app.postgres)] if app.postgres and app.postgres.pooler else []
     yield from (("NetworkPolicy", name) for name in policies)
     if app.load_balancer:
         yield "Service", f"{app.name}-lb"
-    if app.hosts:
-        yield "Ingress", app.name
+    yield from (("Ingress", group.ingress) for group in hosts.groups(app))
+    yield from (("Middleware", name) for name in middlewares.names(app))
+    yield from (("ServersTransport", manifest["metadata"]["name"]) for manifest in middlewares.transports(app))
 
 
 def _jobs(app: AppSettings) -> Iterator[ObjectId]:
     if app.before:
         yield "Job", f"{app.name}-{jobs.PRE_ROLLOUT}"
     yield from (("CronJob", f"{app.name}-{name}") for name in app.cron)
+
+
+def _workers(app: AppSettings) -> Iterator[ObjectId]:
+    for name, settings in app.workers.items():
+        yield "Deployment", workers.deployment_name(app, name)
+        if settings.replicas > 1:
+            yield "PodDisruptionBudget", workers.deployment_name(app, name)
+
+
+def _monitoring(app: AppSettings) -> Iterator[ObjectId]:
+    if app.metrics:
+        yield "PodMonitor", app.name
+    if app.alerts:
+        yield "PrometheusRule", app.name
+    yield from (("ConfigMap", f"{app.name}-dashboard-{name}") for name in app.dashboards)
 
 
 def _database(app: AppSettings) -> Iterator[ObjectId]:

@@ -26,6 +26,22 @@ def middlewares(
         yield _custom_resource(app, "Middleware", suffix, spec)
 
 
+def names(app: AppSettings) -> Iterator[str]:
+    """Yield the names of the Middlewares."""
+    settings = app.ingress
+    numbered = {f"redirect{number}": redirect for number, redirect in enumerate(settings.redirects, start=1)}
+    options = {
+        "response": settings.response_headers,
+        "allow": settings.allow_from,
+        **numbered,
+        "auth": settings.basic_auth or settings.forward_auth,
+        "body": settings.max_body_size,
+        "request": settings.request_headers,
+        "strip": settings.strip_prefix,
+    }
+    yield from (f"{app.name}-{suffix}" for suffix, option in options.items() if option)
+
+
 def references(app: AppSettings, manifests: Iterable[Manifest]) -> list[str]:
     """Return the names by which an Ingress references existing Middlewares and the Middlewares in `manifests`."""
     return [*app.ingress.middlewares, *(_reference(app, each["metadata"]["name"]) for each in manifests)]

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 
 from components.app import database, destinations, hosts, monitoring, tracing
-from components.app.objects import NAMESPACE_LABEL, has_jobs, job_labels, labels, metadata
+from components.app.objects import NAMESPACE_LABEL, job_labels, labels, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
@@ -16,18 +16,23 @@ from components.kubernetes.manifest import Json, Manifest
 SOLVER_LABEL = {"acme.cert-manager.io/http01-solver": "true"}
 """Label of the pods that answer ACME HTTP-01 challenges for cert-manager."""
 SOLVER_PORT = 8089
-POLICY_SUFFIXES = ("job", "acme")
-"""Suffixes of the names of the app's additional NetworkPolicies: APP-job, APP-acme."""
 MONITORING_NAMESPACE = "monitoring"
 """Namespace of Prometheus, which scrapes the metrics of apps and databases if the layer `monitoring` is enabled."""
+
+
+def policy_suffixes(app: AppSettings) -> tuple[str, ...]:
+    """Return the suffixes of the names of the app's additional NetworkPolicies, such as APP-job."""
+    return ("job", "acme", *(["worker"] if app.workers else []))
 
 
 def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the NetworkPolicies of the app's namespace."""
     yield _policy(app, "default-deny", {}, (), _dns())
     yield _policy(app, app.name, labels(app), _ingress(app, platform), _egress(app, platform))
-    if has_jobs(app):
-        yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
+    # every app has the policy for Jobs, because `./homelab app run` creates Jobs
+    yield _policy(app, f"{app.name}-job", job_labels(app), (), _egress(app, platform))
+    if app.workers:
+        yield _policy(app, f"{app.name}-worker", worker_labels(app), (), _egress(app, platform))
     if hosts.certificate_hosts(app):
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER_LABEL, [solver], ())
@@ -102,7 +107,7 @@ def _pooler(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformO
 
 
 def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
-    return [labels(app), *([job_labels(app)] if has_jobs(app) else [])]
+    return [labels(app), job_labels(app), *([worker_labels(app)] if app.workers else [])]
 
 
 def _instance_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, str]:

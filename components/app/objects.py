@@ -13,7 +13,7 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 
 def labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the app's pods, except Job pods."""
+    """Return the labels of the app's pods, except pods of Jobs and workers."""
     return {"app.kubernetes.io/name": app.name}
 
 
@@ -22,9 +22,12 @@ def job_labels(app: AppSettings) -> dict[str, str]:
     return {"app.kubernetes.io/name": f"{app.name}-job"}
 
 
-def has_jobs(app: AppSettings) -> bool:
-    """Whether the app has Jobs or CronJobs."""
-    return bool(app.before or app.cron)
+def worker_labels(app: AppSettings, name: str = "") -> dict[str, str]:
+    """Return the labels of the pods of the worker `name`, or without `name` of all workers.
+
+    The labels do not match the selector of the app's Service.
+    """
+    return {"app.kubernetes.io/name": f"{app.name}-worker", **({"app.kubernetes.io/component": name} if name else {})}
 
 
 def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Checks of an app's pods: containers, ports, probes, privileges and placement."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from components.app import devices, security
 from components.app.exposure import PORT
 from components.app.pods import PRE_STOP_SECONDS
-from components.app.probe_settings import AppProbeSettings
+from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
 from components.app.settings import AppSettings
 from components.app.volume_validation import tmpfs_size_problems
 from components.settings.errors import Findings
@@ -15,10 +16,15 @@ _MAX_CRON_NAME = 52
 
 
 def _probes(app: AppSettings) -> Findings:
-    liveness, startup = app.probes.liveness, app.probes.startup
+    yield from ((("probes", *loc), reason, fix) for loc, reason, fix in liveness_problems(app.probes))
+
+
+def liveness_problems(probes: AppProbesSettings | AppWorkerProbesSettings) -> Findings:
+    """Reject a liveness probe that restarts a container after a few seconds."""
+    liveness, startup = probes.liveness, probes.startup
     if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
         reason = f"restarts a container that fails for {liveness.period * liveness.failures} s"
-        yield ("probes", "liveness"), reason, "set period × failures to 10 s or more, or add a startup probe"
+        yield ("liveness",), reason, "set period × failures to 10 s or more, or add a startup probe"
 
 
 def _probe_kinds(app: AppSettings) -> Findings:
@@ -31,9 +37,14 @@ def _probe_kinds(app: AppSettings) -> Findings:
             yield ("probes", name), f"must not have {' and '.join(kinds)}", "keep one of them"
         if probe.command and probe.port:
             yield ("probes", name, "port"), "has no effect with command", "remove it"
-        if name != "readiness" and probe.timeout > probe.period:
-            reason = f"is longer than period, which is {probe.period}"
-            yield ("probes", name, "timeout"), reason, f"use {probe.period} or less"
+        yield from ((("probes", name, *loc), reason, fix) for loc, reason, fix in timeout_problems(name, probe))
+
+
+def timeout_problems(name: str, probe: AppProbeSettings) -> Findings:
+    """Reject a timeout that is longer than the period of a probe, unless the probe is the readiness probe."""
+    if name != "readiness" and probe.timeout > probe.period:
+        reason = f"is longer than period, which is {probe.period}"
+        yield ("timeout",), reason, f"use {probe.period} or less"
 
 
 def _termination(app: AppSettings) -> Findings:
@@ -111,15 +122,26 @@ def _cron(app: AppSettings) -> Findings:
             reason = f"results in the name {app.name}-{name}, which has more than {_MAX_CRON_NAME} characters"
             yield ("cron", name), reason, "use a shorter name"
         for index, volume in enumerate(settings.volumes):
-            loc = ("cron", name, "volumes", index)
-            if volume in settings.volumes[:index]:
-                yield loc, f"lists {volume} again", "keep one of them"
-            if volume not in app.volumes:
-                yield loc, "is not a volume of the app", "use a name from volumes"
-            elif app.volumes[volume].per_pod:
-                yield loc, "is a separate volume for each replica", "remove it, or remove perPod"
-            elif app.volumes[volume].access_mode == "ReadWriteOncePod":
-                yield loc, "allows only one pod, the app's own (ReadWriteOncePod)", "remove it, or remove accessMode"
+            for reason, fix in mount_problems(app, settings.volumes, index):
+                yield ("cron", name, "volumes", index), reason, fix
+            if _is_mountable(app, volume) and app.volumes[volume].access_mode == "ReadWriteOncePod":
+                reason = "allows only one pod, the app's own (ReadWriteOncePod)"
+                yield ("cron", name, "volumes", index), reason, "remove it, or remove accessMode"
+
+
+def mount_problems(app: AppSettings, mounted: Sequence[str], index: int) -> Iterator[tuple[str, str]]:
+    """Yield the reason and the fix of each error in `mounted[index]`, a volume that a Job or worker mounts."""
+    volume = mounted[index]
+    if volume in mounted[:index]:
+        yield f"lists {volume} again", "keep one of them"
+    if volume not in app.volumes:
+        yield "is not a volume of the app", "use a name from volumes"
+    elif app.volumes[volume].per_pod:
+        yield "is a separate volume for each replica", "remove it, or remove perPod"
+
+
+def _is_mountable(app: AppSettings, volume: str) -> bool:
+    return volume in app.volumes and not app.volumes[volume].per_pod
 
 
 POD_CHECKS = (

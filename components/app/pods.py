@@ -15,10 +15,10 @@ from components.app import (
     volumes,
 )
 from components.app.config_objects import ConfigSources, file_key
-from components.app.container_settings import AppContainerSettings
-from components.app.objects import labels
+from components.app.container_settings import AppContainerSettings, AppWorkerSettings
+from components.app.objects import labels, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs
-from components.app.probe_settings import AppProbeSettings
+from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 from components.platform.layer import resources, topology_spread
@@ -54,35 +54,57 @@ def job_pod_spec(
 ) -> Json:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
-    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME_LABEL}
-    # a ReadWriteOnce volume is attached to one node, so a Job that mounts it must run on the node of the app's pod
-    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}
     return {
         **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),
-        **(
-            {"affinity": affinity}
-            if any(app.volumes[volume].is_single_pod for volume in settings.mounted_volumes)
-            else {}
-        ),
+        **same_node_affinity(app, settings.mounted_volumes),
         "restartPolicy": "Never",
         "containers": [container | {"volumeMounts": list(_mounts(app, settings.mounted_volumes))}],
     }
 
 
-def _pod_settings(app: AppSettings, sources: ConfigSources, app_volumes: Iterable[Json]) -> dict[str, Json]:
+def same_node_affinity(app: AppSettings, mounted: Iterable[str]) -> dict[str, Json]:
+    """Return the affinity to the app's pod for a Job's pod that mounts a single-pod volume, and otherwise nothing.
+
+    A ReadWriteOnce volume is attached to one node, so the Job must run on the node of the app's pod.
+    """
+    if not any(app.volumes[volume].is_single_pod for volume in mounted):
+        return {}
+    app_node = {"labelSelector": {"matchLabels": labels(app)}, "topologyKey": placement.HOSTNAME_LABEL}
+    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [app_node]}}}
+
+
+def worker_pod_spec(
+    name: str, settings: AppWorkerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
+) -> Json:
+    """Return the pod spec of a worker's Deployment."""
+    container = _extra_container(name, settings, app, platform, sources) | {
+        **({"lifecycle": {"preStop": {"exec": {"command": list(settings.stop)}}}} if settings.stop else {}),
+        **_probes(settings.probes, app),
+        "volumeMounts": list(_mounts(app, settings.volumes)),
+    }
+    return {
+        **_pod_settings(app, sources, volumes.for_pods(app, settings.volumes), settings.grace_period),
+        "topologySpreadConstraints": topology_spread(worker_labels(app, name)),
+        "containers": [container],
+    }
+
+
+def _pod_settings(
+    app: AppSettings, sources: ConfigSources, app_volumes: Iterable[Json], grace_period: int | None = None
+) -> dict[str, Json]:
+    seconds = grace_period or app.grace_period
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": security.pod_context(app),
         **({"imagePullSecrets": [{"name": sources.image_pull_secret}]} if app.image_pull_secret else {}),
         **placement.pod_fields(app),
-        **({"terminationGracePeriodSeconds": app.grace_period} if app.grace_period != _DEFAULT_GRACE_PERIOD else {}),
+        **({"terminationGracePeriodSeconds": seconds} if seconds != _DEFAULT_GRACE_PERIOD else {}),
         "volumes": [*_volumes(app, sources), *app_volumes],
     }
 
 
 def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Json:
-    probes = {f"{name}Probe": _probe(probe, app) for name, probe in app.probes if probe is not None}
     return {
         "name": app.name,
         "image": app.image,
@@ -92,7 +114,7 @@ def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: Conf
         "resources": _with_limits(resources(app.cpu, app.memory), devices.gpu_limits(app)),
         "securityContext": security.app_container_context(app),
         "lifecycle": {"preStop": _pre_stop(app)},
-        **probes,
+        **_probes(app.probes, app),
         "volumeMounts": [*_mounts(app, app.volumes), *devices.mounts(app)],
     }
 
@@ -149,6 +171,10 @@ def _environment(
     yield from remote_secrets.environment(app)
     for name, value in variables.items():
         yield {"name": name, "value": value}
+
+
+def _probes(probes: AppProbesSettings | AppWorkerProbesSettings, app: AppSettings) -> dict[str, Json]:
+    return {f"{name}Probe": _probe(probe, app) for name, probe in probes if probe is not None}
 
 
 def _probe(probe: AppProbeSettings, app: AppSettings) -> Json:

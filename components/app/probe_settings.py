@@ -39,3 +39,14 @@ class AppProbesSettings(Model):
     startup: AppProbeSettings | None = None
     """Startup probe for apps that start slowly. The other probes start after the startup probe has passed. Default:
     none."""
+
+
+class AppWorkerProbesSettings(Model):
+    """Probes of a worker's container. Each probe needs a `command`, because a worker accepts no connections."""
+
+    readiness: AppProbeSettings | None = None
+    """Readiness probe. A rollout of the worker does not continue until the probe passes. Default: none."""
+    liveness: AppProbeSettings | None = None
+    """Liveness probe. When the probe fails, Kubernetes restarts the container. Default: none."""
+    startup: AppProbeSettings | None = None
+    """Startup probe. The other probes start after the startup probe has passed. Default: none."""

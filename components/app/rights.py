@@ -30,8 +30,12 @@ RESOURCES: Mapping[str, Sequence[str]] = {
     "traefik.io": ("middlewares", "serverstransports"),
 }
 """Resources of apps by API group, except their namespace and its RoleBinding."""
-_WATCHED: Mapping[str, Sequence[str]] = {"": ("endpoints", "events", "pods"), "apps": ("replicasets",)}
-"""Resources that Pulumi reads while it waits for the resources of apps."""
+_WATCHED: Mapping[str, Sequence[str]] = {
+    "": ("endpoints", "events", "pods"),
+    "apps": ("controllerrevisions", "replicasets"),
+    "cert-manager.io": ("certificates",),
+}
+"""Resources that Pulumi reads while it waits for the resources of apps, and that `./homelab app` reads."""
 _READ = ("get", "list", "watch")
 _APPLY = ("create", "patch")
 
@@ -56,6 +60,8 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0], reserved: Sequence[str
         _role(NAMESPACE_ROLE, [
             *(_rule(group, kinds, (*_APPLY, "delete", *_READ)) for group, kinds in RESOURCES.items()),
             *(_rule(group, kinds, _READ) for group, kinds in _WATCHED.items()),
+            _rule("", ["pods/log"], ["get"]),
+            _rule("", ["pods/exec"], ["create", "get"]),  # kubectl sends GET for WebSockets, and POST for SPDY
         ]),
         rbac.cluster_role_binding(user, CLUSTER_ROLE, CLUSTER_ROLE),
         *_policy(allowed_levels(max_level), sorted(set(reserved))),

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.app.container_settings import AppContainerSettings, AppCronSettings
+from components.app.container_settings import AppContainerSettings, AppCronSettings, AppWorkerSettings
 from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
@@ -162,6 +162,8 @@ class AppSettings(Model):
     read-only."""
     probes: AppProbesSettings = AppProbesSettings()
     """Probes of the app's container."""
+    workers: dict[DnsLabel, AppWorkerSettings] = Field(default_factory=dict)
+    """Other commands of the app that run in Deployments of their own, by name."""
     cpu: Cpu = "100m"
     """CPU request of the app's container."""
     memory: Size = "128Mi"

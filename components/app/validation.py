@@ -9,12 +9,13 @@ from components.app.database import cluster_name
 from components.app.host_validation import HOST_CHECKS
 from components.app.ingress_validation import INGRESS_CHECKS, redirect_problems
 from components.app.monitoring_validation import monitoring_problems
-from components.app.network import POLICY_SUFFIXES
+from components.app.network import policy_suffixes
 from components.app.objects import has_data
 from components.app.patch_validation import patch_problems
 from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
+from components.app.worker_validation import worker_problems
 from components.settings.checks import exactly_one
 from components.settings.errors import Findings
 
@@ -30,6 +31,7 @@ def findings(app: AppSettings) -> Findings:
     yield from container_problems(app)
     yield from volume_problems(app)
     yield from monitoring_problems(app)
+    yield from worker_problems(app)
 
 
 def _autoscaling(app: AppSettings) -> Findings:
@@ -120,7 +122,7 @@ def _restore(app: AppSettings) -> Findings:
 
 def _database_name(app: AppSettings) -> Findings:
     """Reject a database name that would give two NetworkPolicies of the app the same name."""
-    if app.postgres is not None and app.postgres.name in POLICY_SUFFIXES:
+    if app.postgres is not None and app.postgres.name in policy_suffixes(app):
         reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 

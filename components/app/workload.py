@@ -9,8 +9,10 @@ from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
 
-_PATCH_FORCE = {"pulumi.com/patchForce": "true"}
+PATCH_FORCE = {"pulumi.com/patchForce": "true"}
 """Annotation that overrides fields last set by an autoscaler or manually."""
+REVISIONS = 3
+"""Number of old versions that Kubernetes keeps for a rollback."""
 
 
 def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources) -> Manifest:
@@ -18,7 +20,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
     template = {"metadata": {"labels": labels(app)}, "spec": pods.app_pod_spec(app, platform, sources)}
     spec: dict[str, Json] = {
         "selector": {"matchLabels": labels(app)},
-        "revisionHistoryLimit": 3,
+        "revisionHistoryLimit": REVISIONS,
         "template": template,
         "replicas": min_replicas(app),
     }
@@ -29,7 +31,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
     if type_meta(app)["kind"] == "Deployment" and (app.host_network or app.gpu):
         # a new pod can start only after an old pod has released the ports or the GPU
         spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-    annotations = dict(_PATCH_FORCE)
+    annotations = dict(PATCH_FORCE)
     if app.autoscaling:
         annotations["homelab/scaled"] = "true"  # when the annotation is removed, Pulumi applies replicas again
     if app.strategy:

@@ -53,16 +53,17 @@ def check_pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
         if phase == "Succeeded" or (phase == "Running" and ready):
             continue
         healthy = False
-        says = f"{phase}, not ready: {_cause(pod)}"
+        says = f"{phase}, not ready: {pod_cause(pod)}"
         if phase == "Failed":
-            yield note(f"pod {name}", f"failed: {_cause(pod)}", f"run `kubectl -n {namespace} delete pod {name}`")
+            yield note(f"pod {name}", f"failed: {pod_cause(pod)}", f"run `kubectl -n {namespace} delete pod {name}`")
         else:
             yield wrong(f"pod {name}", says, f"run `kubectl -n {namespace} describe pod {name}`")
     if healthy:
         yield fine("pods", f"{count} healthy")
 
 
-def _cause(pod: Object) -> str:
+def pod_cause(pod: Object) -> str:
+    """Return why a pod is not ready, from the states of its containers, its scheduling and its status."""
     status = pod.get("status", {})
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state = container.get("state", {})

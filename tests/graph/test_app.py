@@ -62,7 +62,7 @@ def test_kinds_of_the_sample() -> None:
     assert sorted(objects(run_app(SAMPLE_APP))) == [
         "Cluster/shop-db", "ConfigMap/shop-files", "Deployment/shop", "Ingress/shop", "Namespace/shop",
         "NetworkPolicy/default-deny", "NetworkPolicy/shop", "NetworkPolicy/shop-acme", "NetworkPolicy/shop-db",
-        "PodDisruptionBudget/shop", "RoleBinding/homelab:app", "Service/shop",
+        "NetworkPolicy/shop-job", "PodDisruptionBudget/shop", "RoleBinding/homelab:app", "Service/shop",
     ]  # fmt: skip
     assert len([line for line in SAMPLE_APP.read_text().splitlines() if line]) < 30
 

@@ -134,9 +134,9 @@ class RehearsedLab:
         assert acted, f"{moment} never came:\n{output}"
         return code, output
 
-    def homelab(self, *arguments: str, code: int = 0) -> str:
-        """Run a `./homelab` command, which must exit with `code`; return its output."""
-        process = self.session.engine.start_homelab(*arguments, output=subprocess.PIPE)
+    def homelab(self, *arguments: str, code: int = 0, engine: Engine | None = None) -> str:
+        """Run a `./homelab` command, which exits with `code`, on the stack of `engine`; return its output."""
+        process = (engine or self.session.engine).start_homelab(*arguments, output=subprocess.PIPE)
         output, _ = process.communicate(timeout=TIMEOUT)
         print(f"$ ./homelab {' '.join(arguments)}\n{output}", flush=True)
         assert process.returncode == code, output

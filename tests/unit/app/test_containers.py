@@ -68,8 +68,8 @@ def test_jobs_may_connect_to_where_the_app_may() -> None:
     pooled = objects(run_fixture("home", postgres={"size": "1Gi", "pooler": {}}))
     assert "from home-job 5432" in allowed(pooled["NetworkPolicy/home-db-pooler"])
     plain = objects(run_fixture("home", **database, **NOTHING))
-    assert "NetworkPolicy/home-job" not in plain
-    assert "from home-job 5432" not in allowed(plain["NetworkPolicy/home-db"])
+    assert plain["NetworkPolicy/home-job"] == policy, "`./homelab app run` makes Jobs of any app"
+    assert "from home-job 5432" in allowed(plain["NetworkPolicy/home-db"])
 
 
 def test_a_schedule() -> None:

@@ -40,8 +40,9 @@ def test_nothing_is_allowed_but_what_is_needed() -> None:
     assert allowed(found["NetworkPolicy/shop"]) == ["from ns:traefik 9898", "to shop-db 5432"]
     assert allowed(found["NetworkPolicy/shop-acme"]) == ["from ns:traefik 8089"]
     assert allowed(found["NetworkPolicy/shop-db"]) == [
-        "from shop-db 5432", "from shop 5432", "from shop-db 5432,8000", "from ns:cnpg-system 5432,8000",
-        "from ns:monitoring 9187", "to shop-db 5432,8000", "to 10.0.0.11/32 6443", "to fd00::12/128 6443",
+        "from shop-db 5432", "from shop 5432", "from shop-job 5432", "from shop-db 5432,8000",
+        "from ns:cnpg-system 5432,8000", "from ns:monitoring 9187", "to shop-db 5432,8000",
+        "to 10.0.0.11/32 6443", "to fd00::12/128 6443",
     ]  # fmt: skip
     assert allowed(objects(run_fixture("shop-dev"))["NetworkPolicy/shop-dev"]) == []
 
@@ -53,7 +54,8 @@ def test_more_is_allowed_where_it_is_asked_for() -> None:
         "to 192.168.1.50/32 25", "to 0.0.0.0/0 *", "to ::/0 *", "to ns:tempo 4318", f"to {pool} 5432",
     ]  # fmt: skip
     assert allowed(found[f"NetworkPolicy/{pool}"]) == [
-        "from shop-prod 5432", "to shop-prod-db-2 5432", "to 10.0.0.11/32 6443", "to fd00::12/128 6443",
+        "from shop-prod 5432", "from shop-prod-job 5432", "to shop-prod-db-2 5432", "to 10.0.0.11/32 6443",
+        "to fd00::12/128 6443",
     ]  # fmt: skip
     database = allowed(found["NetworkPolicy/shop-prod-db-2"])
     assert f"from {pool} 5432" in database

@@ -17,7 +17,7 @@ SHARE = {"media": {"path": "/media", "nfs": {"server": "nas.lan", "path": "/medi
 
 def runs(**changes: Any) -> tuple[str, int]:
     """Kind and number of the pods of an app that names no number."""
-    found = run_fixture("home", **changes)
+    found = run_fixture("home", workers={}, **changes)
     (each,) = (each.plain for each in created(found) if each.plain["kind"] in ("Deployment", "StatefulSet"))
     assert ("PodDisruptionBudget" in kinds(found)) == (each["spec"]["replicas"] > 1)
     return each["kind"], int(each["spec"]["replicas"])

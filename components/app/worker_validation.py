@@ -1,0 +1,53 @@
+"""Checks of an app's workers: names, volumes and probes."""
+
+from components.app.container_settings import AppWorkerSettings
+from components.app.pod_validation import liveness_problems, mount_problems, timeout_problems
+from components.app.probe_settings import AppProbeSettings
+from components.app.settings import AppSettings
+from components.settings.errors import Findings
+
+
+def worker_problems(app: AppSettings) -> Findings:
+    """Yield all errors in the settings of workers."""
+    for check in (_names, _database_names, _volumes, _probes, _liveness):
+        for name, worker in app.workers.items():
+            yield from ((("workers", name, *loc), reason, fix) for loc, reason, fix in check(app, name, worker))
+
+
+def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
+    if name in (app.name, "before"):
+        yield (), "is a name that `./homelab app` uses for other pods", "choose another name"
+    if name in app.cron:
+        yield (), "is also the name of a CronJob", "choose another name"
+
+
+def _database_names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
+    """Reject a name that gives a worker the same object names as the database."""
+    if app.postgres is not None and (name == app.postgres.name or name.startswith(f"{app.postgres.name}-")):
+        yield (), f"results in the name {app.name}-{name}, which the database uses", "choose another name"
+
+
+def _volumes(app: AppSettings, _: str, worker: AppWorkerSettings) -> Findings:
+    for index, volume in enumerate(worker.volumes):
+        for reason, fix in mount_problems(app, worker.volumes, index):
+            yield ("volumes", index), reason, fix
+        if volume in app.volumes and app.volumes[volume].is_single_pod:
+            reason = "can be mounted by one pod only, which is the app's own pod"
+            yield ("volumes", index), reason, f"remove it, or set volumes.{volume}.shared: true"
+
+
+def _probes(_: AppSettings, __: str, worker: AppWorkerSettings) -> Findings:
+    for name in type(worker.probes).model_fields:
+        probe: AppProbeSettings | None = getattr(worker.probes, name)
+        if probe is None:
+            continue
+        for key in ("path", "grpc", "port"):
+            if getattr(probe, key):
+                yield ("probes", name, key), "needs connections, which no worker accepts", "remove it, and set command"
+        if not probe.command:
+            yield ("probes", name, "command"), "is missing", "add it, such as command: [/bin/check]"
+        yield from ((("probes", name, *loc), reason, fix) for loc, reason, fix in timeout_problems(name, probe))
+
+
+def _liveness(_: AppSettings, __: str, worker: AppWorkerSettings) -> Findings:
+    yield from ((("probes", *loc), reason, fix) for loc, reason, fix in liveness_problems(worker.probes))

@@ -1,0 +1,1 @@
+"""The `./homelab app` commands, which operate the app of an app stack."""

@@ -1,0 +1,109 @@
+"""The app that a command operates: its settings from the stack file, and kubectl with its kubeconfig."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from components.app.settings import AppSettings
+from components.cluster.certificate_validity import Validity
+from operations import pulumi_stack
+from operations.console import EXIT_INTERRUPTED, stderr
+from operations.kubectl import Kubectl, KubectlError, kubectl
+from operations.pulumi_stack import Stack, StackError
+from stacks import stackfile
+from stacks.settings import AppStack, SettingsError
+
+AppStackName = Annotated[
+    str, typer.Option("--stack", help="Stack name of the app: the NAME in Pulumi.NAME.yaml. Default: the only app's.")
+]
+AppName = Annotated[str, typer.Option("--app", help="Name of the app, for a stack with several apps.")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The app of a stack, and kubectl in the app's namespace."""
+
+    stack: str
+    app: AppSettings
+    kubectl: Kubectl
+
+
+@contextmanager
+def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Target]:
+    """Yield the app of a stack. Print errors of commands to standard error, and exit with code 1."""
+    try:
+        file, name = _stack_file(stack, config_file)
+        app = _app(file, name, app_name)
+        fix = (
+            f"The command needs the rights and the namespace that homelab creates: run `pulumi up --stack "
+            f"{app.platform}`, then `pulumi up --stack {name}`."
+        )
+        with kubectl(_kubeconfig(Stack(name, file), app), app.name, fix) as client:
+            yield Target(name, app, client)
+    except (KubectlError, SettingsError, StackError) as error:
+        stderr.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _stack_file(stack: str, config_file: Path | None) -> tuple[Path, str]:
+    """Return the path of the stack file and the stack's name. Without both, use the project's only app stack."""
+    if config_file or stack:
+        name = stack or stackfile.stack_name(config_file or Path())
+        return Stack(name, config_file).file, name
+    files = [file for file in sorted(pulumi_stack.PROJECT_FOLDER.glob("Pulumi.*.yaml")) if _describes_app(file)]
+    if len(files) == 1:
+        return files[0], stackfile.stack_name(files[0])
+    names = ", ".join(stackfile.stack_name(file) for file in files)
+    raise StackError(f"Name the app's stack with --stack: {names or 'the project has no stack file with homelab:app'}.")
+
+
+def _describes_app(file: Path) -> bool:
+    try:
+        config, _ = stackfile.read(file)
+    except SettingsError:
+        return False
+    return "app" in config
+
+
+def _app(file: Path, stack: str, app_name: str) -> AppSettings:
+    if file.is_file() and not _describes_app(file) and "homelab:cluster:" in file.read_text(encoding="utf-8"):
+        raise StackError(f"Stack {stack} describes a lab, not an app: name the app's stack with --stack.")
+    app = AppStack.read(file).app
+    if app_name not in ("", app.name):
+        raise StackError(f"Stack {stack} has no app {app_name}: its app is {app.name}.")
+    return app
+
+
+def _kubeconfig(stack: Stack, app: AppSettings) -> str:
+    """Return the kubeconfig of app stacks, from the source that `pulumi up` of the app's stack uses."""
+    if app.platform_outputs:
+        outputs = _outputs_in_secret(stack.secret(app.platform_outputs.secret), stack.name)
+        renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
+    else:
+        outputs = Stack(app.platform).outputs()
+        renew = f"run `pulumi up --stack {app.platform}`"
+    if not isinstance(text := outputs.get("appKubeconfig"), str):
+        raise StackError(f"Stack {app.platform} has no kubeconfig for app stacks yet: {renew}.")
+    validity = Validity.of_kubeconfig_user(yaml.safe_load(text)["users"][0]["user"])
+    if validity.is_expired:
+        raise StackError(f"The kubeconfig of app stacks expired on {validity.end_text}: {renew}.")
+    return text
+
+
+def _outputs_in_secret(text: str, stack: str) -> Mapping[str, Any]:
+    try:
+        outputs = json.loads(text)
+    except json.JSONDecodeError:
+        outputs = None
+    if not isinstance(outputs, dict):
+        reason = "the secret is not the output of `./homelab platform`; set the secret again"
+        raise StackError(f"homelab:app.platformOutputs of stack {stack}: {reason}")
+    return outputs
