@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.app.probe_settings import AppWorkerProbesSettings
-from components.settings.fields import DnsLabel, PositiveInt, Schedule
+from components.settings.fields import DnsLabel, PositiveInt, Schedule, Text
 from components.settings.kubernetes_fields import Cpu, EnvName, Image, MultilineText, Seconds, Size, TimeZone
 from components.settings.model import Model
 

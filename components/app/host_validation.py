@@ -1,7 +1,7 @@
 """Checks of an app's access to its nodes: devices, GPUs, hostNetwork and the Pod Security level."""
 
 from components.app import devices, host_network, security
-from components.app.objects import has_jobs
+from components.app.objects import has_other_pods
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
 
@@ -42,7 +42,7 @@ def _device_strategy(app: AppSettings) -> Findings:
 
 
 def _device_capabilities(app: AppSettings) -> Findings:
-    alone = not (app.sidecars or app.init_containers or has_jobs(app))
+    alone = not (app.sidecars or app.init_containers or has_other_pods(app))
     if app.devices and app.capabilities and alone and not app.privileged:
         reason = "has no effect: devices make the container privileged, which includes all capabilities"
         yield ("capabilities",), reason, "remove it"
@@ -76,7 +76,7 @@ def _host_network(app: AppSettings) -> Findings:
     if app.allow.from_:
         yield ("allow", "from"), reason, "remove it"
     for key, is_set in (("to", app.allow.to), ("internet", app.allow.internet)):
-        if is_set and not has_jobs(app):
+        if is_set and not has_other_pods(app):
             yield ("allow", key), reason, "remove it"
 
 

@@ -63,3 +63,8 @@ def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] |
         "immutable": True,
         **content,
     }
+
+
+def has_other_pods(app: AppSettings) -> bool:
+    """Whether the app has pods of Jobs, CronJobs or workers."""
+    return app.before is not None or bool(app.cron or app.workers)

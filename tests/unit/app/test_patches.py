@@ -180,7 +180,7 @@ IDENTITY = "would change the object's identity or a selector; remove it"
          "kind: is not the kind of an object of the app; use one of: Deployment, Namespace, NetworkPolicy, "
          "PodDisruptionBudget, Service"),
         ({"kind": "NetworkPolicy", "name": "web", "patch": {"a": 1}},
-         "name: is no NetworkPolicy of the app; use one of: default-deny, shop"),
+         "name: is no NetworkPolicy of the app; use one of: default-deny, shop, shop-job"),
         ({"kind": "RoleBinding", "patch": {"a": 1}},
          "kind: is not the kind of an object of the app; use one of: Deployment, Namespace, NetworkPolicy, "
          "PodDisruptionBudget, Service"),
@@ -257,5 +257,5 @@ def test_a_workload_without_pods_of_its_own_is_none_of_the_apps() -> None:
     app = AppStack.read(ROOT / "tests/settings/apps/shop-dev.yaml").app
     assert sorted(f"{kind}/{name}" for kind, name in inventory.object_ids(app)) == [
         "Deployment/shop-dev", "Namespace/shop-dev", "NetworkPolicy/default-deny", "NetworkPolicy/shop-dev",
-        "Service/shop-dev",
+        "NetworkPolicy/shop-dev-job", "Service/shop-dev",
     ]  # fmt: skip

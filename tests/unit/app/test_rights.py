@@ -57,7 +57,7 @@ OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
 OF_PODS = {"args", "command", "cpu", "privileged", "user"}
-ELSEWHERE = {"discard", "name", "platform", "platformOutputs", "tls"}
+ELSEWHERE = {"discard", "name", "platform", "platformOutputs", "podSecurity", "tls"}
 """Settings that no app here has, and that make no object."""
 
 
