@@ -38,10 +38,10 @@ def diagram(
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
     """Read the stack files of apps. Raises `StackError` if an app runs on a platform other than `platform`."""
-    apps = {file: AppStack.read(file).app for file in files}
-    for file, app in apps.items():
-        if short_name(app.platform) != platform:
+    stacks = {file: AppStack.read(file) for file in files}
+    for file, stack in stacks.items():
+        if short_name(stack.section.platform) != platform:
             raise StackError(
-                f"{file.name} is an app on the platform {app.platform}, not on {platform}: omit this file."
+                f"{file.name} is an app on the platform {stack.section.platform}, not on {platform}: omit this file."
             )
-    return list(apps.values())
+    return [app for stack in stacks.values() for app in stack.apps.values()]

@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.settings.model import NAMESPACE
+from stacks.app_sections import APP_SECTIONS
 from stacks.stackfile import short_name
 
 SSH_SECRET_NAME = "rehearsalSshKey"  # noqa: S105  # a name
@@ -81,14 +82,16 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
         platform["pins"] = {**(platform.get("pins") or {}), **lab.chart_pins}
         derived.replacements.append(Replacement("platform.pins", "checksums of the rehearsal's charts"))
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
-    if app := config.get(f"{NAMESPACE}:app"):
-        app["platform"] = short_name(app["platform"])  # the lab's backend has no organizations
+    for section in APP_SECTIONS:
+        if settings := config.get(f"{NAMESPACE}:{section.key}"):
+            settings["platform"] = short_name(settings["platform"])  # the lab's backend has no organizations
     return derived
 
 
 def is_app(source: Path) -> bool:
-    """Return whether the stack file configures an app."""
-    return f"{NAMESPACE}:app" in (_yaml().load(source).get("config") or {})
+    """Return whether the stack file configures apps."""
+    config = _yaml().load(source).get("config") or {}
+    return any(f"{NAMESPACE}:{section.key}" in config for section in APP_SECTIONS)
 
 
 def _yaml() -> YAML:

@@ -69,7 +69,8 @@ class Model(BaseModel):
         mapping = raw if isinstance(raw, Mapping) else {}
         fields = {camel_case(name): field for name, field in cls.model_fields.items()}
         missing = {key: UNKNOWN for key, field in fields.items() if field.is_required() or mapping is not raw}
-        return missing | {key: value for key, value in mapping.items() if key in fields}
+        entries = {key for key in mapping if isinstance(key, str)} if cls.model_config["extra"] == "allow" else set()
+        return missing | {key: value for key, value in mapping.items() if key in fields.keys() | entries}
 
     @field_validator("*", mode="wrap")
     @classmethod
