@@ -56,8 +56,9 @@ def test_no_two_objects_have_one_name(media: Recording) -> None:
 
 def test_names_that_two_apps_could_have_stay_apart() -> None:
     """The NetworkPolicy of the app media-job, and the one of the jobs of media."""
-    job = {"cron": {"clean": {"schedule": "0 3 * * *", "command": ["/bin/clean"]}}}
-    found = objects(run_apps(**{"media": {"image": "shop:1", **job}, "media-job": {"image": "shop:1"}}))
+    job: dict[str, Any] = {"cron": {"clean": {"schedule": "0 3 * * *", "command": ["/bin/clean"]}}}
+    apps: dict[str, Any] = {"media": {"image": "shop:1", **job}, "media-job": {"image": "shop:1"}}
+    found = objects(run_apps(**apps))
     assert {"NetworkPolicy/media/media-job", "NetworkPolicy/media-job/media-job"} <= found.keys()
 
 
