@@ -37,11 +37,13 @@ def diagram(
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
-    """Read the stack files of apps. Raises `StackError` if an app runs on a platform other than `platform`."""
+    """Read the stack files of apps.
+
+    Raises `StackError` if an app's stack file names another platform than `platform`.
+    """
     stacks = {file: AppStack.read(file) for file in files}
     for file, stack in stacks.items():
-        if short_name(stack.section.platform) != platform:
-            raise StackError(
-                f"{file.name} is an app on the platform {stack.section.platform}, not on {platform}: omit this file."
-            )
+        used = stack.section.platform
+        if short_name(used) != platform:
+            raise StackError(f"The app of {file.name} uses the platform {used} instead of {platform}: omit this file.")
     return [app for stack in stacks.values() for app in stack.apps.values()]

@@ -1,4 +1,4 @@
-"""The Pulumi program of an app stack, which deploys one or several apps on the platform of a lab stack."""
+"""Pulumi program of an app stack, which deploys one or several apps on the platform of a lab stack."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from stacks.settings import AppStack
 
 
 def deploy() -> None:
-    """Read and check the whole configuration and the platform's outputs, then declare the resources of the apps."""
+    """Deploy the apps: read and check their settings and the platform's outputs, and declare their resources."""
     stack = AppStack.load()
     for path, settings in stack.apps.items():
         _report(path, settings)
@@ -40,7 +40,8 @@ def _report(path: str, settings: AppSettings) -> None:
             f"namespace {settings.name} has the Pod Security level {level(settings)} because of the app's {causes}"
         )
     for name in plaintext_secrets(settings):
-        pulumi.log.warn(f"{path}.environment.{name} looks like a secret in clear text: move it to secrets")
+        reason = f"{path}.environment.{name} looks like a secret in clear text"
+        pulumi.log.warn(f"{reason}: move the variable to {path.rpartition(':')[2]}.secrets")
 
 
 def _outputs(settings: AppSettings, app: App) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _outputs(settings: AppSettings, app: App) -> dict[str, Any]:
 
 
 def _platform(stack: AppStack) -> PlatformOutputs:
-    """Read the platform's outputs from the secret `platformOutputs` if set, and otherwise from the platform's stack."""
+    """Read the platform's outputs from the secret in `platformOutputs` if set, otherwise from the platform's stack."""
     section, key = stack.section, "apps" if stack.has_several_apps else "app"
     if section.platform_outputs:
         setting = f"{NAMESPACE}:{key}.platformOutputs"
@@ -89,5 +90,8 @@ def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]]) -> Iterato
 
 
 def full_name(stack: str) -> str:
-    """Return a stack's full name. A short name belongs to the organization and project of the running stack."""
+    """Return a stack's full name.
+
+    A name without organization and project refers to a stack in the organization and project of the running stack.
+    """
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

@@ -1,7 +1,6 @@
 """The sections of an app stack: `homelab:app` with one app, or `homelab:apps` with several apps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -10,7 +9,7 @@ from components.app.settings import AppSettings
 from components.app.stack_validation import findings_between
 from components.app.validation import findings
 from components.settings.errors import Findings, SettingPath
-from components.settings.model import NAMESPACE, UnknownValueError, camel_case
+from components.settings.model import NAMESPACE, camel_case
 from stacks.catalog import LAYERS
 from stacks.config_sections import Section
 from stacks.validation_errors import Problem, display_path
@@ -86,17 +85,13 @@ def _several(apps: Mapping[str, AppSettings]) -> Findings:
     if not apps:
         yield (), "contains no app", "add an app, such as shop: {image: ghcr.io/owner/shop:1.2.3}"
     for key, app in apps.items():
-        with suppress(UnknownValueError):
-            if app.name != key:
-                yield (key, "name"), "differs from the app's key", "remove it, because the key is the app's name"
+        if app.name != key:
+            yield (key, "name"), "differs from the app's key", "remove it, because the key is the app's name"
     yield from findings_between(apps)
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
-    """Reject an app in a layer's namespace, because the app's pods could use the layer's Secrets and permissions."""
+    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
     for entry in LAYERS:
-        try:
-            if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
-                yield ("name",), f"is the namespace of the layer {entry.layer.key}", "use another name"
-        except UnknownValueError:
-            return
+        if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+            yield ("name",), f"is the namespace of the layer {entry.layer.key}", "use another name"

@@ -1,11 +1,10 @@
-"""Checks that compare the apps of one stack. A check that reads an invalid field of an app skips the app."""
+"""Checks that compare the apps of one stack."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from components.app.database import cluster_name
 from components.app.settings import AppSettings
 from components.settings.errors import Findings, SettingPath
-from components.settings.model import UnknownValueError
 
 Claim = tuple[SettingPath, Hashable]
 """The path of a setting below its app, and a value that only one app of a stack may have."""
@@ -16,16 +15,9 @@ def findings_between(apps: Mapping[str, AppSettings]) -> Findings:
     for claims, reason, fix in _CHECKS:
         owners: dict[Hashable, str] = {}
         for key, app in apps.items():
-            for loc, value in _known(claims, app):
+            for loc, value in claims(app):
                 if (owner := owners.setdefault(value, key)) != key:
                     yield (key, *loc), reason.format(app=owner, value=value), fix
-
-
-def _known(claims: Callable[[AppSettings], Iterator[Claim]], app: AppSettings) -> list[Claim]:
-    try:
-        return list(claims(app))
-    except UnknownValueError:
-        return []
 
 
 def _routes(app: AppSettings) -> Iterator[Claim]:

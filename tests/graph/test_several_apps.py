@@ -148,7 +148,10 @@ def test_a_warning_names_its_app(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
     run_apps(sonarr={"environment": {"DB_PASSWORD": "hunter2"}})
-    assert said == ["homelab:apps.sonarr.environment.DB_PASSWORD looks like a secret in clear text: move it to secrets"]
+    assert said == [
+        "homelab:apps.sonarr.environment.DB_PASSWORD looks like a secret in clear text: "
+        "move the variable to apps.sonarr.secrets"
+    ]
 
 
 def test_the_whole_program_knows_the_key() -> None:
