@@ -68,7 +68,7 @@ def address_range(value: str) -> str:
             raise setting_error("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise setting_error("must start and end in the same IP family, without zone IDs", _RANGE_FIX)
+        raise setting_error("must have a first and last address of the same IP family, without zone IDs", _RANGE_FIX)
     if int(first) > int(last):
         raise setting_error("ends before it starts", f"write {last}-{first}")
     for end in (first, last):

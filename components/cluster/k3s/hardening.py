@@ -192,7 +192,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # without the prune label, K3s would delete the ServiceAccount after a change to `default`, and its pods lose access
+    # after `hardening: default`, K3s removes this manifest; the label keeps K3s from deleting the ServiceAccount too
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

@@ -22,7 +22,7 @@ class EmailSettings(Model):
     server: HostPort
     """SMTP server. Default port: 587. On port 465, Alertmanager uses TLS from the start of the connection."""
     require_tls: StrictBool = True
-    """Whether Alertmanager sends no email if the SMTP server does not support TLS."""
+    """Whether Alertmanager requires TLS from the SMTP server. With `true`, an SMTP server without TLS gets no email."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None

@@ -89,7 +89,7 @@ class Nomad(Layer[NomadSettings]):
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the Nomad service of each node, and the service that bootstraps Nomad's ACLs after leader election."""
+        """Return the task that installs Nomad on each node, and the task that bootstraps Nomad's ACLs."""
         names = {*self.settings.servers, *self.settings.clients}
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])

@@ -35,8 +35,8 @@ class TransitSealSettings(Model):
     path: Text = "transit"
     """Mount path of the transit secrets engine in the other Vault."""
     token: SecretRef
-    """Pulumi secret that contains a token of the other Vault, which may encrypt and decrypt with the key. The token
-    must be a periodic token, which Vault renews by itself."""
+    """Pulumi secret that contains a periodic token of the other Vault. The token's policy must allow to encrypt and
+    decrypt with the transit key. Vault renews a periodic token by itself."""
     ca: Certificate | None = None
     """CA certificate of the other Vault, encoded with `base64 -w0 ca.pem`. Default: public CAs, such as Let's
     Encrypt."""
