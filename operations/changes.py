@@ -89,7 +89,7 @@ def _change(step: Step) -> Change | None:
     state = step.get("newState") or step.get("oldState") or {}
     owner_kind, owner = _type_and_name(state.get("parent", "")) if state.get("parent") else ("", "")
     owner_word = _OWNERS.get(owner_kind.rpartition(":")[2])
-    role = name.removeprefix(f"{owner}-") if owner_word else name
+    role = name.removeprefix(f"{owner}/").removeprefix(f"{owner}-") if owner_word else name
     object_kind = kind.rpartition(":")[2].lower() if kind.startswith("kubernetes:") else ""
     label = role if role.startswith(object_kind) else f"{object_kind} {role}"
     detail = _detail(step) if operation in ("update", "replace") else ""

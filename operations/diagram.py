@@ -41,10 +41,9 @@ def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
 
     Raises `StackError` if an app's stack file names another platform than `platform`.
     """
-    apps = {file: AppStack.read(file).app for file in files}
-    for file, app in apps.items():
-        if short_name(app.platform) != platform:
-            raise StackError(
-                f"The app of {file.name} uses the platform {app.platform} instead of {platform}: omit this file."
-            )
-    return list(apps.values())
+    stacks = {file: AppStack.read(file) for file in files}
+    for file, stack in stacks.items():
+        used = stack.section.platform
+        if short_name(used) != platform:
+            raise StackError(f"The app of {file.name} uses the platform {used} instead of {platform}: omit this file.")
+    return [app for stack in stacks.values() for app in stack.apps.values()]

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.settings.model import NAMESPACE
+from stacks.app_sections import APP_SECTIONS
 from stacks.stackfile import short_name
 
 SSH_SECRET_NAME = "rehearsalSshKey"  # noqa: S105  # a name
@@ -86,15 +87,18 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
         platform["pins"] = {**(platform.get("pins") or {}), **lab.chart_pins}
         derived.replacements.append(Replacement("platform.pins", "checksums of the rehearsal's charts"))
         derived.replacements.append(Replacement("platform.chartMirror", platform["chartMirror"]))
-    if app := config.get(f"{NAMESPACE}:app"):
-        app["platform"] = short_name(app["platform"])  # the lab's backend has no organizations
-        _htpasswd(derived, app)
+    for section in APP_SECTIONS:
+        if settings := config.get(f"{NAMESPACE}:{section.key}"):
+            settings["platform"] = short_name(settings["platform"])  # the lab's backend has no organizations
+            for app in (settings, *settings.values()):  # one app, or the apps of `homelab:apps`
+                _htpasswd(derived, app)
     return derived
 
 
 def is_app(source: Path) -> bool:
-    """Return whether the stack file configures an app."""
-    return f"{NAMESPACE}:app" in (_yaml().load(source).get("config") or {})
+    """Return whether the stack file configures apps."""
+    config = _yaml().load(source).get("config") or {}
+    return any(f"{NAMESPACE}:{section.key}" in config for section in APP_SECTIONS)
 
 
 def _yaml() -> YAML:
@@ -186,7 +190,8 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
 
 def _htpasswd(derived: DerivedStackFile, app: Any) -> None:
     """Replace the htpasswd file of an app's Ingress: the user `rehearsal` has the password `rehearsal`."""
-    if secret := ((app.get("ingress") or {}).get("basicAuth") or {}).get("htpasswd"):
+    ingress = app.get("ingress") if isinstance(app, Mapping) else None
+    if secret := ((ingress or {}).get("basicAuth") or {}).get("htpasswd"):
         digest = base64.b64encode(hashlib.sha1(b"rehearsal", usedforsecurity=False).digest()).decode()
         derived.secrets[f"{NAMESPACE}:{secret['secret']}"] = f"rehearsal:{{SHA}}{digest}"
 

@@ -111,7 +111,7 @@ def open_session(
 def apps_on(stack: str) -> list[Path]:
     """Return the stack files of the project's apps whose `platform` is `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
-    return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
+    return [file for file in app_files if short_name(AppStack.read(file).section.platform) == stack]
 
 
 def _engine(

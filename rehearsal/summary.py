@@ -12,7 +12,6 @@ from rich.table import Table
 from rehearsal import image_sources, web_uis
 from rehearsal.image_sources import ImageSource
 from rehearsal.lab import Lab
-from rehearsal.pulumi import Engine
 from rehearsal.session import Session
 from rehearsal.web_uis import list_objects
 
@@ -27,8 +26,8 @@ def show(console: Console, session: Session) -> None:
     console.print(_nodes(nodes))
     if session.settings.platform.enabled_layers():
         console.print(_layers(session.lab))
-    for engine in session.apps:
-        console.print(_app(session.lab, engine))
+    for namespace in _app_namespaces(session):
+        console.print(_app(session.lab, namespace))
     whole = sum(seconds for step, seconds in session.seconds.items() if step.startswith("pulumi up "))
     console.print(f"pulumi up took {whole:.0f} s in total", highlight=False)
     console.print(
@@ -44,7 +43,7 @@ def show(console: Console, session: Session) -> None:
 
 def _open(session: Session) -> str | None:
     """Return the host of a web UI that answers, preferably an app's host; None if no web UI answers."""
-    apps = {engine.outputs()["namespace"] for engine in session.apps}
+    apps = _app_namespaces(session)
     by_preference = sorted(web_uis.find_all(session.lab), key=lambda web_ui: web_ui.namespace not in apps)
     return next((web_ui.host for web_ui in by_preference if web_uis.answers(session.lab, web_ui)), None)
 
@@ -168,11 +167,16 @@ def _revision(record: dict[str, Any]) -> int:
     return int(record["metadata"]["labels"]["version"])
 
 
-def _app(lab: Lab, engine: Engine) -> Table:
+def _app_namespaces(session: Session) -> list[str]:
+    """Return the namespaces of all apps from the outputs of the app stacks."""
+    stacks: list[Any] = [engine.outputs() for engine in session.apps]
+    return [app["namespace"] for outputs in stacks for app in outputs.get("apps", {"": outputs}).values()]
+
+
+def _app(lab: Lab, namespace: str) -> Table:
     """Build a table of an app's pods, database, certificate, hosts and address."""
-    outputs = engine.outputs()
-    in_namespace = f"--namespace={outputs['namespace']}"
-    table = _table(f"App {engine.stack}", "kind", "name", "state")
+    in_namespace = f"--namespace={namespace}"
+    table = _table(f"App {namespace}", "kind", "name", "state")
     for thing in list_objects(lab, "deployments,statefulsets", in_namespace):
         ready = thing.get("status", {}).get("readyReplicas", 0)
         table.add_row("pods", thing["metadata"]["name"], f"{ready} of {thing['spec']['replicas']} ready")

@@ -1,47 +1,94 @@
-"""Pulumi program of an app stack, which deploys one app on the platform of a lab stack."""
+"""Pulumi program of an app stack, which deploys one or several apps on the platform of a lab stack."""
 
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pulumi
 
 from components.app import host_network, placement
-from components.app.component import App
-from components.app.requirements import required_outputs
+from components.app.component import App, create_provider
+from components.app.connections import open_egress
+from components.app.requirements import RequiredOutput, required_outputs
 from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
+from components.settings.model import NAMESPACE
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
 
 def deploy() -> None:
-    """Deploy the app: read and check its settings and the platform's outputs, and declare its Pulumi resources."""
-    settings = AppStack.load().app
+    """Deploy the apps: read and check their settings and the platform's outputs, and declare their resources."""
+    stack = AppStack.load()
+    for path, settings in stack.apps.items():
+        _report(path, settings)
+    platform = _platform(stack)
+    if stack.has_several_apps:
+        provider = create_provider(_without_single_app(platform))
+        apps = open_egress(stack.apps)
+        outputs = {app.name: _outputs(app, App(app, platform, path, provider)) for path, app in apps.items()}
+        pulumi.export("apps", outputs)
+    else:
+        for name, value in _outputs(stack.app, App(stack.app, platform, f"{NAMESPACE}:app")).items():
+            pulumi.export(name, value)
+
+
+def _report(path: str, settings: AppSettings) -> None:
     if causes := ", ".join(setting for setting, _ in level_requirements(settings)):
         pulumi.log.info(
             f"namespace {settings.name} has the Pod Security level {level(settings)} because of the app's {causes}"
         )
     for name in plaintext_secrets(settings):
-        pulumi.log.warn(
-            f"homelab:app.environment.{name} looks like a secret in clear text: move the variable to app.secrets"
-        )
+        reason = f"{path}.environment.{name} looks like a secret in clear text"
+        pulumi.log.warn(f"{reason}: move the variable to {path.rpartition(':')[2]}.secrets")
     for warning in host_network.warnings(settings):
-        pulumi.log.warn(warning)
-    app = App(settings, _platform(settings))
-    pulumi.export("namespace", settings.name)
-    pulumi.export("podSecurity", level(settings))
-    pulumi.export("urls", app.urls)
+        pulumi.log.warn(f"{path}.{warning}")
 
 
-def _platform(app: AppSettings) -> PlatformOutputs:
+def _outputs(settings: AppSettings, app: App) -> dict[str, Any]:
+    return {"namespace": settings.name, "podSecurity": level(settings), "urls": app.urls}
+
+
+def _platform(stack: AppStack) -> PlatformOutputs:
     """Read the platform's outputs from the secret in `platformOutputs` if set, otherwise from the platform's stack."""
-    if app.platform_outputs:
-        outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
+    section, key = stack.section, "apps" if stack.has_several_apps else "app"
+    if section.platform_outputs:
+        setting = f"{NAMESPACE}:{key}.platformOutputs"
+        outputs = PlatformOutputs.of_text(section.platform_outputs.resolve(), section.platform, setting)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
     else:
-        outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(app.platform)))
+        outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(section.platform)))
         renew = "run `pulumi up` on that stack"
-    return outputs.require(list(required_outputs(app)), partial(placement.unsatisfied, app), app.platform, renew)
+    return outputs.require(list(_needs(stack)), lambda nodes: _unsatisfied(stack, nodes), section.platform, renew)
+
+
+def _without_single_app(platform: PlatformOutputs) -> PlatformOutputs:
+    """Return a copy of the outputs in which the kubeconfig resolves only if this stack has not deployed `homelab:app`.
+
+    Resources of several apps have other names than those of a single app. Pulumi would adopt the app's objects under
+    the new names, and then delete the objects because of the old names.
+    """
+    own = pulumi.StackReference(full_name(pulumi.get_stack()))
+    kubeconfig_and_app = pulumi.Output.all(platform.app_kubeconfig, own.get_output("namespace"))
+    return replace(platform, app_kubeconfig=kubeconfig_and_app.apply(lambda both: _checked(*both)))
+
+
+def _checked(kubeconfig: str, single_app: str | None) -> str:
+    if single_app is not None:
+        reason = f"this stack deployed the app {single_app} with {NAMESPACE}:app; no changes were made"
+        raise pulumi.RunError(f"{NAMESPACE}:apps: {reason}: use a new stack, or write {NAMESPACE}:app again")
+    return kubeconfig
+
+
+def _needs(stack: AppStack) -> Iterator[RequiredOutput]:
+    for path, app in stack.apps.items():
+        yield from (replace(need, setting=f"{path}.{need.setting}") for need in required_outputs(app))
+
+
+def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]]) -> Iterator[placement.Unsatisfied]:
+    for path, app in stack.apps.items():
+        yield from ((f"{path}.{key}", reason, fix) for key, reason, fix in placement.unsatisfied(app, nodes))
 
 
 def full_name(stack: str) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
+from typing import get_args
 
 from components.settings.model import Model
 
@@ -15,6 +16,17 @@ def field_descriptions(model: type[Model]) -> dict[str, str]:
     models = [base for base in reversed(model.__mro__) if issubclass(base, Model)]
     docstrings = {name: text for base in models for name, text in _docstrings(base)}
     return {name: field.description or docstrings[name] for name, field in model.model_fields.items()}
+
+
+def entry_model(model: type[Model]) -> type[Model] | None:
+    """Return the model of the entries that `model` accepts under any key in addition to its fields, or None."""
+    kind = inspect.get_annotations(model).get("__pydantic_extra__")
+    return get_args(kind)[1] if kind else None
+
+
+def entry_description(model: type[Model]) -> str:
+    """Return the description of the entries of a model that has an `entry_model`."""
+    return dict(_docstrings(model))["__pydantic_extra__"]
 
 
 def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:

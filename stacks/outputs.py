@@ -71,9 +71,12 @@ class PlatformOutputs(AppPlatformOutputs):
         )
 
     @classmethod
-    def of_text(cls, text: pulumi.Output[str], stack: str) -> Self:
-        """Read the outputs of the platform's stack `stack` from a secret with the output of `./homelab platform`."""
-        parsed = text.apply(_parsed)
+    def of_text(cls, text: pulumi.Output[str], stack: str, setting: str) -> Self:
+        """Read the outputs of the platform's stack `stack` from a secret with the output of `./homelab platform`.
+
+        `setting` is the path of the setting that names the secret.
+        """
+        parsed = text.apply(lambda value: _parsed(value, setting))
 
         def output(name: str) -> pulumi.Output[Any]:
             return parsed.apply(lambda values: values.get(name))
@@ -88,10 +91,11 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy of the outputs, whose kubeconfig resolves only if the platform meets all `needs` of the app.
+        """Return a copy of the outputs, whose kubeconfig resolves only if the platform meets all `needs`.
 
-        `placement_check` yields each setting of the app that no node satisfies. `stack` is the name of the stack that
-        contains the platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.
+        `placement_check` yields each setting of an app that no node satisfies. `needs` and `placement_check` contain
+        whole paths of settings, such as `homelab:app.hosts`. `stack` is the name of the stack that contains the
+        platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
@@ -102,14 +106,13 @@ class PlatformOutputs(AppPlatformOutputs):
         )
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str, setting: str) -> dict[str, Any]:
     try:
         outputs = json.loads(text)
     except json.JSONDecodeError:
         outputs = None
     if not isinstance(outputs, dict):
-        where = f"{NAMESPACE}:app.platformOutputs"
-        raise pulumi.RunError(f"{where}: the secret is not the output of `./homelab platform`; set the secret again")
+        raise pulumi.RunError(f"{setting}: the secret is not the output of `./homelab platform`; set the secret again")
     return outputs
 
 
@@ -139,11 +142,11 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
 def _checked(
     values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
 ) -> str:
-    """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all requirements of the app."""
+    """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all `needs`."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
-    lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
+    lacking += [f"{setting}: {reason}; {fix}" for setting, reason, fix in places(values["nodes"])]
     if lacking:
-        heading = f"the platform of stack {stack} does not meet this app's needs; no changes were made:"
+        heading = f"the platform of stack {stack} does not meet the needs of this app stack; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))
     text = str(values["app_kubeconfig"])
     validity = Validity.of_kubeconfig_user(yaml.safe_load(text)["users"][0]["user"])
@@ -157,7 +160,7 @@ def _checked(
 
 def _lacking(need: RequiredOutput, values: dict[str, Any], stack: str) -> list[str]:
     value = values[need.output]
-    where, layer = f"{NAMESPACE}:app.{need.setting}", _LAYERS[need.output]
+    where, layer = need.setting, _LAYERS[need.output]
     if not value:
         key = layer if "." in layer else f"platform.{layer}"
         reason = f"needs {NAMESPACE}:{key}, which does not provide {camel_case(need.output)}"

@@ -6,14 +6,16 @@ import pulumi
 import pulumi.log
 
 from stacks import app, config_sections, homelab
+from stacks.app_sections import APP_SECTIONS
 
 
 def deploy() -> None:
-    """Deploy an app if the stack's configuration contains `homelab:app`, otherwise a lab."""
+    """Deploy apps if the stack's configuration contains `homelab:app` or `homelab:apps`, otherwise a lab."""
     # even without --debug, the Pulumi SDK sends four debug messages for each resource, and waits for each reply
     pulumi.log.debug = _ignore_debug
     config, secrets = config_sections.read_running_config()
-    program = app if "app" in {*config, *secrets} and "cluster" not in config else homelab
+    app_keys = {section.key for section in APP_SECTIONS}
+    program = app if app_keys & {*config, *secrets} and "cluster" not in config else homelab
     program.deploy()
     pulumi.run(_start_registrations)
 

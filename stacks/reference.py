@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from components.app.section_settings import AppSectionSettings, AppsSectionSettings
 from components.app.settings import AppSettings
 from components.cluster.settings import ClusterSettings
 from components.settings.model import NAMESPACE, Model, SecretRef
-from stacks.descriptions import field_descriptions
+from stacks.descriptions import entry_description, entry_model, field_descriptions
 from stacks.platform_settings import PlatformSettings
 from stacks.settings import STACK_DEFAULTS
 from stacks.validation_errors import is_model, without_none
@@ -21,10 +22,13 @@ GENERATED_MARK = "<!-- The rest is made from the settings models by `python -m s
 PAGES: dict[str, tuple[str, type[Model]]] = {
     "configuration.md": ("cluster", ClusterSettings),
     "platform.md": ("platform", PlatformSettings),
-    "apps.md": ("app", AppSettings),
+    "apps.md": ("app", AppSectionSettings),
+    "apps-one-stack.md": ("apps", AppsSectionSettings),
 }
 """The docs pages that end with a reference. Each docs page maps to a section of the configuration and its settings
 model."""
+_ENTRY_TYPES: dict[type[Model], str] = {AppSettings: "keys of [homelab:app](apps.md#homelabapp)"}
+"""Descriptions of the types of entries, whose keys another page lists."""
 
 
 def page_text(page: str) -> str:
@@ -67,6 +71,8 @@ def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> 
         f"| {descriptions[name]} |"
         for name, field in model.model_fields.items()
     ]
+    if entry := entry_model(model):
+        rows.append(f"| `NAME` | {_ENTRY_TYPES[entry]} | none | {entry_description(model)} |")
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
     return "\n".join((f"## `{title}`", "", inspect.cleandoc(str(model.__doc__)), "", *head, *rows, ""))
 

@@ -68,6 +68,7 @@ def _references(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str
     elif isinstance(value, Model):
         for field, inner in value.__dict__.items():
             yield from _references(inner, (*loc, camel_case(field)))
+        yield from _references(value.model_extra or {}, loc)
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _references(inner, (*loc, key))

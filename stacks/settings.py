@@ -11,13 +11,14 @@ from typing import Any, Self, cast
 
 import pulumi
 
+from components.app.section_settings import AppSectionSettings, AppsSectionSettings
 from components.app.settings import AppSettings
-from components.app.validation import findings
 from components.cluster.settings import ClusterSettings, K3sSettings
 from components.settings.errors import Findings
 from components.settings.model import NAMESPACE, Model
-from stacks import config_sections, stackfile
-from stacks.catalog import K3S_VERSION, LAYERS
+from stacks import app_sections, config_sections, stackfile
+from stacks.app_sections import APP_SECTIONS
+from stacks.catalog import K3S_VERSION
 from stacks.checks import cluster_findings, platform
 from stacks.config_sections import Section
 from stacks.platform_settings import PlatformSettings
@@ -38,11 +39,11 @@ LAB_SECTIONS = (
     Section("cluster", ClusterSettings, "describe the cluster under this key, see docs/configuration.md"),
     Section("platform", PlatformSettings),
 )
-APP_SECTIONS = (Section("app", AppSettings, "describe the app under this key, see docs/apps.md"),)
 
 STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "name"): "the stack's name",
-    (AppSettings, "name"): "the stack's name",
+    (AppSectionSettings, "name"): "the stack's name",
+    (AppSettings, "name"): "the app's key",
     (ClusterSettings, "k3s"): "",
     (K3sSettings, "version"): f"`{K3S_VERSION}`",
 }
@@ -92,22 +93,37 @@ class LabStack(_Stack):
 
 @dataclass(frozen=True)
 class AppStack(_Stack):
-    """The validated settings of an app stack."""
+    """The validated settings of an app stack, which has one app or several apps."""
 
-    app: AppSettings
+    section: AppSectionSettings | AppsSectionSettings
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
         """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
-        with_name = _with_defaults(dict(config), "app", {"name": stack})
-        app = config.get("app")
+        sections = app_sections.sections_in({*config, *secrets})
+        named = app_sections.with_names(config, stack)
         try:
-            parsed = config_sections.parse(with_name, secrets, APP_SECTIONS, _app_relations)
+            (section,) = config_sections.parse(named, secrets, sections, app_sections.relations).values()
         except SettingsError as error:
-            if isinstance(app, Mapping) and "name" in app:
-                raise
-            raise SettingsError([_explain_default_name(problem) for problem in error.problems]) from None
-        return cls(cast(AppSettings, parsed["app"]))
+            raise SettingsError([app_sections.explained(problem, config) for problem in error.problems]) from None
+        return cls(cast(AppSectionSettings | AppsSectionSettings, section))
+
+    @property
+    def has_several_apps(self) -> bool:
+        """Whether the stack file has the key `homelab:apps` instead of `homelab:app`."""
+        return isinstance(self.section, AppsSectionSettings)
+
+    @property
+    def apps(self) -> dict[str, AppSettings]:
+        """The apps by the path of their settings, such as `homelab:app` or `homelab:apps.shop`."""
+        located = app_sections.located_apps(self.section)
+        return {f"{NAMESPACE}:{'.'.join(map(str, path))}": app for path, app in located}
+
+    @property
+    def app(self) -> AppSettings:
+        """The only app of a stack without `homelab:apps`."""
+        (app,) = self.apps.values()
+        return app
 
 
 def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
@@ -116,14 +132,6 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
         config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S_VERSION})
     return config
-
-
-def _explain_default_name(problem: Problem) -> Problem:
-    """If the error is about the app's name, explain that homelab derives the name from the stack's name."""
-    if problem.path != f"{NAMESPACE}:app.name":
-        return problem
-    reason = f"{problem.reason}, and is derived from the stack's name"
-    return Problem(problem.path, reason, f"set a name here: {problem.fix}")
 
 
 def _with_defaults(tree: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
@@ -141,17 +149,3 @@ def _lab_relations(known: Mapping[str, Any]) -> Findings:
     if "platform" in known:
         for loc, reason, fix in platform.platform_findings(known["cluster"], known["platform"]):
             yield ("platform", *loc), reason, fix
-
-
-def _app_relations(known: Mapping[str, Any]) -> Findings:
-    for app in known.values():
-        yield from _layer_namespaces(app)
-        for loc, reason, fix in findings(app):
-            yield ("app", *loc), reason, fix
-
-
-def _layer_namespaces(app: AppSettings) -> Findings:
-    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
-    for entry in LAYERS:
-        if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
-            yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"

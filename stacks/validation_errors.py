@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, Model, SecretRef
-from stacks.descriptions import field_descriptions
+from stacks.descriptions import entry_model, field_descriptions
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,13 @@ def _field(model: Any, loc: SettingPath) -> _Field:
         if is_model(kind):
             names = {field.alias or name: name for name, field in kind.model_fields.items()}
             siblings = tuple(names)
-            if key not in names:
+            if key in names:
+                name = names[str(key)]
+                meaning, kind = field_descriptions(kind)[name], kind.model_fields[name].annotation
+            elif entry := entry_model(kind):
+                meaning, kind = "", entry
+            else:
                 return _Field("", None, siblings)
-            name = names[str(key)]
-            meaning, kind = field_descriptions(kind)[name], kind.model_fields[name].annotation
         else:
             kind = next((arg for arg in reversed(get_args(kind)) if arg is not Ellipsis), None)
     return _Field(meaning, kind, siblings)

@@ -44,16 +44,21 @@ class App(pulumi.ComponentResource):
     are protected from deletion until you set `discard: true` and run `pulumi up`.
     """
 
-    def __init__(self, settings: AppSettings, platform: AppPlatformOutputs) -> None:
+    def __init__(
+        self,
+        settings: AppSettings,
+        platform: AppPlatformOutputs,
+        path: str,
+        shared_provider: kubernetes.Provider | None = None,
+    ) -> None:
+        """`path` is the path of the app's settings, such as `homelab:app`, for messages.
+
+        The apps of a stack with several apps have a `shared_provider`.
+        """
         super().__init__("homelab:components:App", settings.name)
-        self._settings, self._platform = settings, platform
-        self._provider = kubernetes.Provider(
-            "platform",
-            kubeconfig=platform.app_kubeconfig,
-            cluster_identifier="platform",
-            upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        self._settings, self._platform, self._path = settings, platform, path
+        self._prefix = f"{settings.name}/" if shared_provider else ""
+        self._provider = shared_provider or create_provider(platform, pulumi.ResourceOptions(parent=self))
         namespace = self._create(objects.namespace(settings), [], protect=objects.has_protected_data(settings))
         binding = self._create(rights.role_binding(settings, platform.app_user), [namespace], deleted_with=namespace)
         base = [binding, *self._create_all(network.policies(settings, platform), [binding])]
@@ -120,7 +125,7 @@ class App(pulumi.ComponentResource):
         if volumes.CLAIM_TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
             wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.CLAIM_TEMPLATES], spec)
-            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], pods))
+            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], self._path, pods))
         return pods
 
     def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
@@ -165,19 +170,32 @@ class App(pulumi.ComponentResource):
         self, manifest: Manifest, after: Sequence[pulumi.Resource], name: str = "", **opts: Any
     ) -> pulumi.CustomResource:
         options = pulumi.ResourceOptions(parent=self, provider=self._provider, depends_on=list(after), **opts)
-        name = name or manifest["metadata"]["name"]
-        return create_resource(patches.patched(self._settings, resolve_secrets(manifest), name), name, options)
+        own_name = name or manifest["metadata"]["name"]
+        patched = patches.patched(self._settings, resolve_secrets(manifest), own_name)
+        # without the prefix, objects of two apps could have the same URN, because a URN omits the parent's name
+        return create_resource(patched, name or f"{self._prefix}{own_name}", options)
 
 
-def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, pods: pulumi.Resource) -> None:
+def create_provider(platform: AppPlatformOutputs, opts: pulumi.ResourceOptions | None = None) -> kubernetes.Provider:
+    """Create the Kubernetes provider that manages apps on the platform."""
+    return kubernetes.Provider(
+        "platform",
+        kubeconfig=platform.app_kubeconfig,
+        cluster_identifier="platform",
+        upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
+        opts=opts,
+    )
+
+
+def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource) -> None:
     """Report differences between the app's volumes and the existing StatefulSet.
 
-    In a preview, the StatefulSet's `spec` may be None.
+    `app` is the path of the app's settings, such as `homelab:app`. In a preview, the StatefulSet's `spec` may be None.
     """
     current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
-    if errors := volumes.missing_template_errors(wanted, current):
+    if errors := volumes.missing_template_errors(wanted, current, app):
         raise pulumi.RunError("\n".join(errors))
-    for warning in volumes.template_drift_warnings(wanted, current):
+    for warning in volumes.template_drift_warnings(wanted, current, app):
         pulumi.log.warn(warning, pods)
 
 

@@ -49,10 +49,10 @@ def needs_capability(app: AppSettings, number: int) -> bool:
 
 
 def warnings(app: AppSettings) -> Iterator[str]:
-    """Yield the warning that NetworkPolicies do not protect the app's pods."""
+    """Yield the warning that NetworkPolicies do not protect the app's pods, which begins with the key `hostNetwork`."""
     if app.host_network:
         ports = ", ".join(dict.fromkeys(f"{protocol} {number}" for _, number, protocol in listened_ports(app)))
         yield (
-            "homelab:app.hostNetwork: NetworkPolicies do not apply to the app's pods: each host that reaches the app's "
+            "hostNetwork: NetworkPolicies do not apply to the app's pods: each host that reaches the app's "
             f"node can connect to {ports}, and the app can connect to every address that the node reaches"
         )

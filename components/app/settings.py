@@ -1,4 +1,4 @@
-"""Settings of an app: the model of `homelab:app` in the app's stack file."""
+"""Settings of an app, without the platform that runs the app."""
 
 from typing import Literal
 
@@ -39,7 +39,6 @@ from components.settings.kubernetes_fields import (
     PortName,
     Seconds,
     Size,
-    StackName,
     UserId,
 )
 from components.settings.model import Model, SecretRef
@@ -102,11 +101,6 @@ class AppAllowSettings(Model):
 class AppSettings(Model):
     """An app: its containers, ports, hosts, volumes and database."""
 
-    platform: StackName
-    """Stack of the platform: a stack name in this project, or organization/project/stack."""
-    platform_outputs: SecretRef | None = None
-    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the outputs of the platform's
-    stack."""
     name: AppName
     """Name of the app and of its namespace."""
     image: Image

@@ -76,26 +76,32 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     return {"persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}} if volume.shared else {}
 
 
-def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json]) -> Iterator[str]:
-    """Yield a warning for each difference between the wanted volumes and the volumes of the existing StatefulSet."""
+def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json], app: str) -> Iterator[str]:
+    """Yield a warning for each difference between the wanted volumes and the volumes of the existing StatefulSet.
+
+    `app` is the path of the app's settings, such as `homelab:app`.
+    """
     remaining = {template["metadata"]["name"]: template["spec"] for template in current}
     for template in wanted:
         name = template["metadata"]["name"]
         claim = remaining.pop(name, None)
         if claim and _properties(claim) != _properties(template["spec"]):
             properties = f"{_size(claim)}, StorageClass {claim['storageClassName']}, {claim['accessModes'][0]}"
-            yield f"homelab:app.volumes.{name}: still has {properties} in the existing StatefulSet; {_FIX}"
+            yield f"{app}.volumes.{name}: still has {properties} in the existing StatefulSet; {_FIX}"
     for name in remaining:
-        yield f"homelab:app.volumes.{name}: is not in the stack file, but in the existing StatefulSet; {_FIX}"
+        yield f"{app}.volumes.{name}: is not in the stack file, but in the existing StatefulSet; {_FIX}"
 
 
-def missing_template_errors(wanted: Sequence[Json], current: Sequence[Json]) -> list[str]:
-    """Return an error for each wanted volume that the existing StatefulSet lacks, because no volume can be added."""
+def missing_template_errors(wanted: Sequence[Json], current: Sequence[Json], app: str) -> list[str]:
+    """Return an error for each wanted volume that the existing StatefulSet lacks, because no volume can be added.
+
+    `app` is the path of the app's settings, such as `homelab:app`.
+    """
     existing = {template["metadata"]["name"] for template in current}
     added = {template["metadata"]["name"] for template in wanted} - existing
     reason = "cannot be added to an existing StatefulSet"
     fix = "recreate the StatefulSet and keep its pods, see docs/apps-storage.md"
-    return [f"homelab:app.volumes.{name}: {reason}; {fix}" for name in sorted(added)]
+    return [f"{app}.volumes.{name}: {reason}; {fix}" for name in sorted(added)]
 
 
 def _properties(claim: Json) -> tuple[int, str, list[str]]:

@@ -17,6 +17,7 @@ from operations.console import EXIT_INTERRUPTED, stderr
 from operations.kubectl import Kubectl, KubectlError, kubectl
 from operations.pulumi_stack import Stack, StackError
 from stacks import stackfile
+from stacks.app_sections import APP_SECTIONS
 from stacks.settings import AppStack, SettingsError
 
 AppStackName = Annotated[
@@ -39,12 +40,13 @@ def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Targ
     """Yield the app of a stack. Print errors of commands to standard error, and exit with code 1."""
     try:
         file, name = _stack_file(stack, config_file)
-        app = _app(file, name, app_name)
+        described = _described(file, name)
+        app = _app(described, name, app_name)
         fix = (
             f"The command needs the rights and the namespace that homelab creates: run `pulumi up --stack "
-            f"{app.platform}`, then `pulumi up --stack {name}`."
+            f"{described.section.platform}`, then `pulumi up --stack {name}`."
         )
-        with kubectl(_kubeconfig(Stack(name, file), app), app.name, fix) as client:
+        with kubectl(_kubeconfig(Stack(name, file), described), app.name, fix) as client:
             yield Target(name, app, client)
     except (KubectlError, SettingsError, StackError) as error:
         stderr.print(str(error), style="red", markup=False, soft_wrap=True)
@@ -62,7 +64,8 @@ def _stack_file(stack: str, config_file: Path | None) -> tuple[Path, str]:
     if len(files) == 1:
         return files[0], stackfile.stack_name(files[0])
     names = ", ".join(stackfile.stack_name(file) for file in files)
-    raise StackError(f"Name the app's stack with --stack: {names or 'the project has no stack file with homelab:app'}.")
+    none = "the project has no stack file with homelab:app or homelab:apps"
+    raise StackError(f"Name the app's stack with --stack: {names or none}.")
 
 
 def _describes_app(file: Path) -> bool:
@@ -70,40 +73,48 @@ def _describes_app(file: Path) -> bool:
         config, _ = stackfile.read(file)
     except SettingsError:
         return False
-    return "app" in config
+    return any(section.key in config for section in APP_SECTIONS)
 
 
-def _app(file: Path, stack: str, app_name: str) -> AppSettings:
+def _described(file: Path, stack: str) -> AppStack:
     if file.is_file() and not _describes_app(file) and "homelab:cluster:" in file.read_text(encoding="utf-8"):
         raise StackError(f"Stack {stack} describes a lab, not an app: name the app's stack with --stack.")
-    app = AppStack.read(file).app
-    if app_name not in ("", app.name):
-        raise StackError(f"Stack {stack} has no app {app_name}: its app is {app.name}.")
-    return app
+    return AppStack.read(file)
 
 
-def _kubeconfig(stack: Stack, app: AppSettings) -> str:
+def _app(described: AppStack, stack: str, app_name: str) -> AppSettings:
+    apps = {app.name: app for app in described.apps.values()}
+    if app_name and app_name not in apps:
+        raise StackError(f"Stack {stack} has no app {app_name}. Its apps are: {', '.join(apps)}.")
+    if not app_name and len(apps) > 1:
+        raise StackError(f"Stack {stack} has several apps. Name the app with --app: {', '.join(apps)}.")
+    return apps[app_name] if app_name else next(iter(apps.values()))
+
+
+def _kubeconfig(stack: Stack, described: AppStack) -> str:
     """Return the kubeconfig of app stacks, from the source that `pulumi up` of the app's stack uses."""
-    if app.platform_outputs:
-        outputs = _outputs_in_secret(stack.secret(app.platform_outputs.secret), stack.name)
+    section = described.section
+    if section.platform_outputs:
+        key = "apps" if described.has_several_apps else "app"
+        outputs = _outputs_in_secret(stack.secret(section.platform_outputs.secret), f"homelab:{key}", stack.name)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
     else:
-        outputs = Stack(app.platform).outputs()
-        renew = f"run `pulumi up --stack {app.platform}`"
+        outputs = Stack(section.platform).outputs()
+        renew = f"run `pulumi up --stack {section.platform}`"
     if not isinstance(text := outputs.get("appKubeconfig"), str):
-        raise StackError(f"Stack {app.platform} has no kubeconfig for app stacks yet: {renew}.")
+        raise StackError(f"Stack {section.platform} has no kubeconfig for app stacks yet: {renew}.")
     validity = Validity.of_kubeconfig_user(yaml.safe_load(text)["users"][0]["user"])
     if validity.is_expired:
         raise StackError(f"The kubeconfig of app stacks expired on {validity.end_text}: {renew}.")
     return text
 
 
-def _outputs_in_secret(text: str, stack: str) -> Mapping[str, Any]:
+def _outputs_in_secret(text: str, path: str, stack: str) -> Mapping[str, Any]:
     try:
         outputs = json.loads(text)
     except json.JSONDecodeError:
         outputs = None
     if not isinstance(outputs, dict):
         reason = "the secret is not the output of `./homelab platform`; set the secret again"
-        raise StackError(f"homelab:app.platformOutputs of stack {stack}: {reason}")
+        raise StackError(f"{path}.platformOutputs of stack {stack}: {reason}")
     return outputs

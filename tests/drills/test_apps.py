@@ -1,6 +1,7 @@
 """A typical home app on one machine: volumes, privileges, ports, containers. Its image is a stand-in that sleeps."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from bench.labs import stack_document
+from rehearsal.shell import RehearsalError
 from tests.drills.measurements import Recorder, timed
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, rehearse, wait_until
 
@@ -46,6 +48,17 @@ APP: dict[str, Any] = {
     "cron": {"backup": {"schedule": "0 3 * * *", "timeZone": "Europe/Berlin", "command": ["/bin/backup"]}},
     "discard": True,
 }
+MEDIA: dict[str, Any] = {
+    "image": "ghcr.io/stefanprodan/podinfo:6.9.2", "port": 9898, "replicas": 1, "cpu": "10m", "memory": "32Mi",
+    "probes": {"readiness": {"path": "/readyz"}},
+}  # fmt: skip
+APPS: dict[str, Any] = {
+    "platform": "apps",
+    "sabnzbd": MEDIA | {"allow": {"from": ["sonarr"]}},
+    "sonarr": MEDIA,
+    "radarr": MEDIA | {"allow": {"to": [{"namespace": "sabnzbd"}]}},
+}
+"""Several apps in one stack. Both sonarr and radarr may leave for sabnzbd, which lets only sonarr in."""
 VOLUMES = """
 mkdir -p /srv/disk
 for name in data-home-0 data-home-1; do
@@ -85,7 +98,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document["config"]["homelab:cluster"]["nodes"][0]["labels"] = {"storage": "true"}
     file = folder / "Pulumi.home.yaml"
     write_stack_file(file, APP)
-    with rehearse("apps", document, folder, apps=[file]) as found:
+    media = folder / "Pulumi.media.yaml"
+    media.write_text(yaml.safe_dump({"config": {"homelab:apps": APPS}}))
+    with rehearse("apps", document, folder, apps=[file, media]) as found:
         found.up()
         found.run_as_root("s1", VOLUMES)
         yield found
@@ -98,7 +113,7 @@ def write_stack_file(file: Path, app: dict[str, Any]) -> None:
 
 def change(lab: RehearsedLab, **settings: Any) -> dict[str, Any]:
     """Write the app's stack file with changed settings; None removes a setting."""
-    (file,) = lab.apps
+    file, _ = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
     write_stack_file(file, app)
     lab.reopen()
@@ -231,3 +246,56 @@ def test_destroy_deletes_the_whole_app(lab: RehearsedLab) -> None:
     change(lab)
     lab.pulumi_succeeds("destroy", "--yes", engine=lab.app_engine("home"))
     assert "namespace/home" not in lab.kubectl("get", "namespaces", "-o", "name")
+
+
+def reaches(lab: RehearsedLab, client: str, server: str) -> bool:
+    """Whether a pod of one app gets an answer from the Service of another app."""
+    address = lab.kubectl("get", "service", "-n", server, server, "-o", "jsonpath={.spec.clusterIP}")
+    ask = f"curl -fsS --max-time 5 http://{address}/healthz"
+    try:
+        return "OK" in lab.run_in_pod(client, f"app.kubernetes.io/name={client}", ask)
+    except RehearsalError as error:
+        if not re.search("timed out|Failed to connect", str(error)):
+            raise
+        return False
+
+
+def test_an_app_reaches_another_app_of_its_stack_if_the_other_app_allows_it(
+    lab: RehearsedLab, record: Recorder
+) -> None:
+    engine = lab.app_engine("media")
+    with timed(record, "three apps in one stack"):
+        lab.up(engine=engine)
+    names = ["sabnzbd", "sonarr", "radarr"]
+    outputs: Any = engine.outputs()
+    assert outputs == {"apps": {each: {"namespace": each, "podSecurity": "restricted", "urls": []} for each in names}}
+    # K3s enforces NetworkPolicies some time after pods start
+    wait_until(lambda: not reaches(lab, "radarr", "sabnzbd"), "the third app cannot connect", 60)
+    wait_until(lambda: not reaches(lab, "sabnzbd", "sonarr"), "the server cannot connect back", 60)
+    wait_until(lambda: reaches(lab, "sonarr", "sabnzbd"), "the allowed app can connect", 60)
+    assert " unchanged\n" in lab.up("--expect-no-changes", engine=engine)
+
+
+def test_an_app_leaves_its_stack_and_the_others_stay(lab: RehearsedLab) -> None:
+    _, file = lab.apps
+    remaining = {name: settings for name, settings in APPS.items() if name != "radarr"}
+    file.write_text(yaml.safe_dump({"config": {"homelab:apps": remaining}}))
+    lab.reopen()
+    lab.up(engine=lab.app_engine("media"))
+    namespaces = lab.kubectl("get", "namespaces", "-o", "name").splitlines()
+    assert "namespace/radarr" not in namespaces
+    assert {"namespace/sabnzbd", "namespace/sonarr"} <= set(namespaces)
+    assert reaches(lab, "sonarr", "sabnzbd")
+
+
+def test_a_stack_of_several_apps_refuses_the_key_of_one_app_before(lab: RehearsedLab) -> None:
+    """And changes nothing, because the app's objects would be adopted under new names and deleted as the old ones."""
+    change(lab)
+    lab.up(engine=lab.app_engine("home"))
+    file, _ = lab.apps
+    file.write_text(yaml.safe_dump({"config": {"homelab:apps": {"platform": "apps", "home": MEDIA}}}))
+    lab.reopen()
+    code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
+    assert code != 0
+    assert "homelab:apps: this stack deployed the app home with homelab:app" in said, diagnostics(said)
+    assert object_names(lab, "statefulsets") == {"home"}

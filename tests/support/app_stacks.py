@@ -18,6 +18,7 @@ from tests.support.settings_fixtures import ROOT
 
 SAMPLE_APP = ROOT / "Pulumi.shop.yaml"
 APPS = [*sorted((ROOT / "tests/settings/apps").glob("*.yaml")), SAMPLE_APP]
+SEVERAL_APPS = ROOT / "tests/settings/apps-stacks/media.yaml"
 STORE = {
     "endpoint": "https://s3.lan:9000", "bucket": "backups", "region": "home", "path": "lab",
     "accessKey": canary("storeId"), "secretKey": canary("storeKey"),
@@ -62,14 +63,22 @@ OUTPUTS: dict[str, Any] = {
 
 
 def run_on_platform(
-    program: Program, config: dict[str, Any], stack: str, outputs: dict[str, Any], **more: Any
+    program: Program,
+    config: dict[str, Any],
+    stack: str,
+    outputs: dict[str, Any],
+    *,
+    previous: dict[str, Any] | None = None,
+    **more: Any,
 ) -> Recording:
-    """Run a program that reads the lab's stack, which has these outputs."""
+    """Run a program that reads the lab's stack, which has these outputs, or the `previous` outputs of its own stack."""
 
     def read(self: Recording, request: Any) -> Any:
-        assert request.properties["name"] in ("organization/homelab/lab", "organization/homelab/homelab")
-        found = {"name": request.properties["name"], "outputs": outputs}
-        secret = [name for name, value in outputs.items() if is_sealed(value)]
+        name = request.properties["name"]
+        assert name in {f"organization/homelab/{each}" for each in ("lab", "homelab", stack)}
+        known = (previous or {}) if name == f"organization/homelab/{stack}" else outputs
+        found = {"name": name, "outputs": known}
+        secret = [name for name, value in known.items() if is_sealed(value)]
         properties = json_format.ParseDict(found | {"secretOutputNames": secret}, struct_pb2.Struct())
         return resource_pb2.ReadResourceResponse(urn="urn:pulumi:app::app::x::lab", properties=properties)
 
@@ -84,6 +93,16 @@ def run_app(file: Path, outputs: dict[str, Any] | None = None, *, preview: bool 
     return run_on_platform(
         shop.deploy, config, stackfile.stack_name(file), OUTPUTS if outputs is None else outputs, preview=preview
     )
+
+
+def run_apps(
+    outputs: dict[str, Any] | None = None, *, preview: bool = False, previous: dict[str, Any] | None = None, **apps: Any
+) -> Recording:
+    """Run the stack with several apps, with other settings for some of its apps."""
+    config = config_of(SEVERAL_APPS)
+    config["apps"] = config["apps"] | {name: config["apps"].get(name, {}) | changes for name, changes in apps.items()}
+    on = OUTPUTS if outputs is None else outputs
+    return run_on_platform(shop.deploy, config, "media", on, preview=preview, previous=previous)
 
 
 def run_separately(file: Path, outputs: dict[str, Any], **more: Any) -> Recording:

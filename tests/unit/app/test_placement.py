@@ -82,7 +82,8 @@ def test_none_that_fits_is_said_machine_by_machine(changes: dict[str, Any], key:
 )
 def test_nothing_is_touched_where_no_machine_fits(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(
-        pulumi.RunError, match=rf"does not meet this app's needs; no changes were made:\n  homelab:app\.{line}"
+        pulumi.RunError,
+        match=rf"does not meet the needs of this app stack; no changes were made:\n  homelab:app\.{line}",
     ):
         run_fixture("home", **HERE | changes)
     gc.collect()

@@ -65,7 +65,10 @@ def test_without_a_stack_the_only_app_of_the_project_is_used(
     for file in ("blog", "shop"):
         (tmp_path / f"Pulumi.{file}.yaml").unlink()
     done = CliRunner().invoke(cli.app, ["app", "logs"])
-    assert done.stderr == "Name the app's stack with --stack: the project has no stack file with homelab:app.\n"
+    assert (
+        done.stderr
+        == "Name the app's stack with --stack: the project has no stack file with homelab:app or homelab:apps.\n"
+    )
     done = CliRunner().invoke(cli.app, ["app", "logs", "--stack", "lab"])
     assert done.stderr == "Stack lab describes a lab, not an app: name the app's stack with --stack.\n"
 
@@ -73,7 +76,7 @@ def test_without_a_stack_the_only_app_of_the_project_is_used(
 def test_another_app_is_refused(shop: Shop) -> None:
     assert shop.run("logs", "--app", "shop").exit_code == 0
     done = shop.run("logs", "--app", "blog")
-    assert (done.exit_code, done.stderr) == (1, "Stack shop has no app blog: its app is shop.\n")
+    assert (done.exit_code, done.stderr) == (1, "Stack shop has no app blog. Its apps are: shop.\n")
     shop.change(image="shop")
     assert "homelab:app.image: needs a digest" in shop.run("logs").stderr
 

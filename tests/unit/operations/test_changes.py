@@ -80,6 +80,16 @@ def test_everything_has_its_row_in_order() -> None:
     ]
 
 
+def test_objects_of_several_apps_are_told_by_their_app() -> None:
+    policy = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+    said = told(
+        step("create", "app sonarr", policy, "sonarr/default-deny"),
+        step("create", "app sonarr", policy, "sonarr/sonarr-acme"),
+        step("create", "app sonarr", "kubernetes:core/v1:Secret", "sonarr-secrets"),
+    )
+    assert "| app `sonarr` | new | `networkpolicy default-deny`; `networkpolicy acme`; `secrets` |" in said
+
+
 def test_components_are_no_change_of_their_own() -> None:
     node = {"op": "create", "urn": f"{URN}{OWNERS['machine']}::a", "newState": {"parent": f"{URN}{CLUSTER}::cluster"}}
     assert "No changes: the lab matches its stack files." in told(node)

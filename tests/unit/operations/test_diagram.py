@@ -15,7 +15,7 @@ from operations.picture.layout import draw_lab
 from operations.picture.svg import fit_text
 from operations.picture.theme import DARK, LIGHT, STYLES, VALUE
 from stacks.settings import AppStack, LabStack
-from tests.support.app_stacks import APPS
+from tests.support.app_stacks import APPS, SEVERAL_APPS
 from tests.support.settings_fixtures import ROOT, SAMPLE, VALID
 
 SHOP = ROOT / "Pulumi.shop.yaml"
@@ -167,6 +167,18 @@ def test_text_can_be_told_from_what_is_behind_it(palette: dict[str, str], ground
     for ink in ("ink", "dim") if ground in ("ground", "card") else ("ink",):
         low, high = sorted((luminance(palette[ink]), luminance(palette[ground])))
         assert (high + 0.05) / (low + 0.05) >= 4.5, ink
+
+
+def test_several_apps_of_one_stack_are_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.media.yaml"
+    file.write_text(SEVERAL_APPS.read_text().replace("platform: lab", "platform: homelab"))
+    result = run("--app", str(file), "--app", str(SHOP))
+    assert result.exit_code == 0, result.output
+    assert {"sonarr", "radarr", "sabnzbd", "shop", "https://sonarr.lab.example.com"} <= set(texts(result.stdout))
+    assert_fits(result.stdout)
+    result = run("--app", str(SEVERAL_APPS))
+    assert result.exit_code == 1
+    assert "The app of media.yaml uses the platform lab instead of homelab: omit this file." in result.output
 
 
 def test_an_app_on_another_platform_is_refused(tmp_path: Path) -> None:

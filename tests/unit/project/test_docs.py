@@ -150,14 +150,14 @@ def config_of(text: str) -> dict[str, Any]:
     readme = config_of(next(text for text in blocks(ROOT / "README.md", "yaml") if text.startswith("config:")))
     if any(key.startswith("homelab:") for key in content):
         shown = {key.partition(":")[2]: value for key, value in content.items()}
-        return shown if "app" in shown else readme | shown
+        return shown if {"app", "apps"} & shown.keys() else readme | shown
     return readme | {"cluster": readme["cluster"] | content}
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name(page)) for page in PAGES for text in blocks(page, "yaml")])
 def test_settings_shown_are_valid(text: str) -> None:
     config = config_of(text)
-    (AppStack if "app" in config else LabStack).parse(config, named_secrets(config), "homelab")
+    (AppStack if {"app", "apps"} & config.keys() else LabStack).parse(config, named_secrets(config), "homelab")
 
 
 def test_the_readme_shows_a_whole_stack_file(tmp_path: Path) -> None:

@@ -422,8 +422,11 @@ def test_the_command_lists_what_there_is(lab: Told) -> None:
     assert "The rehearsed lab has no web UI" in said_by(code=1)
 
 
-def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) -> None:
-    engine = SimpleNamespace(outputs=lambda: {"namespace": "shop"})
+@pytest.mark.parametrize(
+    "outputs", [{"namespace": "shop"}, {"apps": {"blog": {"namespace": "blog"}, "shop": {"namespace": "shop"}}}]
+)
+def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path, outputs: dict[str, Any]) -> None:
+    engine = SimpleNamespace(outputs=lambda: outputs)
     session = cast(Session, SimpleNamespace(lab=lab, apps=[engine]))
     lab.said["ingresses"].insert(0, ingress("argocd", "argocd.lab.example.com", ip=ADDRESS))
     assert summary._open(session) is None

@@ -155,10 +155,13 @@ def test_an_app_is_rehearsed_on_its_platform_however_that_is_named(
     for name, platform in (("a", "homelab"), ("b", "acme/homelab/homelab"), ("c", "acme/homelab/other")):
         app = f"config: {{homelab:app: {{platform: {platform}, image: 'shop:1'}}}}"
         (tmp_path / f"Pulumi.{name}.yaml").write_text(app)
+        apps = f"config: {{homelab:apps: {{platform: {platform}, shop: {{image: 'shop:1'}}}}}}"
+        (tmp_path / f"Pulumi.{name}s.yaml").write_text(apps)
     found = session.apps_on("homelab")
-    assert [each.name for each in found] == ["Pulumi.a.yaml", "Pulumi.b.yaml"]
+    assert [each.name for each in found] == [f"Pulumi.{name}.yaml" for name in ("a", "as", "b", "bs")]
     for file in found:
-        assert written(file, tmp_path)[0]["config"]["homelab:app"]["platform"] == "homelab"
+        (section,) = written(file, tmp_path)[0]["config"].values()
+        assert section["platform"] == "homelab"
 
 
 def test_key_to_repositories_is_the_lab_s_own(tmp_path: Path) -> None:

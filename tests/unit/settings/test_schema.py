@@ -10,12 +10,14 @@ from ruamel.yaml import YAML
 
 from components.settings.model import Model, camel_case
 from stacks import reference, schema
-from stacks.descriptions import field_descriptions
+from stacks.descriptions import entry_model, field_descriptions
 from stacks.validation_errors import is_model
-from tests.support.app_stacks import APPS
+from tests.support.app_stacks import APPS, SEVERAL_APPS
 from tests.support.settings_fixtures import SAMPLE, SAMPLES, VALID
 
 SCHEMA = schema.build_schema()
+OPEN = "AppsSectionSettings"
+"""The model with entries under any key."""
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -31,8 +33,8 @@ def models(kind: Any) -> Iterator[type[Model]]:
     """Yield every settings model that can be reached, found in another way than the generators do."""
     if is_model(kind):
         yield kind
-        for field in kind.model_fields.values():
-            yield from models(field.annotation)
+        for inner in (*(field.annotation for field in kind.model_fields.values()), entry_model(kind)):
+            yield from models(inner)
     else:
         for inner in getattr(kind, "__args__", ()):
             yield from models(inner)
@@ -82,7 +84,7 @@ def load(file: Any) -> Any:
     return YAML(typ="safe", pure=True).load(file)
 
 
-@pytest.mark.parametrize("file", [*VALID, *SAMPLES, *APPS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*VALID, *SAMPLES, *APPS, SEVERAL_APPS], ids=lambda file: file.stem)
 def test_valid_file_fits_the_schema(file: Any) -> None:
     assert list(faults(load(file), SCHEMA)) == []
 
@@ -115,7 +117,7 @@ def test_schema_wants_secrets_encrypted() -> None:
 def test_every_model_is_closed_in_the_schema() -> None:
     assert {model.__name__ for model in MODELS} == set(SCHEMA["$defs"])
     for name, rule in SCHEMA["$defs"].items():
-        assert rule["additionalProperties"] is False, name
+        assert rule["additionalProperties"] == ({"$ref": "#/$defs/AppSettings"} if name == OPEN else False), name
         assert rule["description"], name
 
 

@@ -1,0 +1,35 @@
+"""Settings of an app stack: the models of `homelab:app` (one app) and `homelab:apps` (several apps)."""
+
+from pydantic import ConfigDict
+
+from components.app.settings import AppSettings
+from components.settings.kubernetes_fields import StackName
+from components.settings.model import Model, SecretRef
+
+
+class AppPlatformSettings(Model):
+    """The platform that runs the apps of a stack."""
+
+    platform: StackName
+    """Stack of the platform: a stack name in this project, or organization/project/stack."""
+    platform_outputs: SecretRef | None = None
+    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the outputs of the platform's
+    stack."""
+
+
+class AppSectionSettings(AppSettings, AppPlatformSettings):
+    """An app: its containers, ports, hosts, volumes and database."""
+
+
+class AppsSectionSettings(AppPlatformSettings):
+    """Several apps of one stack, which run on the same platform."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, AppSettings]
+    """An app, without `platform` and `platformOutputs`. The key is the name of the app and of its namespace."""
+
+    @property
+    def apps(self) -> dict[str, AppSettings]:
+        """The apps by their key."""
+        return dict(self.__pydantic_extra__)
