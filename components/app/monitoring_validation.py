@@ -5,19 +5,15 @@ from typing import Any
 
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError
 
 _MAX_DASHBOARD_BYTES = 1000 * 1024
 """Maximum bytes of a dashboard in a ConfigMap, whose limit of 1 MiB includes the key."""
 
 
 def monitoring_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of monitoring. Checks that read an invalid field are skipped."""
-    for check in (_metrics_port, _dashboards):
-        try:
-            yield from check(app)
-        except UnknownValueError:
-            continue
+    """Yield all conflicts and invalid dashboards in the settings of monitoring."""
+    yield from _metrics_port(app)
+    yield from _dashboards(app)
 
 
 def _metrics_port(app: AppSettings) -> Findings:
