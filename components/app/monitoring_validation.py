@@ -11,7 +11,7 @@ _MAX_DASHBOARD_BYTES = 1000 * 1024
 
 
 def monitoring_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of monitoring."""
+    """Yield all conflicts and invalid dashboards in the settings of monitoring."""
     yield from _metrics_port(app)
     yield from _dashboards(app)
 
