@@ -40,6 +40,8 @@ DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
+    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"]),
+    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"], turn=True),
     step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
     step("node/reboot.sh", when=["reboot"], reboots=True),
     step("node/prepare.sh", when=["reboot"]),
@@ -67,6 +69,7 @@ ROLL = (
     step("node/export-ca.sh", on="server", exports=CA_EXPORTS),
     step("node/stage-k3s.sh"),
     step("cluster/wait-for-quorum.sh", on="server", when=["changed", "member"]),
+    step("cluster/wait-for-quorum.sh", on="server", when=["changed", "member"], turn=True),
     step("etcd/snapshot-before-upgrade.sh", on="server", when=["upgrade", "member"], turn=True),
     step("cluster/drain.sh", on="server", when=["changed", "member"], turn=True),
     step("node/install-k3s.sh", when=["changed"], turn=True),
