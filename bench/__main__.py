@@ -16,7 +16,9 @@ from rehearsal.shell import RehearsalError
 
 errors = Console(stderr=True, highlight=False)
 
-Parts = Annotated[list[Part] | None, typer.Option("--only", help="Part to measure; repeatable. Default: all parts.")]
+Parts = Annotated[
+    list[Part] | None, typer.Option("--only", help="Part of the benchmark to run; repeatable. Default: all parts.")
+]
 Runs = Annotated[int, typer.Option(min=1, help="Number of runs of each measurement.")]
 Json = Annotated[
     Path | None, typer.Option("--json", dir_okay=False, help="JSON file to update with the measured durations.")
@@ -24,7 +26,7 @@ Json = Annotated[
 
 
 def main(only: Parts = None, runs: Runs = 3, file: Json = None) -> None:
-    """Run the benchmarks on simulated machines, and print a Markdown table. Needs Linux and root."""
+    """Run the benchmarks on simulated machines, and print the results as a Markdown table. Needs Linux and root."""
     figures = read(file) if file else []
     try:
         require_suitable_computer()

@@ -11,13 +11,14 @@ HEAD = ["| What | Median | Spread | Runs | Ratio | Goal |", "| --- | --- | --- |
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the benchmark results; `baseline` contains the name of the row that the ratio refers to."""
+    """One row of the benchmark results; `baseline` is the name of the row with which this row is compared."""
 
     name: str
     seconds: tuple[float, ...]
     baseline: str = ""
     goal: float | None = None
-    """Maximum ratio to the baseline; without a baseline, the maximum duration in seconds."""
+    """Goal: the maximum ratio to the duration of the baseline or, without a baseline, the maximum duration in seconds.
+    """
 
     @property
     def median(self) -> float:
@@ -26,7 +27,7 @@ class Figure:
 
     @property
     def spread(self) -> float:
-        """Difference between the slowest and the fastest run, in seconds."""
+        """Difference between the durations of the slowest and the fastest run, in seconds."""
         return max(self.seconds) - min(self.seconds)
 
     def ratio(self, all_: Sequence["Figure"]) -> float | None:

@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 
 
 def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build a stack file with servers s1, s2, … and agents a1, a2, …; `settings` are added to `homelab:cluster`."""
+    """Build a stack file with servers s1, s2, … and agents a1, a2, …; add `settings` to `homelab:cluster`."""
     nodes = [{"name": f"s{i}", "role": "server", "address": f"10.9.0.{10 + i}"} for i in range(1, servers + 1)]
     nodes += [{"name": f"a{i}", "role": "agent", "address": f"10.9.0.{20 + i}"} for i in range(1, agents + 1)]
     for node in nodes:

@@ -1,4 +1,7 @@
-"""Parts of the benchmark. Measured runs alternate with baseline runs, so that background load hardly affects ratios."""
+"""Parts of the benchmark.
+
+Measured runs alternate with baseline runs, so that background load hardly affects the ratio.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +48,7 @@ BUILDERS: Mapping[str, Callable[[Session], float]] = {BY_HAND: time_baseline, ""
 
 
 def cluster(runs: int) -> list[Figure]:
-    """Measure how long a small cluster takes to build, compared with the shell script."""
+    """Measure how long homelab takes to build a small cluster, compared with the shell script `baseline.sh`."""
     seconds = _grown(runs, 3)
     goals = {"": 1.3}
     return [
@@ -55,7 +58,7 @@ def cluster(runs: int) -> list[Figure]:
 
 
 def agents(runs: int) -> Iterator[Figure]:
-    """Measure how long clusters with 10, 25 and 50 agents take to build; the baseline cluster has 3 agents."""
+    """Measure how long homelab takes to build clusters with 10, 25 and 50 agents; the baseline cluster has 3 agents."""
     for count in (10, 25, 50):
         name = f"3 servers and {count} agents"
         seconds = _grown(runs, count)
@@ -64,7 +67,7 @@ def agents(runs: int) -> Iterator[Figure]:
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Build a cluster of three servers and `count` agents with each tool; return the durations in seconds by tool."""
+    """Build a cluster with three servers and `count` agents with homelab and `baseline.sh`; return seconds by tool."""
     rounds = [{tool: _timed(build, count) for tool, build in BUILDERS.items()} for _ in range(runs)]
     return {tool: tuple(measured[tool] for measured in rounds) for tool in BUILDERS}
 
@@ -111,13 +114,16 @@ def _engine_of(count: int, session: Session) -> Engine:
 
 
 def _in_turns(runs: int, timers: Mapping[str, Timer]) -> dict[str, tuple[float, ...]]:
-    """Run every timer once per round; return the seconds by timer name. The first round is a discarded warm-up."""
+    """Run every timer of a benchmark once per round; return the measured seconds by timer name.
+
+    The function discards the first round, which is a warm-up.
+    """
     rounds = [{name: timer() for name, timer in timers.items()} for _ in range(runs + 1)]
     return {name: tuple(measured[name] for measured in rounds[1:]) for name in timers}
 
 
 def platform(runs: int) -> list[Figure]:
-    """Measure how long the project's sample lab takes to build: cluster, platform and app."""
+    """Measure how long homelab takes to build the cluster, the platform and the app of the sample stack files."""
     return [Figure("the sample: cluster, platform and app", tuple(_sample() for _ in range(runs)), SMALL)]
 
 

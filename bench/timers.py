@@ -1,4 +1,4 @@
-"""Functions that time `pulumi` with a lab's stack, `pulumi` with an empty program, and the script `baseline.sh`."""
+"""Functions that measure the durations of `pulumi` with a lab's stack or an empty program, and of `baseline.sh`."""
 
 import os
 import secrets
@@ -56,7 +56,7 @@ class EmptyProgram:
 
 
 def time_baseline(session: Session) -> float:
-    """Build the session's cluster with `baseline.sh` instead of homelab; return the duration in seconds."""
+    """Build a rehearsed cluster with the script `baseline.sh` instead of homelab; return the duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {

@@ -1,1 +1,1 @@
-"""One-off operations that do not fit a declarative program; each operation is a `./homelab` command."""
+"""The `./homelab` commands for one-off operations, which a declarative Pulumi program cannot express."""

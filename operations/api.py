@@ -1,4 +1,7 @@
-"""A Kubernetes API client that authenticates with the stack's kubeconfig. Only `send()` changes objects."""
+"""A Kubernetes API client that authenticates with the kubeconfig in the Pulumi stack's outputs.
+
+Only `send()` changes objects.
+"""
 
 import base64
 import json
@@ -25,7 +28,7 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """The Kubernetes API has no such object, or does not serve the object's kind."""
+    """The Kubernetes API has no object at the requested path, or does not serve the object's kind."""
 
 
 class AccessDeniedError(ApiError):
@@ -37,7 +40,7 @@ class AccessDeniedError(ApiError):
 
 
 class Api:
-    """The Kubernetes API of one cluster."""
+    """A client of one cluster's Kubernetes API."""
 
     def __init__(self, kubeconfig: str) -> None:
         content = YAML(typ="safe", pure=True).load(kubeconfig)
@@ -49,11 +52,17 @@ class Api:
         self._key = base64.b64decode(user["client-key-data"]).decode()
 
     def get(self, path: str, accept: str = "application/json") -> Object:
-        """Return the Kubernetes object or list at an API path. Raises `ApiError`."""
+        """Send a GET request to a path of the Kubernetes API, and return the object or list in the response.
+
+        Raises `ApiError`.
+        """
         return self._request("GET", path, {"Accept": accept})
 
     def send(self, method: str, path: str, body: Object | None = None) -> Object:
-        """Create, replace or delete the object at an API path; return the API's answer. Raises `ApiError`."""
+        """Send a POST, PUT or DELETE request to a path of the Kubernetes API, and return the object in the response.
+
+        Raises `ApiError`.
+        """
         return self._request(method, path, {"Content-Type": "application/json"}, json.dumps(body) if body else None)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], body: str | None = None) -> Object:
@@ -64,25 +73,33 @@ class Api:
             response = connection.getresponse()
             content = response.read()
         except ssl.SSLCertVerificationError as error:
-            reason = f"the API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
+            reason = (
+                f"the Kubernetes API at {self.server} has a certificate that the kubeconfig's CA did not sign: {error}"
+            )
             fix = (
-                "after a restore, run `pulumi up` to renew the kubeconfig; "
-                "without a restore, find out which server answers at the address"
+                "if you restored the cluster from a snapshot, run `pulumi up` to renew the kubeconfig; "
+                "if not, find out which machine answers at this address"
             )
             raise AccessDeniedError(reason, fix) from None
         except (OSError, HTTPException) as error:
-            raise ApiError(f"the API at {self.server} does not answer: {error or type(error).__name__}") from None
+            raise ApiError(
+                f"the Kubernetes API at {self.server} does not answer: {error or type(error).__name__}"
+            ) from None
         finally:
             connection.close()
         if response.status == 404:
-            raise NotFoundError(f"the API at {self.server} has no {path}")
+            raise NotFoundError(f"the Kubernetes API at {self.server} has no {path}")
         if response.status == 401:
             raise self._unauthorized()
         if response.status == 403:
-            reason = f"the API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
+            reason = (
+                f"the Kubernetes API at {self.server} denies the kubeconfig's user access to {path} (403 Forbidden)"
+            )
             raise AccessDeniedError(reason, "run `pulumi up` to restore the user's RBAC rules")
         if response.status not in (200, 201):
-            raise ApiError(f"the API at {self.server} answers {path} with {response.status} {response.reason}")
+            raise ApiError(
+                f"the Kubernetes API at {self.server} answers {path} with {response.status} {response.reason}"
+            )
         return cast(Object, json.loads(content))
 
     def _unauthorized(self) -> AccessDeniedError:
@@ -90,24 +107,30 @@ class Api:
         why = (
             expired
             if self.validity.is_expired
-            else "another CA signed the client certificate, as after a restore of the cluster"
+            else "the cluster's CA did not sign the client certificate, for example after a restore"
         )
-        reason = f"the API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
+        reason = f"the Kubernetes API at {self.server} rejects the kubeconfig (401 Unauthorized): {why}"
         return AccessDeniedError(reason, "run `pulumi up` to renew the kubeconfig")
 
     def items(self, path: str, *, names_only: bool = False) -> list[Object]:
-        """Return the objects of a list; with `names_only`, the API sends only metadata and no data of Secrets."""
+        """Return the Kubernetes objects of the list at an API path; with `names_only`, return only their metadata."""
         return list(self.get(path, _NAMES_ONLY if names_only else "application/json").get("items") or ())
 
     def find(self, version: str, kind: str, namespace: str, name: str) -> Object:
-        """Return an object by its apiVersion, kind and name. Raises `NotFoundError` if the object does not exist."""
+        """Return the Kubernetes object with an apiVersion, a kind, a namespace and a name.
+
+        Raises `NotFoundError` if the Kubernetes object does not exist.
+        """
         item = self._get_if_served(version, kind, namespace, name)
         if item is None:
-            raise NotFoundError(f"the API at {self.server} has no kind {kind}")
+            raise NotFoundError(f"the Kubernetes API at {self.server} has no kind {kind}")
         return item
 
     def find_by_reference(self, reference: str, namespace: str) -> Object:
-        """Return an object by `KIND/NAME`, as in `kubectl get`. Raises `NotFoundError` if the object does not exist."""
+        """Return the Kubernetes object that `reference` names in the form `KIND/NAME`, as in `kubectl get`.
+
+        Raises `NotFoundError` if the Kubernetes object does not exist.
+        """
         kind, _, name = reference.partition("/")
         kind, _, group = kind.partition(".")
         versions = [api_group["preferredVersion"]["groupVersion"] for api_group in self.get("/apis")["groups"]]
@@ -115,10 +138,10 @@ class Api:
             in_group = not group or version.rpartition("/")[0] == group
             if in_group and (item := self._get_if_served(version, kind, namespace, name)):
                 return item
-        raise NotFoundError(f"the API at {self.server} has no kind {kind}")
+        raise NotFoundError(f"the Kubernetes API at {self.server} has no kind {kind}")
 
     def _get_if_served(self, version: str, kind: str, namespace: str, name: str) -> Object | None:
-        """Return a Kubernetes object, or `None` if the API version does not have the object's kind."""
+        """Return a Kubernetes object, or `None` if the API server does not serve the kind in this API version."""
         base = f"/api/{version}" if version == "v1" else f"/apis/{version}"
         for resource in self.get(base)["resources"]:
             plural, short_names = resource["name"], resource.get("shortNames") or ()

@@ -24,12 +24,12 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class BucketError(Exception):
-    """An S3 bucket cannot be listed. The error message states the bucket and the cause."""
+    """homelab cannot list an S3 bucket; the error message states the bucket and the cause."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One S3 object: its key without the folder, its size in bytes, and its modification time as Unix time."""
+    """An S3 object: its key without the folder prefix, its size in bytes, and its modification time as Unix time."""
 
     key: str
     size: int
@@ -37,7 +37,10 @@ class StoredObject:
 
 
 def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iterator[StoredObject]:
-    """Yield the S3 objects in the configured folder, but not the objects in subfolders. Raises `BucketError`."""
+    """Yield the S3 objects in the folder `k3s.snapshots.s3.folder` of the stack file, without objects in subfolders.
+
+    Raises `BucketError`.
+    """
     folder = f"{settings.folder.strip('/')}/" if settings.folder else ""
     after, more = "", True
     while more:
@@ -51,7 +54,9 @@ def list_objects(settings: S3Settings, access_key: str, secret_key: str) -> Iter
         more, before = "<IsTruncated>true</IsTruncated>" in page and bool(listed), after
         after = _field(listed[-1], "Key") if listed else ""
         if more and after <= before:
-            raise BucketError(f"https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}.")
+            raise BucketError(
+                f"The S3 endpoint https://{settings.endpoint} returns an endless listing of bucket {settings.bucket}."
+            )
 
 
 def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
@@ -60,13 +65,15 @@ def _object(settings: S3Settings, key: str, listed: str) -> StoredObject:
         return StoredObject(key, int(_field(listed, "Size")), written.timestamp())
     except ValueError:
         entry = f"{key[:80]!r} of bucket {settings.bucket}"
-        raise BucketError(f"https://{settings.endpoint} lists {entry} without a valid time and size.") from None
+        raise BucketError(
+            f"The S3 endpoint https://{settings.endpoint} lists {entry} without a valid time and size."
+        ) from None
 
 
 def signed_headers(
     host: str, path: str, query: Mapping[str, str], *, region: str, keys: tuple[str, str], now: float
 ) -> dict[str, str]:
-    """Return the signed headers of a GET request to S3; `keys` are the access key and the secret key."""
+    """Return the signed headers of a GET request to S3; `keys` contains the access key and the secret key."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     headers = {"host": host, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": stamp}
@@ -100,10 +107,14 @@ def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret
     except HTTPError as error:
         with error:
             code = _field(error.read(MAX_PAGE_BYTES).decode(errors="replace"), "Code") or error.reason
-        raise BucketError(f"https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code}).") from None
+        raise BucketError(
+            f"The S3 endpoint https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code})."
+        ) from None
     except (OSError, HTTPException) as error:
         cause = getattr(error, "reason", error)
-        raise BucketError(f"https://{host} cannot be reached to list bucket {settings.bucket}: {cause}.") from None
+        raise BucketError(
+            f"homelab cannot reach https://{host} to list the S3 bucket {settings.bucket}: {cause}."
+        ) from None
     return content.decode(errors="replace")
 
 

@@ -24,20 +24,20 @@ BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGE_LIST = "images.txt"
 Arch = Annotated[
     list[str] | None,
-    typer.Option("--arch", help="CPU architecture to download; repeatable. Default: the nodes' architectures."),
+    typer.Option("--arch", help="CPU architecture of the K3s files; repeatable. Default: the nodes' architectures."),
 ]
 
 
 def bundle(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to.", file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder for the bundle.", file_okay=False)],
     stack: StackName = "homelab",
     config_file: StackFile = None,
     arch: Arch = None,
 ) -> None:
-    """Download and verify K3s, its images, its installer and all charts for an air-gapped lab; list the charts' images.
+    """Download and verify the K3s release and the Helm charts for an air-gapped lab; list the charts' container images.
 
-    Files that already have the correct checksum are not downloaded again.
-    Exit code: 0 if the bundle is complete, 1 if a file is missing.
+    The command skips each file that already has the correct checksum. Exit code: 0 if the bundle is complete, 1 if a
+    file is missing.
     """
     with console.report_errors():
         settings = LabStack.read(Stack(stack, config_file).file)
@@ -47,10 +47,12 @@ def bundle(
         fetched, errors = _charts(charts, charts_of(replace(settings, platform=unmirrored)))
         missing += [*errors, *_images(charts, folder / IMAGE_LIST, fetched, settings)]
         if missing:
-            advice = f"{folder} is incomplete: fix the errors above, and run `./homelab bundle` again."
+            advice = f"The bundle {folder} is incomplete: fix the errors above, and run `./homelab bundle` again."
             raise StackError("\n".join((*missing, advice)))
     console.console.print(
-        f"{folder} is complete; {IMAGE_LIST} lists the images of the charts.", markup=False, soft_wrap=True
+        f"The bundle {folder} is complete; {IMAGE_LIST} lists the container images of the charts.",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -92,7 +94,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     stated = release.parse_checksums(listing)
     for file in (BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
         if file not in stated:
-            raise FetchError(f"{source}/{name} has no checksum of {file}, so the file cannot be verified.")
+            raise FetchError(f"The list {source}/{name} has no checksum of {file}, so homelab cannot verify the file.")
         is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])
         console.say(f"{file}: {'downloaded' if is_new else 'exists'}, verified against its release")
     (folder / name).write_bytes(listing)  # written last, so that all files in the list exist
@@ -101,11 +103,13 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
 def _check_pin(url: str, content: bytes, pin: str | None) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if pin and actual != pin:
-        raise FetchError(f"{url} does not match k3s.pins; it was not saved.\nfound  {actual}\npinned {pin}")
+        raise FetchError(
+            f"{url} does not match k3s.pins; homelab did not save the file.\nfound  {actual}\npinned {pin}"
+        )
 
 
 def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
-    """Download charts and write a Helm repository index; return the downloaded charts and the error messages."""
+    """Download Helm charts and write a Helm repository index; return the downloaded charts and the error messages."""
     folder.mkdir(parents=True, exist_ok=True)
     downloaded, errors = list[Chart](), list[str]()
     for chart in charts:
@@ -123,7 +127,7 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
 
 
 def _images(folder: Path, images: Path, charts: Sequence[Chart], settings: LabStack) -> list[str]:
-    """Write a list of the container images of a stack's charts and layers to a file; return the error messages."""
+    """Write the names of the container images of a stack's Helm charts and layers to a file; return error messages."""
     errors, lists = list[str](), [*_layer_images(settings)]
     try:
         if charts:
@@ -152,7 +156,7 @@ def _chart_images(
 
 
 def _layer_images(settings: LabStack) -> Iterator[str]:
-    """Yield the container images of the Kubernetes objects that layers create in addition to their charts."""
+    """Yield the container images in the Kubernetes objects that platform layers create besides their Helm charts."""
     for layer in layers_of(settings):
         if images := chart_images.of_objects([*layer.objects_before_charts(), *layer.objects_after_charts()]):
             yield "\n".join((f"# {layer.key}", *sorted(images), ""))

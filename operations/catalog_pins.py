@@ -1,7 +1,8 @@
-"""`python -m operations.catalog_pins`: updates stacks/charts.sha256 with a checksum for every chart in the catalog.
+"""`python -m operations.catalog_pins`: writes the checksums of all charts in stacks/catalog.py to stacks/charts.sha256.
 
-A chart version that stacks/charts.sha256 already contains keeps its checksum. New chart versions are downloaded from
-their Helm repository. Chart versions that are no longer in the catalog are removed from stacks/charts.sha256.
+A chart version that stacks/charts.sha256 already contains keeps its checksum. The script downloads new chart versions
+from their Helm repositories. The script removes a chart version from stacks/charts.sha256 if stacks/catalog.py no
+longer contains the version.
 """
 
 import sys
@@ -14,7 +15,7 @@ from stacks.catalog import CHECKSUMS_FILE, LAYERS, PINS
 
 
 def main() -> int:
-    """Write the checksums of all charts to stacks/charts.sha256; return exit code 1 if a chart cannot be downloaded."""
+    """Write the checksums of all Helm charts to stacks/charts.sha256; return exit code 1 if a download fails."""
     sums, missing = fetch_missing([chart for entry in LAYERS for chart in entry.charts], PINS)
     files.replace(CHECKSUMS_FILE, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     for cause in missing:
@@ -23,7 +24,7 @@ def main() -> int:
 
 
 def fetch_missing(charts: Iterable[Chart], known: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the charts' checksums by archive name (NAME-VERSION.tgz), and the error messages of failed downloads."""
+    """Return the SHA-256 of each chart by archive name (NAME-VERSION.tgz), and an error message per failed download."""
     sums, missing = dict[str, str](), list[str]()
     for chart in charts:
         name = f"{chart.name}-{chart.version}.tgz"

@@ -39,10 +39,10 @@ class Change:
 
 
 def changes(
-    preview: Annotated[Path, typer.Argument(help="Output file of `pulumi preview --json`.", exists=True)],
+    preview: Annotated[Path, typer.Argument(help="File with the output of `pulumi preview --json`.", exists=True)],
     title: Annotated[str, typer.Option(help="Heading of the summary.")] = "Planned changes",
 ) -> None:
-    """Summarize a `pulumi preview` as Markdown: changes by machine, layer and app, then drift, or errors."""
+    """Summarize the output of `pulumi preview --json` as Markdown: the planned changes or the errors, and drift."""
     with console.report_errors():
         typer.echo(to_markdown(_read(preview), title, drift_checked=os.environ.get("HOMELAB_DRIFT") != "off"))
 
@@ -53,12 +53,14 @@ def _read(file: Path) -> Mapping[str, Any]:
     except ValueError:
         preview = None
     if not isinstance(preview, dict):
-        raise StackError(f"{file} is not the output of `pulumi preview --json`: see Pulumi's error output.")
+        raise StackError(
+            f"The file {file} is not the output of `pulumi preview --json`: read the errors that Pulumi printed."
+        )
     return preview
 
 
 def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) -> str:
-    """Render a preview as Markdown; `drift_checked` states whether the preview checked the machines for drift."""
+    """Render a parsed `pulumi preview --json` as Markdown; `drift_checked` states whether Pulumi checked for drift."""
     steps = preview.get("steps") or []
     errors = (diagnostic for diagnostic in preview.get("diagnostics") or [] if diagnostic.get("severity") == "error")
     messages = list(dict.fromkeys(map(_message, errors)))
@@ -74,7 +76,7 @@ def to_markdown(preview: Mapping[str, Any], title: str, *, drift_checked: bool) 
 
 
 def _message(diagnostic: Mapping[str, Any]) -> str:
-    """Remove Pulumi's prefixes from an error message, so that duplicate messages can be recognized."""
+    """Remove Pulumi's prefix `error: ` from an error message, so that the summary can drop duplicate messages."""
     text = str(diagnostic.get("message", "")).strip().removeprefix("error: ")
     return text.removeprefix("an unhandled error occurred: ")
 
@@ -101,7 +103,7 @@ def _type_and_name(urn: str) -> tuple[str, str]:
 
 
 def _detail(step: Step) -> str:
-    """List the names of a resource's changed properties; a changed version is listed with its old and new value."""
+    """List the names of a resource's changed properties; after the name `version`, add the old and the new version."""
     old, new = ((step.get(state) or {}).get("inputs") or {} for state in ("oldState", "newState"))
     differing = [key for key in step.get("diffReasons") or _differing(old, new) if key not in ("digest", "drift")]
     return ", ".join(dict.fromkeys(part for key in differing for part in _parts(key, old.get(key), new.get(key))))
@@ -151,7 +153,7 @@ def _cell(change: Change, word: str) -> str:
 
 def _drift(steps: Iterable[Step], drift_checked: bool) -> Iterator[str]:
     if not drift_checked:
-        yield "The machines were not checked for drift, so this summary lacks manual changes on the machines."
+        yield "Pulumi did not check the machines for drift, so this summary lacks manual changes on the machines."
         return
     states = (step.get("newState") or {} for step in steps)
     drifted = [(state["urn"], state["inputs"]) for state in states if (state.get("inputs") or {}).get("drift")]

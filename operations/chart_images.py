@@ -26,19 +26,20 @@ _TEXTS = ("args", "command", "env", "data")
 
 
 def of_chart(name: str, url: str, archive: bytes, objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the container images in a chart's Kubernetes objects and in its `Chart.yaml`. Raises `TaskError`.
+    """Return the names of the container images in a chart's Kubernetes objects and in its `Chart.yaml`.
 
-    Image names that are hard-coded in a program of the chart, such as an operator, are not found.
+    Raises `TaskError`. The result lacks images whose names are hard-coded in a program, such as an operator that
+    deploys other images.
     """
     texts = dict(contents.matching_files(url, archive, rf"{re.escape(name)}(/charts/[^/]+)*/Chart\.yaml"))
     if f"{name}/Chart.yaml" not in texts:
-        raise TaskError(f"{url} is not the chart {name}: {name}/Chart.yaml is missing.")
+        raise TaskError(f"The archive {url} is not the chart {name}, because {name}/Chart.yaml is missing.")
     listed = (image for text in texts.values() for image in _annotated(_load_yaml(url, text)))
     return sorted({*listed, *of_objects(objects)})
 
 
 def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return all container images in Kubernetes objects, including images in arguments, variables and ConfigMaps."""
+    """Return the names of all container images in Kubernetes objects, also in arguments, variables and ConfigMaps."""
     relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
 
@@ -49,7 +50,7 @@ def archive_name(chart: Chart) -> str:
 
 
 def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
-    """Build a Helm repository index of the charts in `catalog` that have an archive in `folder`."""
+    """Build the index of a Helm repository with the charts of `catalog` whose archives are in `folder`."""
     entries: dict[str, list[dict[str, Any]]] = {}
     for chart in catalog:
         file = folder / archive_name(chart)
@@ -90,7 +91,7 @@ def _in_object(tree: Any) -> Iterator[str]:
 
 
 def _in_text(tree: Any) -> Iterator[str]:
-    """Yield the image names in free text: names with a registry, and values of keys that end with `image`."""
+    """Yield the container images in arguments, environment variables and ConfigMaps, as in `--sidecar-image=NAME`."""
     if isinstance(tree, str):
         yield from _WITH_HOST.findall(tree)
         yield from (image for image in re.findall(r"(?i)image[=:]\s*[\"']?([^\s\"',]+)", tree) if _is_image(image))
@@ -108,7 +109,7 @@ def _in_text(tree: Any) -> Iterator[str]:
 
 
 def _is_image(text: str) -> bool:
-    """Whether a text is an image name with a tag or a digest."""
+    """Return whether a text is a container image name with a tag or a digest."""
     return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
 
 

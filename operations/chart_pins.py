@@ -14,9 +14,10 @@ from stacks.settings import LabStack
 
 
 def fetch_pins(settings: LabStack, old: Mapping[str, str], official: bool) -> dict[str, str]:
-    """Return the new `platform.pins` of a stack; `old` contains the current pins. Raises `FetchError`.
+    """Return the chart checksums for `platform.pins` in the stack file; `old` contains the current checksums.
 
-    The result omits a chart that homelab's catalog pins, unless `old` pins the chart with another checksum.
+    Raises `FetchError`. The result omits each chart that stacks/charts.sha256 already pins, unless `old` contains the
+    chart and the downloaded archive has another checksum.
     """
     unpinned = settings.platform.model_copy(update={"pins": {}} | ({"chart_mirror": None} if official else {}))
     new = dict(old)
@@ -48,5 +49,5 @@ def fetch_sha256(chart: Chart) -> str:
 
 
 def plugin_input(chart: Chart) -> Fetched:
-    """Convert a chart to the chart model of homelab's provider plugin."""
+    """Convert a chart of the catalog to the chart input of homelab's Pulumi provider plugin."""
     return Fetched(name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or "")

@@ -22,7 +22,7 @@ NO_VALUES: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """A stack's cluster settings, its machines, and the private keys for their SSH connections."""
+    """The cluster settings of a Pulumi stack, the SSH settings of its machines, and their SSH private keys."""
 
     stack: Stack
     cluster: ClusterSettings
@@ -31,23 +31,26 @@ class ClusterAccess:
 
     @classmethod
     def of(cls, stack: Stack) -> "ClusterAccess":
-        """Read a stack's cluster settings and SSH private keys. Raises `SettingsError` or `StackError`."""
+        """Read a stack's cluster settings and SSH private keys.
+
+        Raises `SettingsError` if the stack file is invalid, and `StackError` if Pulumi cannot read an SSH private key.
+        """
         cluster = settings.LabStack.read(stack.file).cluster
         targets = {node.name: machines.from_node(node, cluster) for node in cluster.nodes}
         return cls(stack, cluster, targets, machines.private_keys(list(targets.values()), stack))
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Names of the servers, in the stack file's order."""
+        """The names of the servers in the order of the stack file."""
         return tuple(node.name for node in self.cluster.servers)
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """Names of the agents, in the stack file's order."""
+        """The names of the agents in the order of the stack file."""
         return tuple(name for name in self.machines if name not in self.servers)
 
     def runner(self, servers: Iterable[str] = ()) -> Runner:
-        """Return a task runner; a step with `on="server"` runs on one of `servers`."""
+        """Return a task runner that runs each step with `on="server"` on one of the servers in `servers`."""
         return Runner(Settings(keys=self.private_keys, servers=tuple(self.machines[name] for name in servers)))
 
     def connections(self) -> Connections:
@@ -62,7 +65,7 @@ class ClusterAccess:
         secrets: Mapping[str, str] = NO_VALUES,
         **variables: str,
     ) -> Task:
-        """Build a task for a machine; `variables` and `secrets` override the values in the task `base`."""
+        """Build a task that runs `steps` on a machine; `variables` and `secrets` override values of the task `base`."""
         inputs: dict[str, object] = {"machine": self.machines[name], "run": steps, "digest": ""}
         inputs["variables"] = {**(base.variables if base else NO_VALUES), **variables}
         inputs["secrets"] = {**(base.secrets if base else NO_VALUES), **secrets}
@@ -70,7 +73,10 @@ class ClusterAccess:
 
 
 async def run_concurrently(work: Mapping[str, Awaitable[T]]) -> dict[str, T]:
-    """Run work on several machines concurrently until all work has ended. Raises one `TaskError` with all failures."""
+    """Await the work on several machines concurrently, and return the results by machine name.
+
+    Raises one `TaskError` that contains the errors of all machines.
+    """
     results: Sequence[T | BaseException] = await asyncio.gather(*work.values(), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:

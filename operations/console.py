@@ -1,4 +1,4 @@
-"""Console output, shared options and error handling of the commands."""
+"""Console output, shared options and error handling of the `./homelab` commands."""
 
 import time
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ class Console(rich.Console):
         super().__init__(**{"highlight": False, "markup": False, "emoji": False} | how)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """Convert a string to the `Text` class of rich, with only printable characters."""
+        """Convert a string to a `Text` of the library rich that contains only printable characters."""
         return super().render_str(printable(text), **how)
 
     def render(self, renderable: rich.RenderableType, options: rich.ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the segments of a rich renderable, with only printable characters."""
+        """Yield the segments of a renderable of the library rich, with only printable characters."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -50,7 +50,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Print the error of a command to standard error, and exit with the matching exit code."""
+    """Print an expected error of a `./homelab` command to standard error, and exit with code 1, or 130 after Ctrl-C."""
     try:
         yield
     except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
@@ -58,6 +58,6 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         stderr.print(
-            "interrupted; scripts on the machines still run to their end. Run the same command again to continue."
+            "Interrupted: scripts that already run on machines continue. To resume, run the same command again."
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None

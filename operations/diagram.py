@@ -37,11 +37,14 @@ def diagram(
 
 
 def _apps_on(platform: str, files: Sequence[Path]) -> list[AppSettings]:
-    """Read the stack files of apps. Raises `StackError` if an app runs on a platform other than `platform`."""
+    """Read the stack files of apps.
+
+    Raises `StackError` if an app's stack file names another platform than `platform`.
+    """
     apps = {file: AppStack.read(file).app for file in files}
     for file, app in apps.items():
         if short_name(app.platform) != platform:
             raise StackError(
-                f"{file.name} is an app on the platform {app.platform}, not on {platform}: omit this file."
+                f"The app of {file.name} uses the platform {app.platform} instead of {platform}: omit this file."
             )
     return list(apps.values())

@@ -1,4 +1,4 @@
-"""Findings of `./homelab doctor` about machines, the cluster and layers."""
+"""The results of `./homelab doctor`: findings about machines, the cluster and platform layers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,13 +11,13 @@ class State(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """Not a problem, because `pulumi up` fixes the state, the check cannot run yet, or the state may be intended."""
+    """No problem: `pulumi up` will change the state, the check cannot run yet, or the user may want the state."""
     WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check, with a fix if the check found a problem."""
+    """The result of one check of `./homelab doctor`, with a fix if the check found a problem."""
 
     check: str
     state: State
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings about one machine, layer or other subject; `kind` is `machine`, `cluster`, `layer` or `platform`."""
+    """All findings of `./homelab doctor` about one subject; `kind` is `machine`, `cluster`, `layer` or `platform`."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Report:
 
     @property
     def state(self) -> State:
-        """The most severe state among the report's findings."""
+        """The state of the report, which is the most severe state of its findings."""
         states = {finding.state for finding in self.findings}
         return next((state for state in (State.WRONG, State.NOTE) if state in states), State.FINE)
 
@@ -50,20 +50,20 @@ class Report:
 
 
 def fine(check: str, says: str) -> Finding:
-    """Build the finding of a passed check."""
+    """Build a finding for a check that passed."""
     return Finding(check, State.FINE, says)
 
 
 def note(check: str, says: str, fix: str = "") -> Finding:
-    """Build the finding of a check with a notable result that is not a problem."""
+    """Build a finding for a result that users should know, but that is not a problem."""
     return Finding(check, State.NOTE, says, fix)
 
 
 def wrong(check: str, says: str, fix: str) -> Finding:
-    """Build the finding of a failed check, with the fix."""
+    """Build a finding for a check that failed; `fix` states how the user can fix the problem."""
     return Finding(check, State.WRONG, says, fix)
 
 
 def any_wrong(reports: Iterable[Report]) -> bool:
-    """Whether any of the reports contains a problem."""
+    """Return whether any report of `./homelab doctor` contains a problem."""
     return any(report.state is State.WRONG for report in reports)

@@ -1,4 +1,4 @@
-"""Collects the reports of `./homelab doctor`: all machines concurrently, then the cluster, then each layer."""
+"""Runs the checks of `./homelab doctor`: on all machines concurrently, then on the cluster, then on each layer."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,10 @@ _HELM = "labelSelector=owner%3Dhelm"
 
 
 async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[[], object]) -> list[Report]:
-    """Check every machine. Raises `StackError` or `TaskError` if an SSH private key is missing or invalid."""
+    """Check every machine of the stack, and return one report per machine.
+
+    Raises `StackError` if an SSH private key is missing, and `TaskError` if an SSH private key is invalid.
+    """
     lab = settings.cluster
     host = host_requirements_of(layers_of(settings), settings.cluster)
     targets = [machines.from_node(node, lab) for node in lab.nodes]
@@ -55,27 +58,35 @@ def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[F
 
 
 def chart_reports(settings: LabStack) -> list[Report]:
-    """Check that every chart has a pinned checksum, without downloading the charts."""
+    """Report which Helm charts of the stack have a pinned checksum, without downloading the charts."""
     findings = [layer.check_pin(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
 def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
-    """Check the cluster and its layers; without a kubeconfig, report why the cluster cannot be checked."""
+    """Check the cluster and its platform layers; without a kubeconfig, report why homelab cannot check the cluster."""
     name = settings.cluster.name
     try:
         outputs = stack.outputs()
     except StackError as error:
-        return [Report("cluster", name, (note("API", str(error), "run `pulumi stack output` and fix its error"),))]
+        return [
+            Report(
+                "cluster",
+                name,
+                (note("API", str(error), "run `pulumi stack output`, and fix the error that Pulumi prints"),),
+            )
+        ]
     if "kubeconfig" not in outputs:
-        return [Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create it"),))]
+        return [
+            Report("cluster", name, (note("API", "there is no cluster yet", "run `pulumi up` to create the cluster"),))
+        ]
     api = Api(str(outputs["kubeconfig"]))
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
-        fix = "see the findings about the servers: one server must have the virtual IP and an active K3s"
+        fix = "check the servers: K3s must be active, and one server must hold the API's virtual IP"
         return [Report("cluster", name, (wrong("API", str(error), fix),))]
     return [
         Report("cluster", name, tuple(findings)),
@@ -100,7 +111,7 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
     except ApiError as error:
         yield wrong(
-            "API", str(error), "run `./homelab doctor` again; if this error remains, see the findings about the cluster"
+            "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
         )
 
 

@@ -32,22 +32,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class HostKeySetting:
-    """A `hostKey` setting of the stack file, and the machine that has this host key."""
+    """A `hostKey` setting of the stack file, and the machine or bastion to which the setting belongs."""
 
     path: KeyPath
-    """Path of the mapping that contains the `hostKey`, relative to `homelab:cluster`."""
+    """Path of the mapping in the stack file that contains the `hostKey`, relative to `homelab:cluster`."""
     hop: Hop
     bastion: Machine | None = None
 
     @property
     def pinned(self) -> str | None:
-        """The host key that the stack file pins, or None for a placeholder."""
+        """The host key that the stack file pins, or None if the stack file pins no host key."""
         return None if is_placeholder(self.hop.host_key) else self.hop.host_key
 
 
 @dataclass(frozen=True)
 class ScannedKey:
-    """The host key that a machine presented, or the reason why no host key could be read."""
+    """The SSH host key that a machine presented, or the reason why homelab could not read a host key."""
 
     setting: HostKeySetting
     key: str | None
@@ -64,12 +64,12 @@ class ScannedKey:
 
 
 def placeholder(number: int) -> str:
-    """Return a host key that no machine has, so that settings without a `hostKey` can be validated."""
+    """Return a placeholder host key, with which homelab validates a stack file that lacks a `hostKey`."""
     return _PLACEHOLDER + base64.b64encode(bytes((0, number >> 8, number & 255))).decode().replace("=", "")[-4:] + "A"
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether a host key is a placeholder for a missing `hostKey`."""
+    """Return whether a host key is a placeholder for a missing `hostKey`."""
     return key.startswith(_PLACEHOLDER)
 
 
@@ -115,7 +115,7 @@ def of_nodes(cluster: ClusterSettings) -> list[HostKeySetting]:
 
 
 async def scan(settings: Sequence[HostKeySetting], keys: Mapping[str, str]) -> list[ScannedKey]:
-    """Read the SSH host keys of all machines concurrently; only bastions require a login."""
+    """Read the SSH host keys of all machines concurrently; homelab logs in only to bastions."""
     connections = Connections(keys)
     try:
         return await asyncio.gather(*(_scan(setting, connections) for setting in settings))
@@ -129,7 +129,7 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
     hop = setting.hop
     try:
         if setting.bastion and is_placeholder(setting.bastion.host_key):
-            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} is not trusted yet")
+            return ScannedKey(setting, None, f"its bastion {setting.bastion.address} has no pinned host key yet")
         tunnel = await connections.connect(setting.bastion) if setting.bastion else ()
         scan = asyncssh.get_server_host_key(
             hop.address, hop.port, tunnel=tunnel, config=None, server_host_key_algs=algorithms(setting.pinned)
@@ -141,7 +141,7 @@ async def _scan(setting: HostKeySetting, connections: Connections) -> ScannedKey
 
 
 def algorithms(pinned: str | None) -> list[str]:
-    """Return the host key algorithms to request; the pinned key's type is first, to get a comparable key."""
+    """Return the SSH host key algorithms in order of preference; the algorithm of the pinned host key is first."""
     own = pinned.split()[0] if pinned else _PREFERRED[0]
     kinds = (own, *(kind for kind in _PREFERRED if kind != own))
     return [algorithm for kind in kinds for algorithm in _ALGORITHMS.get(kind, (kind,))]

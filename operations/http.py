@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 
 
 class FetchError(Exception):
-    """A download failed. The error message states the URL, cause and fix; `status` is the HTTP status or None."""
+    """A download failed; the error message states URL, cause and fix, and `status` is the HTTP status or None."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class FetchError(Exception):
 
 
 class UnreachableError(FetchError):
-    """A server is unreachable, or its certificate is not trusted. The error message states the URL and the cause."""
+    """A server is unreachable, or the workstation does not trust its certificate; the message states URL and cause."""
 
 
 def fetch(url: str) -> bytes:
@@ -30,7 +30,9 @@ def fetch(url: str) -> bytes:
     with open_url(url) as response:
         content = response.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise FetchError(f"{url} is larger than {MAX_BYTES >> 20} MiB: it is not the expected file.")
+        raise FetchError(
+            f"The file {url} is larger than {MAX_BYTES >> 20} MiB, so it is not the expected file: check the URL."
+        )
     return content
 
 
@@ -55,17 +57,20 @@ class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917  # signature of urllib
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """Return the request for the redirect's target. Raises `FetchError` if the target is not an https URL."""
+        """Return the HTTP request that follows a redirect to `newurl`.
+
+        Raises `FetchError` if `newurl` is not an https URL.
+        """
         _require_https(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _require_https(url: str) -> None:
     if not url.startswith("https://"):
-        raise FetchError(f"{url} is not https: anyone on the network path could have changed its content.")
+        raise FetchError(f"{url} is not an https URL, so anyone on the network path can change its content: use https.")
 
 
 def _status_message(url: str, status: int) -> str:
     if status == 404:
-        return f"{url} does not exist: check that k3s.version is a release of K3s, and that your mirror has the file."
-    return f"{url} was refused with HTTP status {status}: try again later, or use another source."
+        return f"{url} does not exist: check that k3s.version is a K3s release, and that your mirror has the file."
+    return f"The server refused {url} with HTTP status {status}: try again later, or use another server."

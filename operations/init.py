@@ -19,11 +19,11 @@ SSH_KEY = "sshKey"
 """Secret with the SSH private key, used if the stack file has it: `pulumi config set --secret sshKey < KEY`."""
 _OWN_KEYS = (f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform")
 HEADER = """# yaml-language-server: $schema=./homelab.schema.json
-# The lab: every key is explained in docs/configuration.md and docs/platform.md.
+# The lab: docs/configuration.md and docs/platform.md explain every key.
 """
 Nodes = Annotated[
     list[str] | None,
-    typer.Option("--node", metavar="'NAME=ADDRESS ROLE'", help="A machine; ROLE is server or agent; repeatable."),
+    typer.Option("--node", metavar="'NAME=ADDRESS ROLE'", help="Machine to add; ROLE is server or agent; repeatable."),
 ]
 
 
@@ -35,29 +35,33 @@ def init(
     user: Annotated[str | None, typer.Option(help="SSH user on the machines, with passwordless sudo.")] = None,
     node: Nodes = None,
     vip: Annotated[
-        str | None, typer.Option(help="Virtual IP of the API. With one server, '' uses the server's own address.")
+        str | None,
+        typer.Option(help="Virtual IP of the Kubernetes API. With one server, '' uses the server's address."),
     ] = None,
     lan: Annotated[
-        str | None, typer.Option(help="CIDR of the machines' network. Default: the first server's /24 (IPv6: /64).")
+        str | None,
+        typer.Option(help="CIDR of the machines' network. Default: the /24 (IPv6: /64) of the first server."),
     ] = None,
     addresses: Annotated[
-        str | None, typer.Option(help="IP range for LoadBalancer Services. With '', no platform is installed.")
+        str | None, typer.Option(help="IP range for LoadBalancer Services. With '', homelab installs no platform.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the lab in an existing stack file without asking.")
+        bool, typer.Option("--overwrite", help="Replace the lab's settings in an existing stack file without asking.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Pin the host keys without asking.")] = False,
 ) -> None:
     """Write a stack file from your answers to a few questions, then pin the machines' SSH host keys.
 
-    Each option answers a question in advance; only `--lan` has no question.
-    Exit code: 0 if the stack file is complete, 1 if host keys are missing or no file was written.
+    Each option except `--lan` answers one question in advance. Exit code: 0 if the stack file is complete, 1 if host
+    keys are missing or no file was written.
     """
     console, target = Console(), Stack(stack, config_file)
     with report_errors():
         before = target.file.read_text(encoding="utf-8") if target.file.exists() else ""
         if _has_lab(before) and not overwrite:
-            question = f"{target.file.name} already has a lab. Replace the lab and keep a copy of the file?"
+            question = (
+                f"{target.file.name} already configures a lab. Replace its settings, and keep a copy of the file?"
+            )
             typer.confirm(question, abort=True)
         options = {"domain": domain, "user": user, "vip": vip, "addresses": addresses}
         answers = ask_all(Interview(console), _start_answers(stack, before, lan), options, node or ())
@@ -90,7 +94,10 @@ def _has_lab(text: str) -> bool:
 
 
 def _with_lab(text: str, answers: Answers) -> str:
-    """Return the stack file's text with the new lab; the SSH key, encryption salt and other programs' settings stay."""
+    """Return the stack file's text with the settings of the new lab.
+
+    Keep the SSH key, the encryption salt and the settings of other Pulumi programs.
+    """
     yaml = stackfile_editor.yaml_in_style_of(text)
     document = yaml.load(text) or CommentedMap()
     ssh_key = f"{NAMESPACE}:{answers.ssh_key}"

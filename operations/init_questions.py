@@ -21,7 +21,7 @@ Node = dict[str, str]
 
 @dataclass
 class Answers:
-    """The lab's settings, as collected from the answers to the questions."""
+    """The lab's settings, which `./homelab init` collects from the user's answers."""
 
     stack: str
     ssh_key: str | None = None
@@ -41,7 +41,7 @@ class Answers:
         return ""
 
     def ssh_settings(self, user: str) -> dict[str, Any]:
-        """Return the `ssh` settings for a login as `user`."""
+        """Return the stack file's `ssh` settings for SSH logins as `user`."""
         return {"user": user} | ({"privateKey": {"secret": self.ssh_key}} if self.ssh_key else {"agent": True})
 
 
@@ -51,14 +51,17 @@ def _within(path: str, parent: str) -> bool:
 
 @dataclass(frozen=True)
 class Interview:
-    """Prompts for every answer that is not given as an option. An invalid option raises `StackError`."""
+    """Prompts for every answer that the command line does not contain.
+
+    An invalid command-line option raises `StackError`.
+    """
 
     console: Console
 
     def ask_one(
         self, question: str, option: str, option_value: str | None, check: Callable[[str], str], usual: str = ""
     ) -> str:
-        """Return the option's value; without an option, prompt until the answer is valid."""
+        """Return the value of a command-line option; without the option, prompt until the answer is valid."""
         while True:
             answer = typer.prompt(question, usual, show_default=bool(usual)) if option_value is None else option_value
             if not (reason := check(str(answer).strip())):
@@ -66,7 +69,7 @@ class Interview:
             self._refuse(answer, reason, option if option_value is not None else "")
 
     def ask_machines(self, answers: Answers, options: Sequence[str]) -> list[Node]:
-        """Return the machines of the `--node` options; without options, prompt for machines until an empty answer."""
+        """Return the machines of the `--node` options; without `--node`, prompt for machines until an empty answer."""
         nodes: list[Node] = []
         for text in options:
             if reason := self._add(answers, nodes, text):
@@ -83,7 +86,7 @@ class Interview:
         return nodes
 
     def _add(self, answers: Answers, nodes: list[Node], text: str) -> str:
-        """Add a machine, or remove the machine NAME if `text` is `-NAME`.
+        """Add the machine that `text` describes to `nodes`, or remove the machine NAME if `text` is `-NAME`.
 
         Return an error message, or an empty string if the answer is valid.
         """
@@ -112,19 +115,24 @@ class Interview:
 def _question(nodes: Sequence[Node]) -> str:
     names = ", ".join(node["name"] for node in nodes)
     return (
-        f"Next machine (empty: done; -NAME: remove a machine; so far: {names})" if nodes else f"First machine ({_FORM})"
+        f"Next machine (empty: no more machines; -NAME: remove a machine; so far: {names})"
+        if nodes
+        else f"First machine ({_FORM})"
     )
 
 
 def ask_all(interview: Interview, answers: Answers, options: dict[str, str | None], nodes: Sequence[str]) -> Answers:
-    """Complete `answers` from `options` and `nodes`, and prompt for missing answers. Return the completed `answers`."""
+    """Fill `answers` from the command-line options, and prompt for each missing answer.
+
+    Return the completed `answers`.
+    """
     cluster, answer = answers.cluster, interview.ask_one
 
     def validator(path: str, settings_for: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:
         return lambda text: answers.errors_at(f"{_CLUSTER}.{path}" if path else _CLUSTER, **settings_for(text))
 
     check = validator("domain", lambda text: {"domain": text})
-    cluster["domain"] = answer("Domain of the lab, such as lab.example.com", "--domain", options["domain"], check)
+    cluster["domain"] = answer("DNS domain of the lab, such as lab.example.com", "--domain", options["domain"], check)
     check = validator("ssh.user", lambda text: {"ssh": answers.ssh_settings(text)})
     cluster["ssh"] = answers.ssh_settings(answer("SSH user on the machines", "--user", options["user"], check, "pi"))
     cluster["nodes"] = interview.ask_machines(answers, nodes)

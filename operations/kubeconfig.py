@@ -24,16 +24,18 @@ def kubeconfig(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write. Default: the first file in KUBECONFIG, or ~/.kube/config.")
+        Path | None, typer.Option(help="Kubeconfig to write. Default: the first file in KUBECONFIG, or ~/.kube/config.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Replace existing entries with the same name without asking.")
+        bool, typer.Option("--yes", help="Replace existing kubeconfig entries of the same name without asking.")
     ] = False,
     *,
-    user: Annotated[str, typer.Option(help="User in homelab:platform.rbac.people. Default: the administrator.")] = "",
-    days: Annotated[int, typer.Option(min=1, max=365, help="Lifetime of a --user certificate in days.")] = DEFAULT_DAYS,
+    user: Annotated[str, typer.Option(help="User from homelab:platform.rbac.people. Default: the administrator.")] = "",
+    days: Annotated[
+        int, typer.Option(min=1, max=365, help="Lifetime of the certificate for --user, in days.")
+    ] = DEFAULT_DAYS,
 ) -> None:
-    """Add the cluster's context, cluster and user to your kubeconfig file. Other entries stay unchanged."""
+    """Add the context, cluster and user of the lab's cluster to your kubeconfig file. Other entries stay unchanged."""
     console, file = Console(), _file(output)
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -49,7 +51,9 @@ def kubeconfig(
     use = "" if merged.current == name else f" --context {name}"
     console.print(f"Try: kubectl{use} get nodes", markup=False, soft_wrap=True)
     if use:
-        console.print(f"The current context stays {merged.current}. To change it: kubectl config use-context {name}")
+        console.print(
+            f"kubectl's current context stays {merged.current}. To change it: kubectl config use-context {name}"
+        )
 
 
 def _file(output: Path | None) -> Path:
@@ -58,7 +62,7 @@ def _file(output: Path | None) -> Path:
 
 
 def _cluster_entries(stack: Stack, user: str, days: int) -> tuple[str, dict[str, dict[str, str]]]:
-    """Return the name that the stack's kubeconfig entries share, and the entries by kubeconfig section."""
+    """Return the name that the new cluster, user and context entries share, and the entries by kubeconfig section."""
     groups = user_certificates.groups_of(user, LabStack.read(stack.file)) if user else ()
     outputs = stack.outputs()
     if "kubeconfig" not in outputs:
@@ -91,22 +95,24 @@ def _expiry(validity: Validity, user: str) -> str:
 def _replace_only_if_asked(console: Console, file: Path, merged: MergeResult, server: str, yes: bool) -> None:
     if not merged.replaced:
         return
-    console.print(f"{file} has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
+    console.print(f"{file} already has {', '.join(merged.replaced)} with other content.", markup=False, soft_wrap=True)
     if merged.server not in ("", server):
         console.print(
-            f"The existing entry belongs to another cluster: its API is {merged.server}, not {server}.",
+            f"The existing cluster entry belongs to another cluster: its API is {merged.server}, not {server}.",
             style="bold red",
             soft_wrap=True,
         )
     if not yes:
-        typer.confirm("Replace these entries and keep a copy of the file? (--yes skips this question)", abort=True)
+        typer.confirm(
+            "Replace these kubeconfig entries, and keep a copy of the file? (--yes skips this question)", abort=True
+        )
 
 
 def _write(console: Console, file: Path, before: str, merged: MergeResult) -> None:
     if merged.text == before:
         if file.stat().st_mode & 0o077:
             file.chmod(FILE_MODE)
-        console.print(f"{file} already has the cluster.", markup=False, soft_wrap=True)
+        console.print(f"{file} already has the entries of the cluster.", markup=False, soft_wrap=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # kubectl uses the same lock file, so kubectl and homelab cannot write the kubeconfig at the same time
@@ -114,10 +120,14 @@ def _write(console: Console, file: Path, before: str, merged: MergeResult) -> No
     try:
         lock.touch(exist_ok=False)
     except FileExistsError:
-        raise MergeError(f"kubectl is writing the file; if kubectl is not running, remove {lock}") from None
+        raise MergeError(
+            f"kubectl is writing this kubeconfig; if kubectl does not run, remove the lock file {lock}"
+        ) from None
     try:
         if (file.read_text(encoding="utf-8") if file.exists() else "") != before:
-            raise MergeError("another program changed the file at the same time; run `./homelab kubeconfig` again")
+            raise MergeError(
+                "another program changed the kubeconfig at the same time; run `./homelab kubeconfig` again"
+            )
         if merged.replaced:
             copy = file.with_name(f"{file.name}.{datetime.now():%Y%m%d-%H%M%S}")
             copy.touch(mode=FILE_MODE, exist_ok=False)

@@ -17,7 +17,7 @@ _EMPTY = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\nc
 
 
 class MergeError(Exception):
-    """A file is not a kubeconfig, or cannot be merged safely. The error message states the cause."""
+    """A file is no kubeconfig, or homelab cannot add entries to the kubeconfig safely; the message states the cause."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class MergeResult:
 
     text: str
     replaced: tuple[str, ...]
-    """The existing entries that were replaced because their content differed, such as `cluster homelab`."""
+    """The existing kubeconfig entries that homelab replaced with other content, such as `cluster homelab`."""
     server: str
-    """The API URL in the replaced cluster entry; empty if no cluster entry was replaced."""
+    """The URL of the Kubernetes API in the replaced cluster entry; empty if homelab replaced no cluster entry."""
     current: str
-    """The current context of the merged file."""
+    """The current context of the merged kubeconfig."""
 
 
 def entries_of(kubeconfig: str, name: str) -> dict[str, Any]:
-    """Return the entries of a single-cluster kubeconfig by section; the context's cluster and user are `name`."""
+    """Return the cluster, user and context of a kubeconfig with one cluster; the context refers to both as `name`."""
     content = _parse(kubeconfig)
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     return {"clusters": cluster, "users": user, "contexts": {"cluster": name, "user": name}}
@@ -52,7 +52,7 @@ def merge(text: str, own: Mapping[str, Any], name: str) -> MergeResult:
         (new for new in _candidates(text, put, "" if current else name) if _is_correct(before, new, own, name)), None
     )
     if result is None:
-        raise MergeError("the kubeconfig cannot be rewritten without changes to other entries")
+        raise MergeError("homelab cannot change this kubeconfig without changing other entries")
     replaced = tuple(f"{SECTIONS[section]} {name}" for section in changed if existing[section])
     server = existing["clusters"]["cluster"].get("server", "") if f"cluster {name}" in replaced else ""
     return MergeResult(result, replaced, server, current or name)
@@ -64,7 +64,7 @@ def _entry(section: str, own: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _candidates(text: str, put: Sequence[tuple[str, dict[str, Any]]], current: str) -> Iterator[str]:
-    """Yield candidates for the merged kubeconfig: first in the file's own style, then in the style of ruamel.yaml."""
+    """Yield the merged kubeconfig: first with the file's formatting if possible, then with ruamel.yaml's formatting."""
     with suppress(kubeconfig_text.StyleError):
         spliced = text
         for section, entry in put:
@@ -84,13 +84,13 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise MergeError(f"it is not YAML: {getattr(error, 'problem', '') or 'see its end'}") from None
+        raise MergeError(f"the kubeconfig is not YAML: {getattr(error, 'problem', '') or 'see its end'}") from None
     if not isinstance(content, dict) or content.get("kind", "Config") != "Config":
         raise MergeError("the file is not a kubeconfig: its kind is not Config")
     for section in SECTIONS:
         items = content.get(section) or []
         if not isinstance(items, list) or not all(isinstance(item, dict) and "name" in item for item in items):
-            raise MergeError(f"its {section} are not a list of named entries")
+            raise MergeError(f"the {section} are not a list of named entries")
     return content
 
 
@@ -102,7 +102,7 @@ def _named(content: Any, section: str, name: str) -> Any:
 
 
 def _is_correct(before: Mapping[str, Any], text: str, own: Mapping[str, Any], name: str) -> bool:
-    """Whether the merged kubeconfig contains the cluster's entries, with all other content unchanged."""
+    """Return whether the merged kubeconfig contains the new entries, and all other content is unchanged."""
     after = _parse(text)
     same = all(before.get(key) == after.get(key) for key in {*before, *after} - {*SECTIONS, "current-context"})
     for section, kind in SECTIONS.items():

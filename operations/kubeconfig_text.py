@@ -1,6 +1,6 @@
 """Inserts entries into the text of a kubeconfig without changing any other byte.
 
-If ruamel.yaml wrote the file, some indentation would change, and comments would be separated from their sections.
+If ruamel.yaml rewrote the whole kubeconfig, some indentation would change, and comments would move to other sections.
 """
 
 import io
@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 
 class StyleError(Exception):
-    """The kubeconfig's style, such as JSON, does not allow inserting entries into the text."""
+    """homelab cannot insert entries into the kubeconfig's text, because the kubeconfig uses JSON or YAML flow style."""
 
 
 def with_entry(text: str, section: str, entry: Mapping[str, Any]) -> str:
@@ -60,7 +60,7 @@ def _name(item: Node) -> str | None:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return the index where a YAML node's content ends; the parser's end mark is later, where the next node starts."""
+    """Return the index at which a YAML node's content ends; ruamel.yaml's end mark is the start of the next node."""
     if isinstance(node, ScalarNode) or getattr(node, "flow_style", False) or not node.value:
         return len(text[: node.end_mark.index].rstrip())
     last = node.value[-1]

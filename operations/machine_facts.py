@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Disk(NamedTuple):
-    """A file system that K3s writes to."""
+    """A file system on a machine to which K3s writes."""
 
     path: str
     free_mib: int
@@ -14,7 +14,7 @@ class Disk(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts that `node/collect-facts.sh` collected on one machine."""
+    """The facts about one machine, which the script `node/collect-facts.sh` collected on the machine."""
 
     lines: dict[str, tuple[str, ...]]
 
@@ -33,11 +33,11 @@ class Facts:
         return self.lines.get(name, ())
 
     def text(self, name: str) -> str:
-        """Return the first value of a fact, or an empty string."""
+        """Return the first value that the script printed for a fact, or an empty string."""
         return next(iter(self.all(name)), "")
 
     def is_yes(self, name: str) -> bool:
-        """Whether the value of a fact is `yes`."""
+        """Return whether the value of a fact is `yes`."""
         return self.text(name) == "yes"
 
     @property
@@ -47,7 +47,7 @@ class Facts:
 
     @property
     def ports(self) -> dict[str, str]:
-        """The programs that listen on the checked ports, such as `tcp/6443` -> `k3s-server`."""
+        """The program that listens on each checked port, such as `k3s-server` for `tcp/6443`."""
         return {port: program for port, _, program in (line.partition(" ") for line in self.all("port"))}
 
     @property

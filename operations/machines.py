@@ -64,7 +64,10 @@ async def run_script(
     variables: Sequence[Mapping[str, str]],
     on_result: Callable[[], object],
 ) -> list[ScriptResult]:
-    """Run a script on each machine with the machine's own variables. Raises `TaskError` if a private key is invalid."""
+    """Run a script on each machine; `variables` contains the variables of each machine.
+
+    Raises `TaskError` if an SSH private key is invalid.
+    """
     connections = Connections(keys)
 
     async def run_on(target: Machine, values: Mapping[str, str]) -> ScriptResult:

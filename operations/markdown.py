@@ -1,6 +1,7 @@
 """Renders untrusted text as Markdown code, because GitHub does not interpret text inside code.
 
-Outside of code, GitHub notifies `@name`, links `#1` and URLs, and renders HTML, even if the text is escaped.
+Outside of Markdown code, GitHub notifies the user of `@name`, links `#1` and URLs, and renders HTML, even if the text
+is escaped.
 """
 
 import re

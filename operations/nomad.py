@@ -24,10 +24,11 @@ def nomad(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write to. Default: ~/.config/homelab/STACK/nomad.", file_okay=False)
+        Path | None,
+        typer.Option(help="Folder for the credentials. Default: ~/.config/homelab/STACK/nomad.", file_okay=False),
     ] = None,
 ) -> None:
-    """Write credentials for the `nomad` command: this year's certificate, its private key, and a management token."""
+    """Write the `nomad` command's credentials: a certificate for this year, its private key, and a management token."""
     folder = (output or Path("~/.config/homelab") / short_name(stack) / "nomad").expanduser().resolve()
     with report_errors():
         texts = _texts(Stack(stack, config_file), folder)
@@ -38,10 +39,13 @@ def nomad(
 
 
 def _texts(stack: Stack, folder: Path) -> dict[str, str]:
-    """Return the contents of the Nomad credential files by file name. Raises `SettingsError` or `StackError`."""
+    """Return the contents of the Nomad credential files by file name.
+
+    Raises `SettingsError` if the stack file is invalid, and `StackError` if Nomad or a credential is missing.
+    """
     layer = next((entry for entry in layers_of(LabStack.read(stack.file)) if isinstance(entry, Nomad)), None)
     if layer is None:
-        raise StackError(f"Stack {stack.name} has no Nomad: homelab:platform.nomad is not set.")
+        raise StackError(f"Stack {stack.name} has no Nomad cluster: set homelab:platform.nomad in the stack file.")
     salt = task_state.secret(stack, "nomad-salt")
 
     def value_of(credential: Credential) -> str:

@@ -37,7 +37,7 @@ def pin(
     yes: Annotated[bool, typer.Option("--yes", help="Replace pins that differ without asking.")] = False,
     config_file: StackFile = None,
 ) -> None:
-    """Write the checksums of the K3s release, and of charts that homelab does not pin, into the stack file."""
+    """Write the checksums of the K3s release, and of Helm charts that homelab does not pin, into the stack file."""
     console, file = Console(), Stack(stack, config_file).file
     try:
         settings, old, old_charts = _read(file)
@@ -55,16 +55,16 @@ def pin(
         return
     if (_replaced(old, new) or _replaced(old_charts, new_charts)) and not yes:
         console.print(
-            "A pin changes with its version. If the version did not change, the released files were modified."
+            "A checksum changes only with the version. If the version is the same, someone modified the released files."
         )
-        typer.confirm(f"Replace the pins in {file.name}? (--yes skips this question)", abort=True)
+        typer.confirm(f"Replace the checksums in {file.name}? (--yes skips this question)", abort=True)
     text = stackfile_editor.with_pins(file.read_text(encoding="utf-8"), new)
     files.replace(file, stackfile_editor.with_chart_pins(text, new_charts) if old_charts != new_charts else text)
     console.print(f"{file.name} now has these pins.")
 
 
 def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
-    """Read a stack file; return the settings with placeholder pins, the current K3s pins and the current chart pins."""
+    """Read a stack file; return the settings with placeholder checksums, and the old checksums of K3s and charts."""
     config, secrets = stackfile.read(file)
     old = old_charts = dict[str, Any]()
     if isinstance(cluster := config.get("cluster"), Mapping) and isinstance(k3s := cluster.get("k3s", {}), Mapping):
@@ -77,7 +77,7 @@ def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
 
 
 def _with_pins(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the current pins of a stack file section, and a copy of the section with `pins` added or replaced."""
+    """Return the checksums under `pins` in a section of the stack file, and a copy of the section with new `pins`."""
     current = dict(section["pins"]) if isinstance(section.get("pins"), Mapping) else {}
     return current, dict(section) | {"pins": {**current, **pins}}
 
@@ -89,14 +89,14 @@ def _as_text(pins: Mapping[str, Any]) -> dict[str, str]:
 def _with_source(cluster: ClusterSettings, official: bool) -> ClusterSettings:
     """Return the cluster settings, without the K3s mirror if `official` is set.
 
-    Raises `FetchError` if the mirror is not https.
+    Raises `FetchError` if the URL of the K3s mirror is not https.
     """
     mirror = cluster.k3s.mirror
     if official or not mirror:
         return cluster.model_copy(update={"k3s": cluster.k3s.model_copy(update={"mirror": None})})
     if not mirror.startswith("https://"):
         raise FetchError(
-            f"The mirror {mirror} is not https: anyone on the network path could have changed its checksums.\n"
+            f"The URL {mirror} of the mirror is not https: anyone on the network path can change its checksums.\n"
             "Use --official to get the official checksums, or write k3s.pins manually from a trusted source."
         )
     return cluster

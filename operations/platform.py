@@ -1,4 +1,4 @@
-"""`./homelab platform`: prints the platform outputs for app stacks that cannot read the lab's stack."""
+"""`./homelab platform`: prints the lab's stack outputs for app stacks that cannot read the state of the lab's stack."""
 
 import json
 from dataclasses import fields
@@ -12,7 +12,7 @@ from stacks.outputs import PlatformOutputs
 
 
 def platform(stack: StackName = "homelab", config_file: StackFile = None) -> None:
-    """Print the platform outputs that an app stack needs, with a kubeconfig, as JSON. Store the JSON as a secret."""
+    """Print the stack outputs that app stacks need, including a kubeconfig, as JSON. Store the JSON as a secret."""
     with report_errors():
         outputs = Stack(stack, config_file).outputs()
         if "appKubeconfig" not in outputs:

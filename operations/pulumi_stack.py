@@ -1,4 +1,4 @@
-"""The Pulumi stack that a command uses: the stack file, and secrets, outputs and state from the Pulumi CLI."""
+"""Access to a Pulumi stack: the stack file, and the secrets, outputs and state, which the Pulumi CLI reads."""
 
 import json
 import os
@@ -16,20 +16,22 @@ from components.settings.model import NAMESPACE
 PROJECT_FOLDER = Path(__file__).parent.parent
 _PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - a name
 
-StackName = Annotated[str, typer.Option("--stack", help="Stack name: the NAME in Pulumi.NAME.yaml.")]
+StackName = Annotated[str, typer.Option("--stack", help="Name of the Pulumi stack: the NAME in Pulumi.NAME.yaml.")]
 StackFile = Annotated[
     Path | None,
-    typer.Option("--config-file", help="Stack file, as for `pulumi --config-file`. Default: Pulumi.NAME.yaml."),
+    typer.Option(
+        "--config-file", help="Path of the stack file, as in `pulumi --config-file`. Default: Pulumi.NAME.yaml."
+    ),
 ]
 
 
 class StackError(Exception):
-    """A command cannot use a Pulumi stack. The error message states the cause and the fix."""
+    """A `./homelab` command cannot use a Pulumi stack; the error message states the cause and the fix."""
 
 
 @dataclass
 class Stack:
-    """A Pulumi stack, by its name."""
+    """A Pulumi stack, which the stack name identifies."""
 
     name: str
     stack_file: Path | None = None
@@ -53,7 +55,10 @@ class Stack:
         return outputs
 
     def resources(self) -> Sequence[Mapping[str, Any]]:
-        """Return all resources in the stack's state; Pulumi decrypts and marks secrets. Raises `StackError`."""
+        """Return all resources in the stack's state; Pulumi marks each secret, and includes the plaintext.
+
+        Raises `StackError`.
+        """
         state = json.loads(self._pulumi("the state", "stack", "export", "--show-secrets"))
         return state["deployment"].get("resources") or ()
 
@@ -66,9 +71,11 @@ class Stack:
                 self._environment[_PASSPHRASE] = passphrase
                 result = self._run(command)
         except FileNotFoundError:
-            raise StackError(f"{subject} of stack {self.name} cannot be read: `pulumi` is not installed.") from None
+            raise StackError(
+                f"homelab cannot read {subject} of stack {self.name}: `pulumi` is not installed."
+            ) from None
         if result.returncode:
-            raise StackError(f"{subject} of stack {self.name} cannot be read: Pulumi failed: {_cause(result.stderr)}")
+            raise StackError(f"Pulumi cannot read {subject} of stack {self.name}: {_cause(result.stderr)}")
         return result.stdout
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,9 @@ def fetch_checksum_list(release: str, arch: str) -> bytes:
     url = f"{release}/sha256sum-{arch}.txt"
     content = fetch(url)
     if not any(name.startswith(f"{config.IMAGES_ARCHIVE}-{arch}.") for name in parse_checksums(content)):
-        raise FetchError(f"{url} is not a checksum list of K3s: checksums for {arch} are missing.")
+        raise FetchError(
+            f"{url} is not a checksum list of K3s, because checksums for {arch} are missing: check the mirror."
+        )
     return content
 
 
@@ -42,6 +44,6 @@ def fetch_installer(url: str) -> bytes:
 
 
 def parse_checksums(listing: bytes) -> dict[str, str]:
-    """Parse the output of `sha256sum` into checksums by file name; invalid lines are ignored."""
+    """Parse the output of `sha256sum` into checksums by file name; ignore invalid lines."""
     lines = (_LINE.fullmatch(line.strip()) for line in listing.decode(errors="replace").splitlines())
     return {line["name"]: line["sum"] for line in lines if line}

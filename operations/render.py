@@ -1,4 +1,4 @@
-"""Renders charts with the Helm library of Pulumi's Kubernetes provider plugin, as `pulumi up` does."""
+"""Renders Helm charts with the Helm library of Pulumi's Kubernetes provider plugin, as `pulumi up` does."""
 
 import json
 import os
@@ -37,7 +37,7 @@ NO_CLUSTER = """\
 
 
 class RenderError(Exception):
-    """A chart cannot be rendered. The error message states the cause and the fix."""
+    """homelab cannot render a Helm chart; the error message states the cause and the fix."""
 
 
 class Renderer:
@@ -53,7 +53,7 @@ class Renderer:
             raise RenderError(f"{PLUGIN} does not start: {error.details()}") from error
 
     def render(self, archive: Path, name: str, namespace: str, values: Mapping[str, Json]) -> list[dict[str, Any]]:
-        """Render all objects of a chart archive, including hooks and CRDs. Raises `RenderError`."""
+        """Render all Kubernetes objects of a Helm chart's archive, including hooks and CRDs. Raises `RenderError`."""
         options = {
             "path": str(archive.parent.absolute()), "chart": archive.name, "release_name": name,
             "namespace": namespace,
@@ -90,7 +90,10 @@ def start_renderer(version: str, program: Path | None = None) -> Iterator[Render
 
 
 def find_plugin() -> Path:
-    """Find Pulumi's Kubernetes provider plugin: in PATH, or the newest installed version. Raises `RenderError`."""
+    """Return the path of Pulumi's Kubernetes provider plugin: the plugin on PATH, or the newest installed version.
+
+    Raises `RenderError`.
+    """
     if on_path := shutil.which(PLUGIN):
         return Path(on_path)
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
@@ -98,7 +101,7 @@ def find_plugin() -> Path:
     if not installed:
         raise RenderError(
             "Pulumi's Kubernetes plugin, which renders the charts, is not installed: "
-            f"pulumi plugin install resource kubernetes {metadata.version('pulumi-kubernetes')}"
+            f"run `pulumi plugin install resource kubernetes {metadata.version('pulumi-kubernetes')}`"
         )
     return max(installed, key=_number)
 

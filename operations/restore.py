@@ -20,7 +20,8 @@ from operations.snapshot_catalog import NAME_PATTERN, Server, Snapshot, Snapshot
 
 def restore(
     snapshot: Annotated[
-        str | None, typer.Argument(help="Snapshot name from `snapshot --list`. Default: the newest snapshot.")
+        str | None,
+        typer.Argument(help="Name of a snapshot from `./homelab snapshot --list`. Default: the newest snapshot."),
     ] = None,
     *,
     stack: StackName = "homelab",
@@ -30,7 +31,9 @@ def restore(
     file: Annotated[Path | None, typer.Option(help="Restore a snapshot from a local file.", dir_okay=False)] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with the snapshot's server token, if the token has changed since.", dir_okay=False),
+        typer.Option(
+            help="File with the K3s server token of the snapshot, if the token has changed since.", dir_okay=False
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: AsJson = False,
@@ -41,7 +44,7 @@ def restore(
     After an interruption or a failure, run the same command again.
     """
     if file and (snapshot or from_s3):
-        raise typer.BadParameter("cannot be combined with SNAPSHOT or --from-s3", param_hint="--file")
+        raise typer.BadParameter("use --file without SNAPSHOT and without --from-s3", param_hint="--file")
     with report_errors():
         access = ClusterAccess.of(Stack(stack, config_file))
         tasks = task_state.tasks(access.stack)
@@ -57,7 +60,10 @@ def restore(
 
 
 def _token(file: Path | None) -> str:
-    """Read a server token from a file. If the file is K3s' token file, the prefix (CA hash and user) is removed."""
+    """Read a K3s server token from a file.
+
+    If the file is K3s' own token file, remove the prefix, which contains the CA hash and the user.
+    """
     return _existing(file).read_text().strip().rpartition("::")[2].removeprefix("server:") if file else ""
 
 
@@ -70,7 +76,9 @@ def _existing(file: Path) -> Path:
 def _from_file(file: Path) -> Snapshot:
     """Return the name, time and size of a snapshot file on the workstation."""
     if not NAME_PATTERN.fullmatch(file.name):
-        raise SnapshotError(f"{file.name} is not a snapshot name: use letters, digits, dots, dashes, underscores.")
+        raise SnapshotError(
+            f"{file.name} is not a valid snapshot name: use letters, digits, dots, dashes and underscores."
+        )
     status = _existing(file).stat()
     return Snapshot(file.name, snapshot_catalog.time_from_name(file.name, status.st_mtime), status.st_size, ())
 
@@ -88,8 +96,8 @@ def _show(access: ClusterAccess, inventory: SnapshotInventory, plan: Plan) -> No
         rows.add_row(server.name, server.k3s or "does not answer", _action(server, plan))
     stderr.print(rows)
     stderr.print(
-        f"K3s stops on all servers. Kubernetes objects of {access.cluster.name} outside the snapshot are lost; "
-        "volumes are not changed.",
+        f"K3s stops on all servers. The cluster {access.cluster.name} loses all objects that the snapshot lacks; "
+        "its volumes stay unchanged.",
         soft_wrap=True,
     )
 

@@ -1,4 +1,4 @@
-"""Restores a cluster from a snapshot: prepares the machines, restores one server, and lets the others rejoin.
+"""Restores a cluster from an etcd snapshot: prepares the machines, restores one server, and rejoins the other machines.
 
 An interrupted restore can run again from its start, because every step is idempotent.
 """
@@ -61,7 +61,10 @@ class RestoreResult:
 def plan_restore(
     inventory: SnapshotInventory, snapshot: Snapshot, file: Path | None = None, *, from_s3: bool = False
 ) -> Plan:
-    """Choose the server to restore, and the source of the snapshot: a file, S3 or a server. Raises `SnapshotError`."""
+    """Choose the server to restore, and the source of the etcd snapshot: a local file, S3 or a server.
+
+    Raises `SnapshotError`.
+    """
     reachable = inventory.reachable_servers
     if not reachable:
         raise SnapshotError(
@@ -71,7 +74,7 @@ def plan_restore(
     from_s3 = not file and (from_s3 or not holders)
     if from_s3 and S3 not in snapshot.locations:
         raise SnapshotError(
-            f"Snapshot {snapshot.name} is only on unreachable servers: {', '.join(snapshot.locations)}."
+            f"Snapshot {snapshot.name} is only on unreachable servers: power on {', '.join(snapshot.locations)}."
         )
     first = reachable[0] if from_s3 or file else holders[0]
     others = tuple(name for name in reachable if name != first)
@@ -80,7 +83,10 @@ def plan_restore(
 
 
 def require_tasks(access: ClusterAccess, tasks: Mapping[str, Task]) -> None:
-    """Reject a restore unless Pulumi's state contains the tasks of every machine. Raises `SnapshotError`."""
+    """Refuse the restore if Pulumi's state lacks a task of a machine, because the restore uses the inputs of the tasks.
+
+    Raises `SnapshotError`.
+    """
     missing = [name for name in access.machines if not {f"{name}-prepare", f"{name}-roll"} <= tasks.keys()]
     if missing:
         raise SnapshotError(
@@ -128,7 +134,7 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users from the snapshot."""
+        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users in the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions of homelab set no RIGHTS
             await self._runner.run(
@@ -145,7 +151,7 @@ class RestoreRunner:
         try:
             await self._access.connections().connect(self._access.machines[name])
         except Unreachable as cause:
-            self._say(f"{cause}; the restore skips it")
+            self._say(f"{cause}; the restore skips this agent")
             return False
         await self._prepare(name)
         return True
@@ -156,9 +162,9 @@ class RestoreRunner:
             try:
                 saved = await snapshot_catalog.take_snapshot(self._access, name, BEFORE_RESTORE, self._say)
             except TaskError as error:
-                self._say(f"no snapshot of the current state: {error}")
+                self._say(f"no snapshot of the current cluster was taken: {error}")
             else:
-                self._say(f"the current state is saved as snapshot {saved} on {name}")
+                self._say(f"saved the cluster's current state as snapshot {saved} on {name}")
 
     async def _send(self, file: Path) -> None:
         first = self._plan.first

@@ -14,7 +14,7 @@ DOWNLOAD_TIMEOUT = 3600
 
 
 def download(url: str, target: Path, sha256: str) -> bool:
-    """Download `url` to `target`, unless `target` already has the checksum; return whether a download was needed.
+    """Download `url` to `target`, unless `target` already has the checksum; return whether the file was downloaded.
 
     After an interrupted download, the next call continues the partial file NAME.part. Raises `FetchError`.
     """
@@ -25,7 +25,9 @@ def download(url: str, target: Path, sha256: str) -> bool:
     actual = files.sha256(part)
     if actual != sha256:
         part.unlink()
-        raise FetchError(f"{url} does not match its checksum; it was not saved.\nfound  {actual}\nstated {sha256}")
+        raise FetchError(
+            f"{url} does not match its checksum; homelab did not save the file.\nfound  {actual}\nstated {sha256}"
+        )
     part.replace(target)
     return True
 
@@ -40,7 +42,7 @@ def _fetch(url: str, part: Path) -> None:
                 output.writelines(_blocks(response, url))
             if response.length:
                 missing = f"{response.length} bytes before its end"
-                raise UnreachableError(f"The download of {url} broke off {missing}: run the command again.")
+                raise UnreachableError(f"The download of {url} stopped {missing}: run the command again to resume.")
     except FetchError as error:
         # HTTP status 416: the partial file is complete or wrong; the caller verifies the file's checksum
         if not size or error.status != 416:

@@ -24,13 +24,13 @@ def snapshot(
     stack: StackName = "homelab",
     listing: Annotated[bool, typer.Option("--list", help="List all snapshots without taking a snapshot.")] = False,
     name: Annotated[
-        str, typer.Option(help="Prefix of the snapshot's name; K3s appends the server and the time.")
+        str, typer.Option(help="Prefix of the snapshot's name; K3s appends the node name and the time.")
     ] = "on-demand",
     save: Annotated[Path | None, typer.Option(help="Local folder to copy the snapshot to.", file_okay=False)] = None,
     as_json: AsJson = False,
     config_file: StackFile = None,
 ) -> None:
-    """Take an etcd snapshot on one server; with k3s.snapshots.s3, the server uploads the snapshot to S3."""
+    """Take an etcd snapshot on one server, which also uploads the snapshot to S3 if k3s.snapshots.s3 is set."""
     if not NAME_PATTERN.fullmatch(name):
         raise typer.BadParameter("use letters, digits, dots, dashes and underscores", param_hint="--name")
     with report_errors():
@@ -47,7 +47,9 @@ async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
     inventory = await snapshot_catalog.list_snapshots(access)
     if not inventory.ready_servers:
         causes = [server.cause or f"{server.name}: K3s is {server.k3s}" for server in inventory.servers]
-        raise SnapshotError("\n".join(("No server has a ready API, so no snapshot can be taken:", *causes)))
+        raise SnapshotError(
+            "\n".join(("homelab cannot take a snapshot, because no server has a ready Kubernetes API:", *causes))
+        )
     server = inventory.ready_servers[0]
     name = await snapshot_catalog.take_snapshot(access, server, label, say)
     if folder:
@@ -57,7 +59,10 @@ async def _take(access: ClusterAccess, label: str, folder: Path | None) -> str:
 
 
 async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> None:
-    """Copy a snapshot from a server to `folder`, and verify the copy. Raises `TaskError` or `SnapshotError`."""
+    """Copy an etcd snapshot from a server to the local `folder`, and verify the copy.
+
+    Raises `TaskError` if the transfer fails, and `SnapshotError` if the copy is corrupt.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     connections, machine, source = access.connections(), access.machines[server], f"{SNAPSHOT_FOLDER}/{name}"
     part = folder / f"{name}.part"
@@ -68,7 +73,7 @@ async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> 
         script = render_script({"FILE": source}, 'sha256sum <"$FILE"')
         _, output, _ = await connections.run(machine, script, no_progress)
         if output.partition(" ")[0] != files.sha256(part):
-            raise SnapshotError(f"The local copy of {name} from {server} is corrupt: run the command again.")
+            raise SnapshotError(f"The local copy of snapshot {name} from {server} is corrupt: run the command again.")
         part.replace(folder / name)
     finally:
         part.unlink(missing_ok=True)
@@ -86,7 +91,7 @@ def _show(inventory: SnapshotInventory, shown: list[Snapshot], *, as_json: bool)
 
 
 def as_table(shown: list[Snapshot]) -> Table:
-    """Return a table that lists the snapshots in the given order."""
+    """Return a table with one row per snapshot, in the order of `shown`."""
     rows = Table(box=None)
     for column in ("snapshot", "age", "size", "on"):
         rows.add_column(column, no_wrap=column != "on", justify="right" if column == "size" else "left")

@@ -17,21 +17,21 @@ from provider.errors import TaskError
 
 S3 = "S3"
 BEFORE_RESTORE = "before-restore"
-"""Name prefix of the snapshot that a restore takes first. Such a snapshot is restored only if you state its name."""
+"""Name prefix of the snapshot that a restore takes first; homelab restores this snapshot only by its full name."""
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-"""K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. Only names of this form are used in paths."""
+"""K3s names a snapshot LABEL-NODE-SECONDS, optionally with .zip. homelab uses only names of this form in paths."""
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_NAMES = 60, 3
 """Maximum number of characters shown of an invalid name, and maximum number of invalid names shown."""
 _LINE = re.compile(rf"({NAME_PATTERN.pattern}) (\d+) (\d+(?:\.\d+)?)")
 
 
 class SnapshotError(Exception):
-    """A snapshot does not exist or cannot be used. The error message states the cause and the fix."""
+    """An etcd snapshot does not exist, or homelab cannot use the snapshot; the message states the cause and the fix."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot: `taken_at` is a Unix time, `size` is in bytes, and `locations` contains server names and `S3`."""
+    """An etcd snapshot: `taken_at` is a Unix time, `size` is in bytes, and `locations` has server names and `S3`."""
 
     name: str
     taken_at: float
@@ -41,19 +41,22 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Server:
-    """A server; `k3s` is `serving`, `absent`, the state of K3s' systemd unit, or None if the machine is unreachable."""
+    """A server of the cluster, with the snapshots on its disk.
+
+    `k3s` is `serving`, `absent`, the state of K3s' systemd unit, or None if the machine is unreachable.
+    """
 
     name: str
     k3s: str | None
     snapshots: tuple[Snapshot, ...] = ()
     cause: str = ""
     invalid_names: tuple[str, ...] = ()
-    """Names of files in the snapshot folder that are not K3s snapshot names."""
+    """Names of the files in K3s' snapshot folder that are not valid snapshot names."""
 
 
 @dataclass(frozen=True)
 class SnapshotInventory:
-    """All servers, all snapshots on servers and on S3, and warnings about servers and buckets that cannot be read."""
+    """All servers, all etcd snapshots, and warnings about servers and S3 buckets that homelab cannot read."""
 
     servers: tuple[Server, ...]
     snapshots: tuple[Snapshot, ...]
@@ -61,16 +64,16 @@ class SnapshotInventory:
 
     @property
     def reachable_servers(self) -> tuple[str, ...]:
-        """Names of the servers that answer over SSH."""
+        """The names of the servers that answer over SSH."""
         return tuple(server.name for server in self.servers if server.k3s is not None)
 
     @property
     def ready_servers(self) -> tuple[str, ...]:
-        """Names of the servers whose Kubernetes API is ready."""
+        """The names of the servers whose Kubernetes API is ready."""
         return tuple(server.name for server in self.servers if server.k3s == "serving")
 
     def choose(self, name: str | None, *, from_s3: bool = False) -> Snapshot:
-        """Return the snapshot called `name`; if `name` is None, return the newest snapshot. Raises `SnapshotError`."""
+        """Return the etcd snapshot `name`, or the newest etcd snapshot if `name` is None. Raises `SnapshotError`."""
         candidates = [entry for entry in self.snapshots if not from_s3 or S3 in entry.locations]
         where = "on S3" if from_s3 else "on a server that answers, or on S3"
         if name is None:
@@ -87,7 +90,10 @@ class SnapshotInventory:
 
 
 async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
-    """List the snapshots on every server, and on S3 if configured. Raises `TaskError` if a script or login fails."""
+    """List the etcd snapshots on every server, and on S3 if k3s.snapshots.s3 is set.
+
+    Raises `TaskError` if a script or an SSH login fails.
+    """
     names = access.servers
     targets = [access.machines[name] for name in names]
     results = await machines.run_script(
@@ -104,7 +110,7 @@ async def list_snapshots(access: ClusterAccess) -> SnapshotInventory:
             if invalid := [key for key in stored if not NAME_PATTERN.fullmatch(key)]:
                 warnings.append(_skipped_warning(S3, invalid))
         except (bucket.BucketError, StackError) as error:
-            warnings.append(f"The snapshots on S3 cannot be listed: {error}")
+            warnings.append(f"homelab cannot list the snapshots on S3: {error}")
     return SnapshotInventory(servers, merge_copies(copies), tuple(warnings))
 
 
@@ -119,7 +125,7 @@ async def take_snapshot(access: ClusterAccess, server: str, label: str, say: Say
 
 
 def merge_copies(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
-    """Merge the copies of each snapshot into one entry, and sort all entries from newest to oldest."""
+    """Merge the copies of each etcd snapshot into one entry, and sort all entries from newest to oldest."""
     ordered = sorted(snapshots, key=lambda entry: entry.name)
     unique = [_merge_same(list(same)) for _, same in groupby(ordered, key=lambda entry: entry.name)]
     return tuple(sorted(unique, key=lambda entry: (-entry.taken_at, entry.name)))
@@ -174,7 +180,7 @@ def _from_s3(stored: bucket.StoredObject) -> Snapshot:
 def _skipped_warning(location: str, names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
     shown = ", ".join(map(_printable, names[:MAX_SHOWN_NAMES]))
-    return f"{location} has files with invalid snapshot names, which were skipped: {shown}{more}"
+    return f"homelab skipped files with invalid snapshot names on {location}: {shown}{more}"
 
 
 def _printable(name: str) -> str:

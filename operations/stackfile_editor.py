@@ -42,7 +42,10 @@ def with_chart_pins(text: str, pins: Mapping[str, str]) -> str:
 
 
 def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
-    """Set host keys in a stack file and return the new text; `keys` maps paths below `homelab:cluster` to keys."""
+    """Set host keys in the text of a stack file, and return the new text.
+
+    `keys` maps paths of settings below `homelab:cluster` to host keys.
+    """
     yaml = yaml_in_style_of(text)
     document = yaml.load(text)
     for loc, key in keys.items():
@@ -53,7 +56,7 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel.yaml attaches comments after a mapping to its last key, so `hostKey` is inserted before that key
+            # ruamel.yaml stores the comment below a mapping with the last key, which must stay the last key
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 

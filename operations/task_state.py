@@ -15,7 +15,10 @@ _MARK = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 
 
 def tasks(stack: Stack) -> dict[str, Task]:
-    """Return the stack's tasks by name, with the inputs of the last `pulumi up`. Raises `StackError`."""
+    """Return the inputs of the stack's task resources from the last `pulumi up`, by resource name.
+
+    Raises `StackError`.
+    """
     return {
         _name(resource): _task(stack, resource)
         for resource in stack.resources()
@@ -28,7 +31,7 @@ def secret(stack: Stack, name: str) -> str:
     for resource in stack.resources():
         if resource["type"] == _SECRET and _name(resource) == name and not resource.get("delete"):
             return str(decrypted(resource["outputs"])["value"])
-    raise StackError(f"Stack {stack.name} has no secret {name} in its state: run `pulumi up` first.")
+    raise StackError(f"Pulumi's state of stack {stack.name} has no secret {name}: run `pulumi up` first.")
 
 
 def _task(stack: Stack, resource: Any) -> Task:
@@ -36,13 +39,13 @@ def _task(stack: Stack, resource: Any) -> Task:
         return properties.parse_task(decrypted(resource["inputs"]))
     except ValidationError:
         raise StackError(
-            f"the state of stack {stack.name} has the task {_name(resource)} from another version of homelab: "
-            "use the other version, or run `pulumi up` first."
+            f"Pulumi's state of stack {stack.name} has the task {_name(resource)} of another homelab version: "
+            "use that version, or run `pulumi up` first."
         ) from None
 
 
 def decrypted(value: Any) -> Any:
-    """Replace all marked secrets in a value from Pulumi's state with their plaintext."""
+    """Replace each secret that Pulumi marks in a value of its state with the plaintext of the secret."""
     if isinstance(value, dict):
         if value.get(_MARK[0]) == _MARK[1]:
             return decrypted(json.loads(value["plaintext"]))

@@ -1,4 +1,4 @@
-"""`./homelab trust`: prints the machines' SSH host keys, and pins them in the stack file after confirmation."""
+"""`./homelab trust`: prints the machines' SSH host keys, and pins the keys in the stack file after confirmation."""
 
 import asyncio
 from collections import Counter
@@ -19,13 +19,13 @@ from stacks import stackfile
 from stacks.settings import LabStack, SettingsError
 
 COMPARE_ADVICE = """\
-An attacker on the network can forge these keys. Compare them with the output on each machine's console:
+An attacker on the network can forge these keys. Compare the keys with the output on each machine's console:
   ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub"""
 _STYLES = {Verdict.SAME: "green", Verdict.NEW: "yellow", Verdict.DIFFERS: "bold red", Verdict.UNREACHABLE: "red"}
 
 Replace = Annotated[
     list[str] | None,
-    typer.Option("--replace", metavar="NODE", help="Node with a pinned host key to replace; repeatable."),
+    typer.Option("--replace", metavar="NODE", help="Node whose pinned host key the command replaces; repeatable."),
 ]
 
 
@@ -33,13 +33,13 @@ def trust(
     stack: StackName = "homelab",
     config_file: StackFile = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Pin new keys without asking. Pinned keys stay unchanged.")
+        bool, typer.Option("--yes", help="Pin new host keys without asking. Pinned host keys stay unchanged.")
     ] = False,
     replace: Replace = None,
 ) -> None:
-    """Pin the machines' SSH host keys in the stack file, after you have compared their fingerprints.
+    """Pin the SSH host keys of all machines in the stack file, after you have compared the fingerprints.
 
-    Exit code: 0 if every machine presents its pinned key, 1 if any machine does not.
+    Exit code: 0 if every machine presents the host key that the stack file pins, otherwise 1.
     """
     console, target = Console(), Stack(stack, config_file)
     try:
@@ -60,7 +60,10 @@ def _pin_keys(
     yes: bool,
     replace: Sequence[str],
 ) -> bool:
-    """Read the host keys of the machines that `pick` selects; pin accepted keys. Return whether all keys are pinned."""
+    """Read the host keys of the machines that `pick` selects, and pin the keys that the user accepts.
+
+    Return whether the stack file pins the host keys of all these machines.
+    """
     settings = pick(_read(stack))
     if not settings:
         return True
@@ -91,7 +94,7 @@ def _pin_keys(
 
 
 def _read(stack: Stack) -> ClusterSettings:
-    """Read the cluster settings with placeholders for missing host keys; all other settings must be valid."""
+    """Read the stack file's cluster settings with placeholders for missing host keys; validate all other settings."""
     config, secrets = stackfile.read(stack.file)
     config["cluster"] = host_keys.with_placeholders(config.get("cluster"))
     return LabStack.parse(config, secrets, stackfile.stack_name(stack.file)).cluster
@@ -121,29 +124,30 @@ def _key_type(key: str | None) -> str:
 
 
 def _report_shared_keys(console: Console, scans: Sequence[ScannedKey]) -> list[ScannedKey]:
-    """Report and return the nodes that share a host key, because a stack file must not pin the same key twice."""
+    """Print and return the nodes that share a host key; a stack file must not pin one host key for two nodes."""
     owners = Counter(scan.key for scan in scans if scan.key and scan.setting.hop.name != "bastion")
     shared = [scan for scan in scans if scan.key and owners[scan.key] > 1]
     for key in dict.fromkeys(scan.key for scan in shared):
         names = _names([scan for scan in shared if scan.key == key])
         console.print(
-            f"{names} have the same host key: these nodes are one machine, or their disks are clones.", style="bold red"
+            f"{names} have the same host key: these nodes are the same machine, or their disks are clones.",
+            style="bold red",
         )
-        console.print("Give each clone its own keys: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
+        console.print("Give each clone its own host keys: rm /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server")
     return shared
 
 
 def _may_replace(console: Console, scan: ScannedKey, replace: Sequence[str]) -> bool:
     hop = scan.setting.hop
-    text = f"{hop.name} ({hop.address}) presents ANOTHER host key than the pinned key."
+    text = f"{hop.name} ({hop.address}) presents a host key that DIFFERS from the pinned host key."
     console.print(text, style="bold red", markup=False, soft_wrap=True)
     console.print(
-        f"Before you continue, find out whether {hop.name} was reinstalled or another machine has its address.",
+        f"Before you continue, find out whether {hop.name} was reinstalled, or another machine uses its address.",
         markup=False,
         soft_wrap=True,
     )
     return hop.name in replace or _confirmed(
-        f"Replace the pinned key of {hop.name}? (--replace {hop.name} skips this question)"
+        f"Replace the pinned host key of {hop.name}? (--replace {hop.name} skips this question)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Creates a user's credentials: a new private key, and a certificate with an expiry date, signed by the cluster."""
+"""Creates the credentials of a user: a new private key, and a client certificate that the cluster signs."""
 
 import base64
 import time
@@ -21,7 +21,7 @@ _REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
 
 class UserCertificateError(Exception):
-    """A user's credentials cannot be created. The error message states the cause and the fix."""
+    """homelab cannot create the credentials of a user; the error message states the cause and the fix."""
 
 
 def groups_of(user: str, settings: LabStack) -> tuple[str, ...]:
@@ -29,10 +29,12 @@ def groups_of(user: str, settings: LabStack) -> tuple[str, ...]:
     rbac = settings.platform.enabled_layers().get("rbac")
     if not isinstance(rbac, RbacSettings):
         raise UserCertificateError(
-            "The layer rbac is disabled, so only the administrator has access: see docs/security.md."
+            "The stack file does not enable the layer rbac, so only the administrator has access: see docs/security.md."
         )
     if user not in rbac.people:
-        raise UserCertificateError(f"{user} is not in homelab:platform.rbac.people: {suggest_fix(user, rbac.people)}")
+        raise UserCertificateError(
+            f"The user {user} is not in homelab:platform.rbac.people: {suggest_fix(user, rbac.people)}"
+        )
     return rbac.people[user]
 
 
@@ -53,7 +55,7 @@ def issue_credentials(api: Api, user: str, groups: Sequence[str], days: int) -> 
 
 
 def _request_certificate(api: Api, user: str, request: bytes, days: int) -> str:
-    """Let the cluster sign a certificate request; delete the CertificateSigningRequest object, even after a failure."""
+    """Let the cluster sign a certificate request, then delete the CertificateSigningRequest, even after a failure."""
     spec = {
         "request": base64.b64encode(request).decode(),
         "signerName": SIGNER,
@@ -80,7 +82,7 @@ def _wait_for_certificate(api: Api, path: str) -> str:
         for condition in status.get("conditions", ()):
             if condition["type"] in ("Denied", "Failed"):
                 cause = condition.get("message", condition["type"])
-                raise UserCertificateError(f"The cluster does not sign the certificate: {cause}")
+                raise UserCertificateError(f"The cluster refused to sign the certificate: {cause}")
         if time.monotonic() > end:
             raise UserCertificateError(
                 f"The cluster did not sign the certificate within {SIGNING_TIMEOUT:.0f} s: try again."

@@ -1,1 +1,1 @@
-"""Pulumi provider plugin that runs scripts on machines over SSH, stores each run in Pulumi's state, and undoes runs."""
+"""homelab's Pulumi provider plugin, which runs tasks (scripts) on machines over SSH, and undoes deleted tasks."""

@@ -30,16 +30,21 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917 - as the base class has it
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> Any:
-        """Return the request for the redirect's target. Raises TaskError for a redirect from https to http."""
+        """Return the HTTP request that follows a redirect to `newurl`.
+
+        Raises TaskError for a redirect from https to http.
+        """
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
-            raise TaskError(f"{req.full_url} redirects from https to http ({newurl}); the redirect was not followed.")
+            raise TaskError(
+                f"{req.full_url} redirects to the http URL {newurl}; homelab follows no redirect from https to http."
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> bytes:
     """Fetch a file of at most `max_bytes` over http or https. This call blocks. Raises TaskError.
 
-    `headers` are sent only to the host in `url`, never to the target of a redirect.
+    The function sends `headers` only to the host in `url`, never to the target of a redirect.
     """
     request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})  # noqa: S310
     for name, value in (headers or {}).items():
@@ -81,9 +86,11 @@ def _read(response: http.client.HTTPResponse, url: str, max_bytes: int, end: flo
     while block := response.read1(BLOCK_BYTES):
         content += block
         if len(content) > max_bytes:
-            raise TaskError(f"{url} is larger than {max_bytes >> 20} MiB; the download was stopped. Check the URL.")
+            raise TaskError(
+                f"{url} is larger than {max_bytes >> 20} MiB, so homelab stopped the download. Check the URL."
+            )
         if time.monotonic() > end:
             raise TaskError(f"{url} was not completely downloaded within {TOTAL_SECONDS} s: {_FIX}")
     if response.length:  # bytes of Content-Length that are still missing
-        raise TaskError(f"{url}: the download ended {response.length} bytes too early; try again.")
+        raise TaskError(f"The download of {url} ended {response.length} bytes too early; try again.")
     return bytes(content)

@@ -1,8 +1,8 @@
-"""Errors of SSH connections to machines and of scripts that run on machines."""
+"""Errors of SSH connections to machines, and errors of the scripts that run on machines."""
 
 
 class TaskError(Exception):
-    """A task failed; the error message contains the machine, the step, the cause and the fix."""
+    """A task on a machine failed; the error message states the machine, the step, the cause and the fix."""
 
 
 class Unreachable(TaskError):  # noqa: N818 - the state of the machine

@@ -43,7 +43,7 @@ Script = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9-]+\.s
 
 
 class Step(Model):
-    """One script of a task, with the machine that runs the script and the flags that the script depends on.
+    """One script of a task, the machines that run the script, and the flags on which the script depends.
 
     `on` selects where the script runs: on the task's own machine (`machine`), on a ready server (`server`), on a ready
     server other than the task's own machine (`other`), or on all servers at once (`servers`).
@@ -66,7 +66,7 @@ class DisruptionLimit(Model):
 
 
 class Chart(Model):
-    """A Helm chart. The scripts of a task with a chart get the chart's CRDs in the variable `CRDS`."""
+    """A Helm chart. If a task has a Helm chart, the task's scripts get the CRDs of the chart in the variable `CRDS`."""
 
     name: str
     version: str

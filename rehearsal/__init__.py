@@ -1,1 +1,1 @@
-"""The rehearsal: a stack's lab on one computer, with simulated machines, network and services."""
+"""The rehearsal runs the lab of a stack file on one computer, with simulated machines, network and services."""

@@ -1,7 +1,7 @@
-"""Let's Encrypt's stand-in: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
+"""Stand-in for Let's Encrypt: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
 
-The machines and the pods use the lab's DNS server. The lab's DNS server resolves the hosts of Ingresses, like public
-DNS for a real lab (see `rehearsal.controllers.lets_encrypt`).
+The simulated machines and their pods use the DNS server of the rehearsal. The DNS server also resolves the hosts of
+Ingresses, like public DNS for a real lab (see `rehearsal.controllers.lets_encrypt`).
 """
 
 import os
@@ -33,7 +33,7 @@ def is_needed(settings: LabStack) -> bool:
 
 
 def serve(lab: Lab, report: Report) -> Row:
-    """Start Pebble and the DNS server if they do not run; return Pebble's row of the table `Real and simulated`."""
+    """Start Pebble and the DNS server unless both run; return Pebble's row in the table `Real and simulated`."""
     folder = lab.folder / ACME_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _answers(lab, DNS_PORT):
@@ -41,7 +41,7 @@ def serve(lab: Lab, report: Report) -> Row:
         (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has no ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
+        # a restarted Pebble has lost all ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):
@@ -54,7 +54,7 @@ def serve(lab: Lab, report: Report) -> Row:
 
 
 def pebble_options(folder: Path, address: str) -> list[str]:
-    """Build the command-line options of Pebble."""
+    """Build the command-line options of Pebble, which is an ACME test server."""
     files, host = certificates.ensure(folder, address, SERVER_HOSTS), url_host(address)
     return [
         f"-listen={host}:{PORT}",
@@ -66,7 +66,7 @@ def pebble_options(folder: Path, address: str) -> list[str]:
 
 
 def corefile(folder: Path, address: str) -> str:
-    """Render the CoreDNS configuration that resolves Let's Encrypt's names and the names in the lab's hosts file."""
+    """Render the CoreDNS configuration that resolves Let's Encrypt's host names and the names in a hosts file."""
     own = "\n".join(f"        {address} {name}" for name in SERVER_HOSTS)
     return (
         f".:{DNS_PORT} {{\n    bind {address}\n    errors\n"

@@ -61,7 +61,7 @@ def packed(target: Path) -> Iterator[Packer]:
         packer.close()
         zstd.stdin.close()
     if zstd.returncode:
-        raise RehearsalError(f"zstd could not write {target}: it exited with code {zstd.returncode}.")
+        raise RehearsalError(f"The program zstd could not write {target}: zstd exited with code {zstd.returncode}.")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The mirror's K3s files: the installer, binaries and image archives that machines download."""
+"""The K3s files on the rehearsal's mirror: the installer, binaries and image archives that machines download."""
 
 import json
 import os
@@ -29,7 +29,7 @@ RECORD_FILE = "made.json"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table `Real and simulated`."""
+    """A row of the summary table `Real and simulated`, which the rehearsal prints at its end."""
 
     name: str
     origin: str
@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The mirror's files of one K3s version.
+    """The files of one K3s version on the rehearsal's mirror.
 
-    `pins` has the SHA-256 of the installer and of each architecture's checksum file, for `k3s.pins`.
-    `images` are the names of the images that the machines import. `extra` are archives of images that K3s' own
-    archive lacks, for the machines' `agent/images` folder.
+    `pins` contains the values of `k3s.pins`: the SHA-256 of the installer and of each architecture's checksum file.
+    `images` contains the names of the images that the machines import. `extra` contains archives for the machines'
+    folder `agent/images`, with images that K3s' own archive lacks.
     """
 
     folder: Path
@@ -54,9 +54,9 @@ class Artefacts:
 
 
 def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = None) -> Artefacts:
-    """Fill the folder `MIRROR/VERSION` from a bundle with the mirror's layout, a K3s release, or a local build.
+    """Fill the folder `MIRROR/VERSION` with K3s' files from an air-gap bundle, a K3s release, or a local build.
 
-    A folder that was filled from the same source files does not change.
+    A folder that already contains the results of the same source files stays unchanged.
     """
     folder = mirror / version
     release = releases.bundled(bundle, version, HOST) if bundle else _found(version, report)
@@ -81,7 +81,7 @@ def _stamp(file: Path) -> list[str | int]:
 
 
 def _recorded(folder: Path, sources: list[list[str | int]]) -> dict[str, Any] | None:
-    """Return the folder's record, or None if the folder is incomplete or was filled from other sources."""
+    """Return the record of the folder's content, or None if the folder is incomplete or was filled from other files."""
     record = folder / RECORD_FILE
     found = json.loads(record.read_text()) if record.exists() else {}
     assert isinstance(found, dict)
@@ -102,7 +102,7 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
 
 
 def _found(version: str, report: Report) -> Release:
-    """Return an existing local build, or download the release; build K3s locally if the download fails."""
+    """Return an existing local build of K3s, or download the K3s release; if the download fails, build K3s locally."""
     if not k3s.program(version, report).folder.is_dir():
         try:
             return releases.downloaded(version, HOST, report)
@@ -122,7 +122,7 @@ def _built(version: str, report: Report) -> Release:
 def _binary(program: Path, folder: Path, arch: str) -> str:
     """Write the K3s binary of one architecture and return its SHA-256.
 
-    The binary of another architecture is the host's binary with a suffix, so that checksums differ.
+    The K3s binary of another CPU architecture is the host's binary with a suffix, so that the checksums differ.
     """
     target = folder / BINARIES[arch]
     shutil.copyfile(program, target)
@@ -134,7 +134,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
-    """Write the image archives; return the names of all images, and of the archives in addition to K3s' archive."""
+    """Write the image archives; return the names of all images, and the names of archives besides K3s' own archive."""
     archive = folder / f"k3s-airgap-images-{HOST}.tar.zst"
     podinfo = {"/podinfo": programs["podinfo"], "/ui/vue.html": PODINFO_HTML}
     ours = (Image.of(STAND_IN_IMAGE, programs["pause"], NOBODY), Image(PODINFO, podinfo, ("/podinfo",), NOBODY))

@@ -1,4 +1,4 @@
-"""The command `./homelab rehearse open`: forwards a port to a web UI and prints how to open the web UI."""
+"""The command `./homelab rehearse open`: forwards a local port to a web UI, and prints how to open the web UI."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ class Answer:
 
 
 def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> None:
-    """Forward a port to a web UI until Ctrl-C and print how to open the web UI; without `wanted`, list all web UIs."""
+    """Forward a port to a web UI until Ctrl-C, and print how to open the UI; without `wanted`, list all web UIs."""
     all_web_uis = web_uis.find_all(lab)
     if not wanted:
         _list(console, lab, all_web_uis)
@@ -51,15 +51,15 @@ def show(console: Console, lab: Lab, wanted: str, port: int, *, once: bool) -> N
 
 @contextmanager
 def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
-    """Forward a port to a web UI while the `with` block runs; yield instructions for opening the web UI."""
+    """Forward a local port to a web UI during the `with` block; yield instructions for opening the web UI."""
     if web_ui.address is None:
         raise RehearsalError(
-            f"{web_ui.served_by} has no address yet: check that Traefik's Service has an external IP with "
+            f"{web_ui.served_by} has no IP address yet: check that Traefik's Service has an external IP with "
             "`./homelab rehearse kubectl -- get services -A`."
         )
     if not web_uis.answers(lab, web_ui):
         raise RehearsalError(
-            f"{web_ui.host} accepts no connection at {web_ui.address}, port {web_uis.PORT}: "
+            f"The web UI {web_ui.host} accepts no connection at {web_ui.address}, port {web_uis.PORT}: "
             "check that Traefik runs with `./homelab rehearse kubectl -- get pods -n traefik`."
         )
     ca = web_uis.ca_certificate(lab, web_ui)
@@ -89,7 +89,7 @@ def check(web_ui: WebUi, port: int, ca: str | None) -> Answer:
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise RehearsalError(
-            f"{web_ui.host} gives no valid HTTP response ({error or type(error).__name__}): "
+            f"The web UI {web_ui.host} gives no valid HTTP response ({error or type(error).__name__}): "
             "read Traefik's log with `./homelab rehearse kubectl -- logs -n traefik deployment/traefik`."
         ) from None
 
@@ -107,7 +107,7 @@ def instructions(web_ui: WebUi, port: int, answer: Answer, ca: Path | None) -> s
         f"{url} answers with {answer.status} {answer.reason}.",
         "",
         "To open the web UI in Chromium, Chrome, Edge or Brave, run this command as your own user, not as root.",
-        "The browser window has a temporary profile, resolves the host and accepts the certificate:",
+        "The browser uses a temporary profile, resolves the host to this computer, and accepts the certificate:",
         "",
         f'  chromium --user-data-dir="$(mktemp -d)" --no-first-run {shlex.join([*browser, url])}',
         "",
@@ -146,8 +146,9 @@ def _ask(web_ui: WebUi, connection: ssl.SSLSocket) -> Answer:
     if answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         lines = answer.read(EXCERPT_BYTES).decode(errors="replace").splitlines()
         raise RehearsalError(
-            f"{web_ui.host} answers with {answer.status} {answer.reason} ({lines[0] if lines else 'empty body'}): "
-            f"check that its pods are ready with `./homelab rehearse kubectl -- get pods -n {web_ui.namespace}`."
+            f"The web UI {web_ui.host} answers with {answer.status} {answer.reason} "
+            f"({lines[0] if lines else 'empty body'}): "
+            f"check that the pods are ready with `./homelab rehearse kubectl -- get pods -n {web_ui.namespace}`."
         )
     return Answer(answer.status, answer.reason, base64.b64encode(hashlib.sha256(key).digest()).decode())
 
@@ -181,7 +182,9 @@ def _wait(console: Console, lab: Lab) -> None:
 
 def _list(console: Console, lab: Lab, all_web_uis: Sequence[WebUi]) -> None:
     if not all_web_uis:
-        raise RehearsalError("The lab has no web UI: none of its Ingresses and Traefik routes has a host.")
+        raise RehearsalError(
+            "The rehearsed lab has no web UI, because no Ingress and no Traefik route in the lab has a host."
+        )
     table = Table(title="Web UIs", title_justify="left", box=None, pad_edge=False)
     for column in ("host", "served by", "address"):
         table.add_column(column, overflow="fold")

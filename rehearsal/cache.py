@@ -1,4 +1,4 @@
-"""The cache of downloads and builds: each result has a folder, and the folder's name contains a hash of the recipe."""
+"""The rehearsal's cache of downloads and builds: each result has a folder, whose name contains a hash of the inputs."""
 
 import fcntl
 import hashlib
@@ -23,9 +23,9 @@ RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 
 @dataclass(frozen=True)
 class Recipe:
-    """A cached download or build: `make` fills an empty folder, and `takes` is a progress message.
+    """A recipe for a cached download or build: `make` fills an empty folder, and `takes` is a progress message.
 
-    `ingredients` are all inputs of `make`, so that a changed input causes a new download or build.
+    `ingredients` contains all inputs of `make`, so that a changed input causes a new download or build.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The result's folder in the cache; the folder's name contains a hash of ingredients and architecture."""
+        """The cache folder of the recipe's result; the name contains a hash of the ingredients and the architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
@@ -52,15 +52,15 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
 
 def root() -> Path:
-    """Return the cache's folder, which users may delete while no rehearsal runs."""
+    """Return the folder of the rehearsal's cache, which users may delete while no rehearsal runs."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "homelab" / "tools"
 
 
 def obtain(recipe: Recipe, report: Report) -> Path:
-    """Return the folder with the recipe's result; run the recipe if the cache has no result.
+    """Return the cache folder with the result of a recipe; run the recipe if the cache has no result.
 
-    A lock file prevents two processes from running a recipe at the same time.
+    A lock file prevents two processes from running the same download or build at the same time.
     """
     folder = recipe.folder
     if folder.is_dir():

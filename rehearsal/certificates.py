@@ -17,7 +17,7 @@ CLOCK_SKEW = datetime.timedelta(days=1)  # tolerates clocks that differ
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
+    """The paths of PEM files: the CA's certificate, the server's certificate, and the server's key (mode 0600)."""
 
     ca: Path
     server: Path
@@ -25,7 +25,7 @@ class Certificates:
 
 
 def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificates:
-    """Return the certificate files in `state`; issue new certificates if `address` or a name is missing."""
+    """Return the certificate files in `state`; issue new certificates if the old ones lack `address` or a name."""
     files = Certificates(state / "ca.pem", state / "server.pem", state / "server.key")
     if not _are_for(files, address, names):
         _make(files, address, names)

@@ -28,7 +28,7 @@ def create(name: str) -> list[Path]:
 
 
 def processes(groups: Sequence[Path]) -> list[int]:
-    """Return the IDs of a machine's processes, read from the first existing cgroup in `groups`."""
+    """Return the process IDs of a simulated machine, from the first existing cgroup in `groups`."""
     for group in groups:
         if group.exists():
             # os.walk, unlike glob, tolerates cgroups that are removed during the walk
@@ -49,7 +49,7 @@ def remove(groups: Sequence[Path]) -> None:
 
 
 def memory(groups: Sequence[Path]) -> int:
-    """Return the memory use of a machine's processes in bytes, without the page cache."""
+    """Return the memory use of a simulated machine's processes in bytes, without the page cache."""
     for group in groups:
         statistics = group / "memory.stat"
         if statistics.exists():

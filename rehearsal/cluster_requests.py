@@ -26,7 +26,7 @@ STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
 def api_of(state: Path) -> ApiClient:
-    """Return a client for the Kubernetes API of a lab; `state` is the folder of the lab's server."""
+    """Return a client for the Kubernetes API of a rehearsed lab; `state` is the folder of the rehearsal's server."""
     return ApiClient(servers(state.parent))
 
 
@@ -48,7 +48,7 @@ def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream
 
 
 def available_images(state: Path) -> list[str]:
-    """Read the names of the available images from IMAGES_FILE."""
+    """Read the names of the available container images from the file IMAGES_FILE."""
     listed = state / IMAGES_FILE
     return listed.read_text().split() if listed.exists() else []
 
@@ -70,7 +70,7 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Return the status that a Helm hook's Job polls: OK (success), CONFLICT (failure), or any other (poll again)."""
+    """Return the HTTP status for a Helm hook's Job: OK (success), CONFLICT (failure), or any other (poll again)."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"
@@ -79,7 +79,7 @@ def job_status(path: str, state: Path) -> HTTPStatus:
 
 
 def uninstall_longhorn(api: KubernetesApi) -> HTTPStatus:
-    """Delete Longhorn's workloads, and then Longhorn's StorageClass, if Longhorn's deletion is confirmed."""
+    """If Longhorn's `deleting-confirmation-flag` is true, delete Longhorn's workloads, and then its StorageClass."""
     namespace = WEBHOOK_DEPLOYMENTS["longhorn"][0]
     if not is_deletion_confirmed(api, namespace):
         return HTTPStatus.CONFLICT

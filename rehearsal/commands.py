@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="Run a stack's lab on simulated mac
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-Stack = Annotated[str, typer.Option(help="Stack to rehearse: NAME of the stack file Pulumi.NAME.yaml.")]
+Stack = Annotated[str, typer.Option(help="Stack to rehearse: the NAME of the stack file Pulumi.NAME.yaml.")]
 Node = Annotated[str, typer.Argument(help="Name of the machine: the node's name, or bastion-N for a bastion.")]
 Bundle = Annotated[
     Path | None,
@@ -37,7 +37,7 @@ Bundle = Annotated[
 
 
 class Switch(StrEnum):
-    """Positions of a machine's power switch."""
+    """The positions of a simulated machine's power switch."""
 
     ON = "on"
     OFF = "off"
@@ -49,7 +49,7 @@ def up(
     bundle: Bundle = None,
     keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
 ) -> None:
-    """Create the lab: start the machines and run `pulumi up`. If the lab runs, apply changes of the stack file."""
+    """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab runs, apply stack file changes."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _report(), bundle=bundle, apps=apps_on(stack))
@@ -58,7 +58,9 @@ def up(
             with timed(session.seconds, f"pulumi up {engine.stack}"):
                 code = engine.run("up", "--yes", "--skip-preview", "--suppress-outputs", *options)
             if code:
-                errors.print(f"pulumi up exited with code {code}; fix the cause, then repeat the command.", style="red")
+                errors.print(
+                    f"`pulumi up` exited with code {code}; fix the cause, then run the command again.", style="red"
+                )
                 raise typer.Exit(code)
             session.slowest[engine.stack] = summary.slowest_resources(engine.event_log)
         for engine in (session.engine, *session.apps):
@@ -67,14 +69,14 @@ def up(
 
 
 def _again(session: Session, engine: Engine) -> None:
-    """Run `pulumi up` and `pulumi preview` again, record their durations, and fail if they show changes."""
+    """Run `pulumi up` and `pulumi preview` again, record their durations, and fail if Pulumi plans changes."""
     with timed(session.seconds, f"second pulumi up {engine.stack}"):
         code = engine.run("up", "--yes", "--skip-preview", "--expect-no-changes", quiet=True)
     with timed(session.seconds, f"pulumi preview {engine.stack}"):
         code = engine.run("preview", "--expect-no-changes", quiet=True) or code
     if code:
         advice = "inspect the changes with `./homelab rehearse pulumi -- preview`"
-        errors.print(f"A second `pulumi up` of {engine.stack} failed or has changes: {advice}.", style="red")
+        errors.print(f"A second `pulumi up` of {engine.stack} failed or planned changes: {advice}.", style="red")
         raise typer.Exit(code)
 
 
@@ -82,9 +84,9 @@ def _again(session: Session, engine: Engine) -> None:
 def pulumi(
     context: typer.Context,
     stack: Stack = "homelab",
-    app_stack: Annotated[str, typer.Option("--app", help="App stack to use instead of the lab's stack.")] = "",
+    app_stack: Annotated[str, typer.Option("--app", help="Stack of an app, to use instead of the lab's stack.")] = "",
 ) -> None:
-    """Run a `pulumi` command on the lab's stack, for example `./homelab rehearse pulumi -- preview`."""
+    """Run a `pulumi` command on the stack of the rehearsed lab, for example `./homelab rehearse pulumi -- preview`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet, apps=apps_on(stack))
@@ -98,7 +100,7 @@ def pulumi(
 
 @app.command(context_settings=PASS_THROUGH)
 def run(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run another `./homelab` command on the lab, for example `./homelab rehearse run doctor`."""
+    """Run another `./homelab` command on the rehearsed lab, for example `./homelab rehearse run doctor`."""
     lab = Lab(stack)
     with _guarded(), lab.locked():
         session = open_session(lab, _quiet)
@@ -107,7 +109,7 @@ def run(context: typer.Context, stack: Stack = "homelab") -> None:
 
 @app.command(context_settings=PASS_THROUGH)
 def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
-    """Run `kubectl` on the lab's cluster, for example `./homelab rehearse kubectl -- get pods -A`."""
+    """Run `kubectl` on the rehearsed lab's cluster, for example `./homelab rehearse kubectl -- get pods -A`."""
     with _guarded():
         command, environment = _existing(stack).kubectl_command(*context.args)
         raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
@@ -115,7 +117,7 @@ def kubectl(context: typer.Context, stack: Stack = "homelab") -> None:
 
 @app.command(context_settings=PASS_THROUGH)
 def ssh(context: typer.Context, node: Node, stack: Stack = "homelab") -> None:
-    """Open a shell on a machine, or run a command on it: `./homelab rehearse ssh pi-1 -- uptime`."""
+    """Open a shell on a machine, or run a command on the machine: `./homelab rehearse ssh pi-1 -- uptime`."""
     with _guarded():
         command = _existing(stack).ssh_command(node, *context.args, terminal=sys.stdin.isatty())
         raise typer.Exit(subprocess.run(command, check=False).returncode)
@@ -126,7 +128,9 @@ def open_(
     host: Annotated[str, typer.Argument(help="Host of the web UI, or the first label of the host.")] = "",
     stack: Stack = "homelab",
     port: Annotated[int, typer.Option(help="Local port to forward to the web UI.")] = 8443,
-    once: Annotated[bool, typer.Option("--once", help="Check the web UI, print instructions, and exit.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Check that the web UI answers, print instructions, and exit.")
+    ] = False,
 ) -> None:
     """Forward a local port to a web UI of the lab until Ctrl-C; without HOST, list the web UIs."""
     with _guarded():
@@ -135,7 +139,7 @@ def open_(
 
 @app.command()
 def power(switch: Switch, node: Node, stack: Stack = "homelab") -> None:
-    """Cut a machine's power, or restore the power and wait until the machine accepts SSH logins."""
+    """Cut a simulated machine's power, or restore the power and wait until the machine accepts SSH logins."""
     with _guarded(), _existing(stack).locked():
         if switch is Switch.ON:
             Lab(stack).power_on(node)
@@ -146,7 +150,7 @@ def power(switch: Switch, node: Node, stack: Stack = "homelab") -> None:
 
 @app.command()
 def status(stack: Stack = "homelab") -> None:
-    """List the machines with their power state, SSH login and memory use."""
+    """List the simulated machines with their power state, SSH login and memory use."""
     with _guarded():
         summary.status(console, _existing(stack))
 
@@ -155,9 +159,9 @@ def status(stack: Stack = "homelab") -> None:
 def down(
     stack: Stack = "homelab",
     every: Annotated[bool, typer.Option("--all", help="Remove the labs of all stacks.")] = False,
-    force: Annotated[bool, typer.Option(help="Kill all processes in the lab's network first.")] = False,
+    force: Annotated[bool, typer.Option(help="First kill all processes in the lab's network namespace.")] = False,
 ) -> None:
-    """Stop the machines and delete the lab, including its Pulumi state."""
+    """Stop the simulated machines, and delete the rehearsed lab, including its Pulumi state."""
     with _guarded():
         for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
@@ -171,7 +175,9 @@ def down(
 def _existing(stack: str) -> Lab:
     lab = Lab(stack)
     if not lab.exists:
-        raise RehearsalError(f"{stack} has no rehearsed lab: create one with `./homelab rehearse up --stack {stack}`.")
+        raise RehearsalError(
+            f"The stack {stack} has no rehearsed lab: create the lab with `./homelab rehearse up --stack {stack}`."
+        )
     return lab
 
 
@@ -181,7 +187,7 @@ def _report() -> Report:
 
 
 def _quiet(_: str) -> None:
-    """No-op progress callback, for commands that print only the output of another program."""
+    """Ignore a progress message; commands that print only the output of another program use this callback."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The stack file of a rehearsal: a copy of the user's stack file with replaced hardware settings."""
+"""The stack file of a rehearsal: a copy of the user's stack file with the settings of the simulated machines."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,10 @@ _PROVIDER_KEYS = (_SALT, "encryptedkey", "secretsprovider")
 
 @dataclass(frozen=True)
 class LabSettings:
-    """Values that replace settings of the user's stack file. `host_keys` maps machine addresses to SSH host keys."""
+    """The rehearsal's values, which replace settings of the user's stack file.
+
+    `host_keys` maps machine addresses to SSH host keys.
+    """
 
     host_keys: Mapping[str, str]
     private_key: str
@@ -29,7 +32,7 @@ class LabSettings:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A row of the table `Real and simulated`: a setting, and the setting's value in the rehearsal's stack file."""
+    """A row of the summary table `Real and simulated`: a setting, and its value in the rehearsal's stack file."""
 
     setting: str
     value: str
@@ -37,7 +40,7 @@ class Replacement:
 
 @dataclass
 class DerivedStackFile:
-    """A derived stack file: `document` has no secrets, and `secrets` maps configuration keys to plain-text values."""
+    """The rehearsal's stack file: `document` has no secrets, and `secrets` maps configuration keys to plaintexts."""
 
     document: Any
     secrets: dict[str, str] = field(default_factory=dict)
@@ -110,11 +113,13 @@ def _secrets(derived: DerivedStackFile) -> None:
     _blank_nested(config)
     if derived.secrets:
         names = ", ".join(key.removeprefix(f"{NAMESPACE}:") for key in derived.secrets)
-        derived.replacements.append(Replacement(f"secrets {names}", "placeholders; your secrets are not read"))
+        derived.replacements.append(
+            Replacement(f"secrets {names}", "placeholders, because the rehearsal does not read your secrets")
+        )
 
 
 def _blank_nested(value: Any) -> None:
-    """Replace all ciphertexts inside `value` with a placeholder."""
+    """Replace all secrets that Pulumi has encrypted inside `value` with a placeholder."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         if _is_ciphertext(value[key]):
             value[key] = "rehearsal"
@@ -123,7 +128,7 @@ def _blank_nested(value: Any) -> None:
 
 
 def _bastions(cluster: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each `ssh` mapping of the stack file that has a bastion, with the bastion's mapping."""
+    """Yield each `ssh` mapping of the stack file that has a bastion, and the mapping of the bastion."""
     for scope in (cluster, *cluster["nodes"]):
         ssh = scope.get("ssh") or {}
         if ssh.get("bastion"):
@@ -140,7 +145,9 @@ def _host_keys(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> Non
             continue
         # `bastion: null` disables the bastion for a node; without the key, the node would use the cluster's bastion
         ssh["bastion"] = None
-        derived.replacements.append(Replacement(f"bastion {bastion['address']}", "omitted: it is outside the LAN"))
+        derived.replacements.append(
+            Replacement(f"bastion {bastion['address']}", "omitted, because the bastion is outside the LAN")
+        )
 
 
 def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
@@ -175,7 +182,7 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
 
 
 def _registries(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
-    """Make the lab's registry the first mirror of every registry, including registries that have other mirrors."""
+    """Make the rehearsal's registry the first mirror of every image registry, also of registries with other mirrors."""
     mirrors = cluster.setdefault("registries", {}).setdefault("mirrors", {})
     mirrors.setdefault("*", {})
     for mirror in mirrors.values():

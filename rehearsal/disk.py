@@ -17,7 +17,7 @@ PARTS = ("upper", "work", "root", "data")
 
 @dataclass(frozen=True)
 class Specification:
-    """A machine's settings: `arch` is amd64, arm64 or arm; `prefix` is the LAN's prefix length in bits."""
+    """A simulated machine's settings: `arch` is amd64, arm64 or arm; `prefix` is the LAN's prefix length in bits."""
 
     name: str
     role: str
@@ -33,14 +33,14 @@ class Specification:
 
 
 def generate_host_key(folder: Path) -> None:
-    """Generate an SSH host key for the machine in `folder`, and delete the machine's old host key."""
+    """Generate an SSH host key for the simulated machine in `folder`, and delete the machine's old host key."""
     for old in folder.glob("host_key*"):
         old.unlink()
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / "host_key"])
 
 
 def create(folder: Path, spec: Specification) -> None:
-    """Create a new disk in `folder` with the content before the machine's first boot."""
+    """Create the disk of a simulated machine in `folder`, with the content before the first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     image = Path((folder / "image").read_text())

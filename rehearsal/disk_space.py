@@ -21,7 +21,7 @@ RESERVED_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Need:
-    """A need for `size` bytes of disk space in `folder`; `alternative` is advice for users who cannot delete files."""
+    """The disk space that `subject` needs in `folder`; `alternative` is advice for users who cannot delete files."""
 
     subject: str
     folder: Path
@@ -45,7 +45,7 @@ def require_build_space() -> None:
 
 
 def check(needs: Sequence[Need]) -> None:
-    """Fail if a disk has less free space than the sum of the needs on the disk and RESERVED_BYTES."""
+    """Fail if a disk of the host has less free space than RESERVED_BYTES and all `needs` on the disk together."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
         disks.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
@@ -57,13 +57,13 @@ def check(needs: Sequence[Need]) -> None:
 
 
 def _lab(lab: Lab, settings: LabStack) -> Need:
-    """Estimate the disk space that new machines need; existing machines already use most of their disk space."""
+    """Estimate the disk space that new machines need; existing machines already use most of the space they need."""
     roles = {node.name: node.role for node in settings.cluster.nodes}
     new_roles = [role for name, role in roles.items() if name not in lab.machines]
     size = sum(machine_specs.DISK_BYTES[role] for role in new_roles) + (0 if lab.mirror.exists() else MIRROR_BYTES)
     subject = f"{len(new_roles)} machines" if len(new_roles) > 1 else "a machine" if new_roles else "K3s"
     ways = (
-        "remove another lab (`./homelab rehearse down --stack NAME`), set XDG_STATE_HOME to a folder on a larger disk"
+        "delete another lab (`./homelab rehearse down --stack NAME`), set XDG_STATE_HOME to a folder on a larger disk"
     )
     return Need(subject, labs_folder(), size, f"{ways}, or rehearse fewer nodes", plural=len(new_roles) > 1)
 

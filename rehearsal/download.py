@@ -13,7 +13,7 @@ CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 
 
 class UnreachableError(Exception):
-    """The official host is unreachable or does not have the file; the caller must try another source."""
+    """The official download host is unreachable or does not have the file; the caller must try another source."""
 
 
 def text(url: str) -> str:
@@ -31,7 +31,7 @@ def file(url: str, target: Path, sha256: str) -> None:
     if actual != sha256:
         target.unlink()
         raise RehearsalError(
-            f"{url} was rejected: its SHA-256 is {actual}, but its release states {sha256}. "
+            f"The file {url} was rejected: its SHA-256 is {actual}, but its release states {sha256}. "
             "The file was altered during the download, or the release is broken."
         )
 
@@ -48,7 +48,7 @@ def checksum_of(listing: str, name: str, where: str) -> str:
         words = line.split()
         if len(words) == 2 and words[1].removeprefix("*") == name and re.fullmatch("[0-9a-f]{64}", words[0]):
             return words[0]
-    raise RehearsalError(f"{where} has no SHA-256 for {name}, so the file cannot be verified.")
+    raise RehearsalError(f"{where} has no SHA-256 for {name}, so the rehearsal cannot verify the file.")
 
 
 def _open(url: str) -> HTTPResponse:

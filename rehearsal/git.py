@@ -1,7 +1,8 @@
-"""The lab's Git server: Debian's Git and OpenSSH serve the repositories in the lab's folder over HTTP and SSH.
+"""The rehearsal's Git server: Debian's Git and OpenSSH serve repositories in the lab's folder over HTTP and SSH.
 
-The repository `git/NAME.git` in the lab's folder has two URLs. `http://ADDRESS:8080/git/NAME.git` requires no login.
-`ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has the lab's key.
+Each Git repository `git/NAME.git` in the folder of a rehearsed lab has two URLs. `http://ADDRESS:8080/git/NAME.git`
+requires no login. `ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has
+the lab's key.
 """
 
 import shutil
@@ -45,13 +46,13 @@ class Response:
 
 
 def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
-    """Start the Git server if `charts` contains Argo CD, which reads the lab's repositories."""
+    """Start the rehearsal's Git server if `charts` contains Argo CD, which reads the repositories of the Git server."""
     if any(chart.name == ARGO_CD_CHART for chart in charts):
         serve(lab, obtain(trees.recipe(), report))
 
 
 def serve(lab: Lab, built: Path) -> None:
-    """Start the Git server; `built` is the folder with the result of `trees.recipe()`."""
+    """Start the rehearsal's Git server; `built` is the folder with the result of `trees.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
     (state / TREE_RECORD).write_text(str(built / GIT_SERVER))
@@ -71,13 +72,13 @@ def serve(lab: Lab, built: Path) -> None:
 
 
 def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
-    """Return the command line that runs `command` in the root file system `tree`, with the repositories mounted."""
+    """Return the command line that runs `command` in the root file system `tree`, with the Git repositories mounted."""
     enter = ["sh", "-euc", ENTER_SCRIPT, "git", str(repositories), str(tree), REPOSITORIES]
     return ["unshare", "--mount", "--propagation=private", *enter, *command]
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-    """Pass an HTTP request to Git and return Git's response, or 404 if the lab has no Git server."""
+    """Pass an HTTP request to Git, and return Git's response, or 404 if the rehearsal has no Git server."""
     record = state / TREE_RECORD
     if not record.is_file():
         return Response(HTTPStatus.NOT_FOUND, {}, b"")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 MIN_VERSION = (1, 26)
-# modules that Go does not look up in the public checksum database; a go.sum or a constant pins the digests
+# modules that Go does not look up in the public checksum database; a go.sum or a constant pins their digests
 UNLISTED = "github.com/k3s-io/*,github.com/rancher/*,github.com/pulumi/pulumi-kubernetes/*"
 
 
@@ -36,7 +36,9 @@ def module(path: str, version: str, pinned: str) -> Path:
     printed = run(["go", "mod", "download", "-json", f"{path}@{version}"], env=_environment(), cwd=Path("/"))
     answer = json.loads(printed)
     if answer["Sum"] != pinned:
-        raise RehearsalError(f"{path}@{version} was rejected: its digest is {answer['Sum']}, not the pinned {pinned}.")
+        raise RehearsalError(
+            f"The Go module {path}@{version} was rejected: its digest is {answer['Sum']}, not the pinned {pinned}."
+        )
     return Path(answer["Dir"])
 
 

@@ -12,8 +12,8 @@ from rehearsal.namespace import wait
 from rehearsal.paths import PROJECT
 
 KUBELET_CONFIG = """\
-# Kubelets judge this computer's own disk. By K3s' defaults, parts of a whole, a large disk with much free has no room:
-# pods are evicted, and images deleted that no registry brings back.
+# The kubelet of each simulated machine sees the disk of the host. With K3s' default thresholds, which are percentages
+# of the disk, the kubelet would evict pods and delete images on a large disk that still has much free space.
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 evictionHard: {nodefs.available: 100Mi, imagefs.available: 100Mi}
@@ -25,7 +25,7 @@ KUBELET_CONFIG_PATH = "k3s/agent/etc/kubelet.conf.d/90-rehearsal.conf"
 
 
 def start_server(lab: Lab) -> None:
-    """Start the rehearsal's server, `rehearsal.server`, unless it runs."""
+    """Start the rehearsal's server process, `rehearsal.server`, unless the server already runs."""
     if _serving(lab):
         return
     state = lab.folder / "server"
@@ -47,7 +47,7 @@ def start_server(lab: Lab) -> None:
 
 
 def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
-    """Collect files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
+    """Collect the files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
     furnishing = lab.folder / "furnishing"
     manifests = furnishing / "server/k3s/server/manifests"
     manifests.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Chooses the best source of each pod's image, and records the source for the table `Real and simulated`."""
+"""Chooses a source for each container image, and records the source for the summary table `Real and simulated`."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ _writing = threading.Lock()
 
 
 class ImageSource(StrEnum):
-    """Possible sources of an image, the best source first; RECORD_FILE stores the values of the enumeration."""
+    """The possible sources of a container image, the best source first; RECORD_FILE stores the enumeration's values."""
 
     MACHINE = "on the machines"
     BUILT = "built here"
@@ -27,7 +27,9 @@ class ImageSource(StrEnum):
 
 
 def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
-    """Decide the source of an image. `listed` are the full names of available images; `NAME:*` means any tag.
+    """Choose the source of a container image.
+
+    `listed` contains the full names of available images; `NAME:*` means any tag.
 
     If a registry answers that an image does not exist, no stand-in replaces the image: the pod fails, as in a real lab.
     """
@@ -42,7 +44,7 @@ def source_of(image: str, listed: Collection[str], upstream: Upstream | None) ->
 
 
 def record(image: str, source: ImageSource, state: Path) -> None:
-    """Record the source of an image in the lab's folder."""
+    """Record the source of a container image in the lab's folder."""
     with _writing:
         if source is ImageSource.NETWORK:
             allow_pulls(full_name(image), state)
@@ -52,7 +54,7 @@ def record(image: str, source: ImageSource, state: Path) -> None:
 
 
 def recorded(state: Path) -> dict[str, ImageSource]:
-    """Return the recorded sources of images, by full image name."""
+    """Return the recorded sources of container images by full image name."""
     file = state / RECORD_FILE
     values = json.loads(file.read_text()) if file.exists() else {}
     return {name: ImageSource(value) for name, value in values.items()}

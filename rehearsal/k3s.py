@@ -16,7 +16,7 @@ DIGEST = "h1:vdbL+Hu+EPkl1m95oaNFzO9y6LSxpZPlU61+RDaJY7s="
 SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
 FRONT_TAGS = "urfave_cli_no_docs"
-# the archive needs no runc and no CNI plugins, because K3s finds Debian's on the PATH of the machines
+# the archive needs no runc and no CNI plugins, because K3s finds Debian's programs on the machines' PATH
 LINKS = (
     *("containerd", "crictl", "ctr", "kubectl"),
     *("k3s-agent", "k3s-certificate", "k3s-completion", "k3s-etcd-snapshot"),
@@ -27,13 +27,13 @@ LINKS = (
 def k3s(label: str, report: Report) -> Path:
     """Return a folder with `k3s`, `install.sh` and `install.sh.sha256sum`; `k3s` reports the version `label`.
 
-    A build with a new label only links `k3s` again, because Go caches compiled packages.
+    A build with a new version label only links `k3s` again, because Go caches compiled packages.
     """
     return obtain(program(label, report), report)
 
 
 def source() -> Recipe:
-    """Recipe of K3s' source folder, with the manifests that K3s embeds; a fixed path keeps Go's build cache valid."""
+    """Recipe that copies K3s' sources and embedded manifests to a fixed path, so that Go can reuse its build cache."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -102,7 +102,7 @@ def _pack(work: Path) -> Path:
 
 
 def _add_lists(packer: Packer, work: Path, programs: list[str]) -> None:
-    """Add the lists with which `k3s` verifies the unpacked files."""
+    """Add the checksum lists with which `k3s` verifies the files that it unpacks."""
     sums = "".join(f"{sha256_of(work / name)}  {name}\n" for name in programs)
     packer.content("bin/.sha256sums", sums.encode())
     packer.content("bin/.links", "".join(f"{name} k3s\n" for name in sorted(LINKS)).encode())

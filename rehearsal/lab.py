@@ -1,4 +1,4 @@
-"""The rehearsed lab of one stack, with its folder, network and machines."""
+"""The rehearsed lab of one Pulumi stack, with its folder, network and simulated machines."""
 
 import fcntl
 import json
@@ -28,7 +28,7 @@ class Lab:
 
     @property
     def exists(self) -> bool:
-        """Whether the lab's folder exists."""
+        """Whether the folder of the rehearsed lab exists."""
         return self.folder.exists()
 
     @property
@@ -39,12 +39,12 @@ class Lab:
 
     @property
     def private_key(self) -> Path:
-        """Path of the private SSH key that every machine accepts."""
+        """Path of the private SSH key that every simulated machine accepts."""
         return self.folder / "keys/ssh"
 
     @property
     def address(self) -> str:
-        """The host's address in the lab's LAN."""
+        """The IP address of the host in the LAN of the rehearsed lab."""
         return str(json.loads((self.folder / "network.json").read_text())["address"])
 
     @property
@@ -59,7 +59,7 @@ class Lab:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lab's lock during the `with` block; fail at once if another command holds the lock."""
+        """Hold the lock of the lab during the `with` block; fail at once if another command holds the lock."""
         with (labs_folder() / f"{self.stack}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,7 +75,7 @@ class Lab:
                 self.lock = None
 
     def machine(self, name: str) -> Machine:
-        """Return the machine `name`; if no machine has the name, fail with a list of all machines."""
+        """Return the simulated machine `name`; if no machine has the name, fail with a list of all machines."""
         machines = self.machines
         if name not in machines:
             existing = ", ".join(machines) or "none; `./homelab rehearse up` creates the machines"
@@ -83,7 +83,7 @@ class Lab:
         return machines[name]
 
     def provision(self, cluster: ClusterSettings, image: Path) -> None:
-        """Create the network and the missing machines, without starting them."""
+        """Create the lab's network and the missing machines, but do not start the machines."""
         for folder in ("machines", "keys", "project", VOLUMES_FOLDER):
             (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
@@ -100,7 +100,7 @@ class Lab:
                 Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
 
     def start(self) -> None:
-        """Boot all machines except switched-off machines, and wait until the booted machines accept SSH logins."""
+        """Boot all simulated machines that are not switched off, and wait until these machines accept SSH logins."""
         to_boot = [machine for machine in self.machines.values() if not machine.switched_off]
         for machine in to_boot:
             self._power_on(machine)
@@ -109,7 +109,7 @@ class Lab:
         self.write_known_hosts()
 
     def remove(self) -> None:
-        """Kill all processes of the lab, and delete the lab's network and files, even if the lab is incomplete."""
+        """Kill all processes of the rehearsed lab, and delete its network and files, even if the lab is incomplete."""
         for machine in self.machines.values():
             machine.power_off()
         self.namespace.delete()
@@ -117,25 +117,25 @@ class Lab:
             shutil.rmtree(self.folder)
 
     def power_on(self, name: str) -> None:
-        """Switch a machine on and wait until the machine accepts SSH logins."""
+        """Switch a simulated machine on, and wait until the machine accepts SSH logins."""
         machine = self.machine(name)
         machine.switched_off = False
         self._power_on(machine)
         machine.wait_until_up()
 
     def power_off(self, name: str) -> None:
-        """Cut a machine's power; the machine stays off until `power_on`."""
+        """Cut a simulated machine's power; the machine stays off until `power_on`."""
         self.machine(name).switched_off = True
         self.machine(name).power_off()
 
     def wipe(self, name: str, *, new_host_key: bool = False) -> None:
-        """Replace a machine's disk with a new disk and boot the machine."""
+        """Replace a simulated machine's disk with a new disk, and boot the machine."""
         self.machine(name).wipe(new_host_key=new_host_key)
         self.write_known_hosts()
         self.power_on(name)
 
     def ssh_command(self, name: str, *command: str, terminal: bool = False) -> list[str]:
-        """Build the SSH command line that runs `command`, or a shell, on a machine."""
+        """Build the SSH command line that runs `command`, or a shell, on a simulated machine."""
         spec = self.machine(name).spec
         options = {
             "UserKnownHostsFile": self.folder / "known_hosts",
@@ -151,13 +151,13 @@ class Lab:
         return self.namespace.command("ssh", "-F", "none", "-i", self.private_key, *flag, *words, *target)
 
     def ssh(self, name: str, *command: str) -> str:
-        """Run `command` on a machine and return its output; fail if the command fails."""
+        """Run `command` on a simulated machine, and return the output; fail if the command fails."""
         return run(self.ssh_command(name, *command))
 
     def kubectl_command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
-        """Build the command line and the environment of `kubectl`, which uses the cluster's API endpoint."""
+        """Build the command line and the environment of `kubectl`, which connects to the cluster's API endpoint."""
         if not self.kubeconfig.exists():
-            raise RehearsalError("The lab has no kubeconfig yet: run `./homelab rehearse up` first.")
+            raise RehearsalError("The rehearsed lab has no kubeconfig yet: run `./homelab rehearse up` first.")
         programs = sorted(self.mirror.glob("*/k3s"), key=lambda program: program.stat().st_mtime)
         on_path = shutil.which("kubectl")
         program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
@@ -186,7 +186,7 @@ class Lab:
         network = json.loads(record.read_text())
         if network["lan"] != cluster.lan or network["address"] in machine_specs.used_addresses(cluster):
             raise RehearsalError(
-                "The lab's network does not match the changed `lan` or addresses in the stack file: "
+                "The network of the rehearsed lab does not match the changed `lan` or addresses in the stack file: "
                 "run `./homelab rehearse down`, then `./homelab rehearse up`."
             )
         if not self.namespace.exists:

@@ -17,7 +17,7 @@ BOOT_SECONDS = 90
 
 
 class Machine:
-    """A simulated machine whose files are in `folder`; `create()` creates a new machine."""
+    """A simulated machine with its files in `folder`; `create()` creates a new simulated machine."""
 
     def __init__(self, folder: Path, namespace: Namespace) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class Machine:
 
     @classmethod
     def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> "Machine":
-        """Create a powered-off machine with a new disk and a new SSH host key."""
+        """Create a simulated machine with a new disk and a new SSH host key, but do not boot the machine."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
         disk.generate_host_key(folder)
@@ -43,7 +43,7 @@ class Machine:
 
     @property
     def running(self) -> bool:
-        """Whether the machine has running processes."""
+        """Whether the simulated machine has running processes."""
         return bool(self.processes())
 
     @property
@@ -68,7 +68,7 @@ class Machine:
         return cgroups.processes(self._groups())
 
     def provision(self, furnishing: Path) -> None:
-        """Restore the files of `furnishing` in the machine's /var/lib/rancher, for example after K3s is uninstalled."""
+        """Copy missing and changed files from `furnishing` to /var/lib/rancher on the machine's disk."""
         for file in (path for path in furnishing.rglob("*") if path.is_file()):
             target = self.on_data_disk(str(file.relative_to(furnishing)))
             if not target.exists() or not filecmp.cmp(file, target):
@@ -76,7 +76,7 @@ class Machine:
                 shutil.copy2(file, target)
 
     def power_on(self) -> None:
-        """Boot the machine without waiting for SSH; do nothing if the machine already runs."""
+        """Boot the simulated machine without waiting for SSH; do nothing if the machine already runs."""
         if self.running:
             return
         groups = cgroups.create(self._label)
@@ -93,15 +93,15 @@ class Machine:
             )
 
     def wait_until_up(self) -> None:
-        """Wait until the machine accepts SSH logins."""
+        """Wait until the simulated machine accepts SSH logins."""
         wait(lambda: self.answers() and not self._booting(), BOOT_SECONDS, self._no_answer)
 
     def answers(self) -> bool:
-        """Return whether the machine's SSH server answers."""
+        """Return whether the SSH server of the simulated machine answers."""
         return self.namespace.answers(self.spec.address, self.spec.port, b"SSH-")
 
     def power_off(self) -> None:
-        """Kill all processes of the machine at once, like a power cut; the disk does not change."""
+        """Kill all processes of the simulated machine at once, like a power cut; the disk does not change."""
         kill_all(self.processes, f"machine {self.name}")
         cgroups.remove(self._groups())
 
@@ -115,21 +115,21 @@ class Machine:
         disk.create(self.folder, self.spec)
 
     def on_data_disk(self, path: str) -> Path:
-        """Return the host's path of `/var/lib/rancher/PATH` on the machine."""
+        """Return the path on the host of the simulated machine's file `/var/lib/rancher/PATH`."""
         return self.folder / "data" / path
 
     def _booting(self) -> bool:
-        """Return whether the machine is booting: until the end of the boot, /run/nologin blocks non-root logins."""
+        """Return whether the machine is still booting: during the boot, /run/nologin blocks non-root logins."""
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
 
     @property
     def _id(self) -> str:
-        """A hash of the machine's name for the interface name `vb-HASH`, which may have at most 15 characters."""
+        """A hash of the machine's name for the interface `vb-HASH`; interface names have at most 15 characters."""
         return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
     @property
     def _label(self) -> str:
-        """Name of the machine's cgroup, unique on the host: the network namespace's name and the machine's name."""
+        """The unique name of the machine's cgroup, which combines the names of network namespace and machine."""
         return f"{self.namespace.name}-{self.name}"
 
     def _groups(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Specifications of a stack's simulated machines: one for each node and each bastion in the LAN."""
+"""The specifications of a stack's simulated machines: one for each node, and one for each bastion in the LAN."""
 
 import platform
 from collections.abc import Iterator
@@ -29,12 +29,12 @@ def used_addresses(cluster: ClusterSettings) -> set[str]:
 
 
 def choose_gateway(cluster: ClusterSettings) -> str:
-    """Choose a free address in the lab's LAN for the host, which is the machines' default gateway."""
+    """Choose a free IP address in the lab's LAN for the host, which is the default gateway of the machines."""
     return free_address(lan(cluster), used_addresses(cluster))
 
 
 def bastions(cluster: ClusterSettings) -> list[BastionSettings]:
-    """Return the bastions of the cluster and of its nodes, without duplicates."""
+    """Return the SSH bastions of the cluster and of its nodes, without duplicates."""
     configured = [cluster.ssh.bastion, *(cluster.ssh_of(node).bastion for node in cluster.nodes)]
     return list({bastion.address: bastion for bastion in configured if bastion}.values())
 

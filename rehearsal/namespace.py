@@ -1,4 +1,4 @@
-"""The lab's network: a network namespace with one bridge and no route to other networks."""
+"""The network of a rehearsed lab: a network namespace with one bridge and no route to other networks."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ def free_address(lan: Network, taken: Collection[str]) -> str:
         address = str(lan.network_address + (number - int(lan.network_address)))
         if address not in taken:
             return address
-    raise RehearsalError(f"{lan} has no free address for the lab's bridge: set `lan` to a larger CIDR.")
+    raise RehearsalError(f"The network {lan} has no free address for the lab's bridge: set `lan` to a larger CIDR.")
 
 
 class Namespace:
@@ -53,7 +53,7 @@ class Namespace:
         return self.path.exists()
 
     def create(self, lan: Network, address: str) -> None:
-        """Create the namespace with a bridge; the bridge's `address` is the machines' default gateway."""
+        """Create the network namespace with a bridge; the bridge's `address` is the machines' default gateway."""
         run(["ip", "netns", "add", self.name])
         for words in (
             ["link", "set", "lo", "up"],
@@ -68,14 +68,14 @@ class Namespace:
         run(self.command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"))
 
     def delete(self) -> None:
-        """Kill all processes in the namespace and delete the namespace."""
+        """Kill all processes in the network namespace, and delete the network namespace."""
         if not self.exists:
             return
         kill_all(self.processes, f"the network namespace {self.name}")
         run(["ip", "netns", "del", self.name])
 
     def processes(self) -> list[int]:
-        """Return the IDs of the processes in the namespace."""
+        """Return the IDs of the processes in the network namespace."""
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def command(self, *command: str | Path) -> list[str]:
@@ -91,7 +91,7 @@ class Namespace:
             return False
 
     def connect(self, address: str, port: int, timeout: float = 1) -> socket.socket:
-        """Open a TCP connection from inside the namespace; `timeout` is in seconds per socket operation."""
+        """Open a TCP connection inside the network namespace; `timeout` limits each socket operation (in seconds)."""
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(self._connect, address, port, timeout).result()
 
@@ -100,7 +100,7 @@ class Namespace:
         return socket.create_connection((address, port), timeout)
 
     def _enter(self) -> None:
-        """Move the calling thread permanently into the namespace."""
+        """Move the calling thread permanently into this network namespace."""
         with self.path.open() as handle:
             enter(handle.fileno(), self.name)
 
@@ -115,7 +115,7 @@ def wait(condition: Callable[[], bool], seconds: float, failure: Callable[[], st
 
 
 def kill_all(processes: Callable[[], Sequence[int]], where: str) -> None:
-    """Kill all processes until `processes()` returns no process IDs; fail after 20 seconds."""
+    """Kill the processes that `processes()` returns until the result is empty; fail after 20 seconds."""
 
     def none_left() -> bool:
         remaining = processes()

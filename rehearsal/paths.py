@@ -1,4 +1,4 @@
-"""Paths of the project and of the labs' folders."""
+"""The paths of the project and of the folders that contain rehearsed labs."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ VOLUMES_FOLDER = "volumes"
 
 
 def labs_folder() -> Path:
-    """Return the folder that contains all labs; create the folder if it is missing."""
+    """Return the folder that contains all rehearsed labs; create the folder if it is missing."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     folder = Path(base) / "homelab"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

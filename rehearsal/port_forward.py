@@ -1,4 +1,4 @@
-"""Forwards a loopback port of the host into a lab's network."""
+"""Forwards a loopback port of the host into the network of a rehearsed lab."""
 
 import socket
 import socketserver
@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 16  # bytes to copy at once
 
 @contextmanager
 def forwarded(port: int, connect: Callable[[], socket.socket]) -> Iterator[int]:
-    """Forward a loopback port (0: any free port) to connections that `connect()` opens; yield the port."""
+    """Forward a loopback port to connections that `connect()` opens; yield the port. `port` 0 means any free port."""
     try:
         server = _Server(port, connect)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Runs Pulumi in the lab's network, with a Pulumi backend in the lab's folder."""
+"""Runs Pulumi in the network of a rehearsed lab, with a Pulumi backend in the lab's folder."""
 
 import json
 import os
@@ -25,7 +25,7 @@ PARALLEL_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy"}
 class Engine:
     """Pulumi's engine for one stack of a rehearsed lab: the lab's stack, or the stack of an app on the lab.
 
-    The engine does not use or change the user's Pulumi login and stacks.
+    Pulumi's engine neither uses nor changes the user's Pulumi login and stacks.
     """
 
     def __init__(self, lab: Lab, tools: Toolchain, stack: str) -> None:
@@ -36,7 +36,7 @@ class Engine:
         self.stack_file = self.folder / f"Pulumi.{stack}.yaml"
 
     def prepare(self, derived: DerivedStackFile) -> None:
-        """Write the rehearsal's stack file and create the stack in the lab's backend."""
+        """Write the rehearsal's stack file, and create the Pulumi stack in the backend of the rehearsed lab."""
         for folder in (self.folder, self._backend, self._home):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # `pulumi stack init` writes a stack file, so a separate project folder protects the user's stack file
@@ -77,7 +77,7 @@ class Engine:
         return code
 
     def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
-        """Start a `./homelab` command in the lab's network, with the rehearsal's stack file."""
+        """Start a `./homelab` command in the network of the rehearsed lab, with the rehearsal's stack file."""
         words = [verb, "--stack", self.lab.stack, "--config-file", str(self.stack_file), *arguments]
         return subprocess.Popen(
             self.lab.namespace.command(sys.executable, "-m", "cli", *words),
@@ -93,14 +93,14 @@ class Engine:
         return run(self._command(*arguments), cwd=PROJECT, env=self.environment)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the stack's outputs, with secrets in plain text."""
+        """Return the outputs of the Pulumi stack, with secrets in plaintext."""
         outputs = json.loads(self.capture("stack", "output", "--json", "--show-secrets"))
         assert isinstance(outputs, dict)
         return outputs
 
     @property
     def event_log(self) -> Path:
-        """Path of the event log of the engine's last `pulumi up`."""
+        """Path of the event log that Pulumi wrote during the last `pulumi up`."""
         return self.lab.folder / f"events-{self.stack}.jsonl"
 
     @property
@@ -147,13 +147,13 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed engine; the lab's lock ensures that no other engine is running."""
+        """Remove the stack lock of a killed Pulumi; the lock of the rehearsed lab ensures that no other Pulumi runs."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables for Pulumi's engine."""
+        """The environment variables for Pulumi's engine."""
         private = ("PULUMI_ACCESS_TOKEN", "PULUMI_BACKEND_URL", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KUBECONFIG")
         environment = {key: value for key, value in os.environ.items() if key not in private}
         environment |= {

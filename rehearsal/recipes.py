@@ -82,7 +82,7 @@ def coredns() -> Recipe:
 
 
 def pause() -> Recipe:
-    """Recipe that builds the stand-in program, which sleeps, or exits at once if called with `exit`."""
+    """Recipe that builds the program of stand-in images, which sleeps, or exits at once with the argument `exit`."""
     return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
 
 
@@ -111,7 +111,7 @@ def metrics_server() -> Recipe:
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
-    """Return the contents of the files in a Go module's folder, as ingredients of a recipe."""
+    """Return the contents of the files in a Go module's folder, which are ingredients of a recipe."""
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 
@@ -124,7 +124,7 @@ def _static(name: str, version: str, source: Path, takes: str, package: str = ".
 
 
 def _programs(archive: Path, folder: Path) -> None:
-    """Unpack all programs of the archive into `folder`, without subfolders."""
+    """Unpack all programs of a tar archive into `folder`, without subfolders."""
     with tarfile.open(archive) as tar:
         for member in tar:
             content = tar.extractfile(member)

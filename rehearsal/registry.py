@@ -24,7 +24,7 @@ _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<refe
 
 
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
-    """Make the lab's registry serve the images of `layouts`; return the names of these images.
+    """Make the rehearsal's registry serve the images of `layouts`, and return the names of these images.
 
     The registry serves each built image under every tag, because the rehearsal builds one version per image.
     """
@@ -50,7 +50,7 @@ def find(url: str, state: Path, upstream: Upstream | None = None) -> Blob | None
 
 
 def allow_pulls(name: str, state: Path) -> None:
-    """Allow machines to pull images from the registry and repository of the image `name`."""
+    """Allow the simulated machines to pull images from the repository of the image `name`."""
     if repository_of(name) not in _asked_for(state):
         write_atomically(
             state / REPOSITORIES_FILE,

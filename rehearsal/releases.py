@@ -25,11 +25,13 @@ class Release:
 
 
 def bundled(bundle: Path, version: str, arch: str) -> Release:
-    """Return the release in the folder `BUNDLE/VERSION`; verify all files against the checksum files."""
+    """Return the K3s release in the folder `BUNDLE/VERSION`; verify all files against the checksum files."""
     folder = bundle / version
     if not folder.is_dir():
         existing = ", ".join(sorted(entry.name for entry in bundle.glob("v*"))) or "none"
-        raise RehearsalError(f"{bundle} has no folder {version} (it has: {existing}): add one, or omit --bundle.")
+        raise RehearsalError(
+            f"The bundle {bundle} has no folder {version} (it has: {existing}): add the folder, or omit --bundle."
+        )
     for name, listing in _files(arch).items():
         _verify(folder / name, folder / listing)
     return _release(folder, arch, f"bundle {bundle}")
@@ -51,7 +53,7 @@ def downloaded(version: str, arch: str, report: Report, files: str = FILES_URL, 
 
 
 def _files(arch: str) -> dict[str, str]:
-    """Return the names of a release's files, each with the name of the checksum file that lists the file."""
+    """Return the name of each file of a K3s release, with the name of the checksum file that lists the file."""
     sums = f"sha256sum-{arch}.txt"
     return {
         BINARIES[arch]: sums,
@@ -68,7 +70,9 @@ def _release(folder: Path, arch: str, origin: str) -> Release:
 def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
-            raise RehearsalError(f"{needed} is missing in the bundle: add the file.")
+            raise RehearsalError(f"The file {needed} is missing from the air-gap bundle: add the file.")
     stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
     if stated != actual:
-        raise RehearsalError(f"{file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}.")
+        raise RehearsalError(
+            f"The file {file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}."
+        )

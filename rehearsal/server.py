@@ -56,7 +56,7 @@ class LoggingServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Base class for the request handlers of the mirror and of the webhooks."""
+    """Base class of the HTTP request handlers of the mirror and of the webhooks."""
 
     server: LoggingServer
     protocol_version = "HTTP/1.1"
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class MirrorHandler(Handler):
-    """Serves the files of a folder, the images of the registry, and Git repositories."""
+    """The HTTP request handler of the mirror, which serves files, container images and Git repositories."""
 
     def __init__(self, *args: object, root: Path, upstream: Upstream | None = None) -> None:
         self.root, self.upstream = root.resolve(), upstream
@@ -155,7 +155,7 @@ class MirrorHandler(Handler):
 
 
 class WebhookHandler(Handler):
-    """Answers AdmissionReviews, or closes the connection if the simulated webhook is not ready yet."""
+    """The request handler of the webhooks, which closes the connection while a simulated webhook is not ready."""
 
     def __init__(self, *args: object, upstream: Upstream | None = None) -> None:
         self.upstream = upstream
@@ -174,7 +174,9 @@ class WebhookHandler(Handler):
             self.server.log(f"{self.path} has no answer: {error}")
             answer = None
         except (KeyError, TypeError, ValueError) as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"not an AdmissionReview for a known webhook: {error!r}")
+            self.send_error(
+                HTTPStatus.BAD_REQUEST, f"the request is not an AdmissionReview for a known webhook: {error!r}"
+            )
             return
         if answer is None:
             self.close_connection = True
@@ -183,7 +185,7 @@ class WebhookHandler(Handler):
 
 
 def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBHOOK_PORT) -> str:
-    """Write the server's files into `state`; return the manifest of the webhook configuration, which K3s applies."""
+    """Write the server's files into `state`; return the manifest with the webhook configuration, which K3s applies."""
     state.mkdir(parents=True, exist_ok=True)
     if not (state / cluster_requests.IMAGES_FILE).exists():  # pods of a running lab need the images of the last list
         write_image_list(state, images)
@@ -192,19 +194,19 @@ def prepare(state: Path, address: str, images: tuple[str, ...], port: int = WEBH
 
 
 def write_image_list(state: Path, images: tuple[str, ...]) -> None:
-    """Write the list of available images, for which the pod webhook uses no stand-ins."""
+    """Write the list of available images, which the pod webhook does not replace with the stand-in image."""
     write_atomically(state / cluster_requests.IMAGES_FILE, "".join(f"{image}\n" for image in images))
 
 
 def lab_endpoints(state: Path, address: str, port: int = WEBHOOK_PORT) -> LabEndpoints:
-    """Return the server's endpoints for stand-in charts; the server's certificates are in the folder `state`."""
+    """Return the endpoints of the rehearsal's server for stand-in charts; `state` contains the certificates."""
     host = url_host(address)
     ca = certificates.ensure(state, address).ca.read_text()
     return LabEndpoints(f"https://{host}:{port}", ca, f"{host}:{HTTP_PORT}")
 
 
 def create_mirror(root: Path, address: str, port: int, state: Path, upstream: Upstream | None = None) -> LoggingServer:
-    """Create the mirror's HTTP server; `port` 0 means any free port; `upstream` provides images of other registries."""
+    """Create the mirror's HTTP server; `port` 0 means any free port; `upstream` has images of other registries."""
     handler = partial(MirrorHandler, root=root, upstream=upstream)
     return LoggingServer(address, port, handler, state, "access.log")  # type: ignore[arg-type]
 
@@ -243,7 +245,9 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serve a lab's mirror, registry, webhooks and stand-in operators.")
+    parser = argparse.ArgumentParser(
+        description="Serve the mirror, registry, webhooks and stand-in operators of a rehearsed lab."
+    )
     parser.add_argument("--root", type=Path, required=True, help="folder that the mirror serves")
     parser.add_argument("--address", required=True, help="IP address to listen on")
     parser.add_argument("--state", type=Path, required=True, help="folder for certificates, image lists and logs")

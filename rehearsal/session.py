@@ -1,4 +1,4 @@
-"""Prepares a stack's lab, the tools and Pulumi's engines, so that Pulumi commands can run on the lab."""
+"""Prepares a rehearsed lab, the tools and Pulumi's engines, so that Pulumi commands can run on the lab."""
 
 import json
 import os
@@ -44,7 +44,7 @@ from stacks.stackfile import short_name, stack_name
 class Session:
     """The result of `open_session`.
 
-    `seconds` maps each step to its duration. `slowest` maps each stack to the stack's slowest resources.
+    `seconds` maps the name of each step to its duration. `slowest` maps each stack to the stack's slowest resources.
     """
 
     lab: Lab
@@ -60,14 +60,17 @@ class Session:
 def open_session(
     lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
 ) -> Session:
-    """Prepare tools, K3s' files, machines and stack files for Pulumi, and reuse the results of earlier sessions.
+    """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
-    The caller must hold the lab's lock. `file` replaces the project's stack file, and `apps` are app stack files.
+    The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
+    `apps` contains the stack files of apps.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     if not source.exists():
-        raise RehearsalError(f"{source.parent} has no {source.name}: choose another stack with --stack NAME.")
+        raise RehearsalError(
+            f"The folder {source.parent} has no stack file {source.name}: choose another stack with --stack NAME."
+        )
     settings = LabStack.read(source)
     _require_simulatable(settings, lab)
     disk_space.require_space(lab, settings)
@@ -106,7 +109,7 @@ def open_session(
 
 
 def apps_on(stack: str) -> list[Path]:
-    """Return the project's app stack files in which `platform` is `stack`."""
+    """Return the stack files of the project's apps whose `platform` is `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).app.platform) == stack]
 
@@ -118,7 +121,7 @@ def _engine(
     lab_settings: derived_stackfile.LabSettings,
     replacements: list[derived_stackfile.Replacement],
 ) -> Engine:
-    """Create the engine of one stack, and derive the rehearsal's stack file from `source`."""
+    """Create the Pulumi engine of one stack, and derive the rehearsal's stack file from `source`."""
     engine = Engine(lab, toolchain, stack_name(source))
     derived = derived_stackfile.derive(source, lab_settings)
     engine.prepare(derived)
@@ -146,7 +149,7 @@ def _require_simulatable(settings: LabStack, lab: Lab) -> None:
     if api.vip and api.by == "kube-vip":
         raise RehearsalError(
             "api.by: kube-vip needs kube-vip's image, which is not available in a rehearsal: "
-            "use `by: keepalived` for the rehearsal."
+            "set `by: keepalived` for the rehearsal."
         )
     running = sum(machine.running for machine in lab.machines.values())
     needed = sum(machine_specs.MEMORY_BYTES[node.role] for node in settings.cluster.nodes[running:])
@@ -154,7 +157,7 @@ def _require_simulatable(settings: LabStack, lab: Lab) -> None:
     if needed > available:
         raise RehearsalError(
             f"{len(settings.cluster.nodes)} machines need about {needed >> 20} MiB of memory, "
-            f"but {available >> 20} MiB are available: end other programs, or rehearse fewer nodes."
+            f"but only {available >> 20} MiB are available: end other programs, or rehearse fewer nodes."
         )
 
 
@@ -174,7 +177,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 
 def _online(lab: Lab) -> bool:
-    """Return whether the Internet was reachable when the lab was created; a file in the lab records the answer."""
+    """Return whether the Internet was reachable when the lab was created; a file in the lab's folder records this."""
     record = lab.folder / "online.json"
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))

@@ -7,7 +7,7 @@ from typing import IO
 
 
 class RehearsalError(Exception):
-    """An expected error; the message states the cause and the fix for the user."""
+    """An expected error of the rehearsal; the message states the cause, and the fix for the user."""
 
 
 def run(

@@ -1,4 +1,4 @@
-"""The summary at the end of `./homelab rehearse up`, and the machines' status."""
+"""The summary at the end of `./homelab rehearse up`, and the status of the simulated machines."""
 
 import itertools
 import json
@@ -50,7 +50,7 @@ def _open(session: Session) -> str | None:
 
 
 def status(console: Console, lab: Lab) -> None:
-    """Print the lab's machines with their power state, SSH login and memory use."""
+    """Print the simulated machines with their power state, SSH login and memory use."""
     table = _table(f"Lab of {lab.stack}", "machine", "role", "address", "power", "login", "memory")
     total = 0
     for machine in lab.machines.values():
@@ -87,7 +87,9 @@ def _real(session: Session) -> Table:
             f"images {', '.join(name for name, _ in names)}", _yes(source is not ImageSource.STAND_IN), source
         )
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
-    table.add_row("machines", "no", f"containers with systemd and SSH; reported architectures: {', '.join(arches)}")
+    table.add_row(
+        "machines", "no", f"containers with systemd and SSH, which report the architectures {', '.join(arches)}"
+    )
     table.add_row("network", "no", "a network namespace with the LAN's addresses, without a route to other networks")
     for replacement in session.replacements:
         table.add_row(replacement.setting, "no", replacement.value)
@@ -95,7 +97,7 @@ def _real(session: Session) -> Table:
 
 
 def _images(session: Session) -> list[tuple[str, ImageSource]]:
-    """Return the pods' images with their sources, without images that are on the machines' disks from the start."""
+    """Return the pods' images with their sources, except images that are on the machines' disks from the start."""
     recorded = image_sources.recorded(session.lab.folder / "server")
     return [(name, source) for name, source in sorted(recorded.items()) if source is not ImageSource.MACHINE]
 
@@ -118,7 +120,7 @@ def _time(session: Session) -> Table:
 
 
 def slowest_resources(log: Path) -> list[tuple[str, int]]:
-    """Return the slowest resources and their durations in whole seconds, from the engine's event log."""
+    """Return the slowest Pulumi resources and their durations in whole seconds, from the engine's event log."""
     started: dict[str, int] = {}
     durations: dict[str, int] = {}
     for line in log.read_text().splitlines() if log.exists() else ():

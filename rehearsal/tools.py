@@ -18,7 +18,7 @@ LANGUAGE_HOST = Path(__file__).parent / "toolchain/language/pulumi-language-pyth
 
 @dataclass(frozen=True)
 class Tool:
-    """A program with its path and its origin; the path is None for a plugin in Pulumi's plugin folder."""
+    """A program with its path and origin; the path is None for a plugin in Pulumi's plugin folder."""
 
     name: str
     path: Path | None
@@ -36,25 +36,25 @@ class Toolchain:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """All tools of the toolchain, for the table `Real and simulated`."""
+        """All programs of the toolchain, for the summary table `Real and simulated`."""
         return (self.pulumi, self.language, self.kubernetes)
 
     @property
     def path_env(self) -> str:
-        """The engine's PATH: the folder of homelab's Python, the tools' folders, and then the user's PATH."""
+        """The PATH of Pulumi's engine: the folder of homelab's Python, the tools' folders, and then the user's PATH."""
         folders = [str(tool.path.parent) for tool in self.tools if tool.path]
         own = [str(Path(sys.executable).parent)]
         return os.pathsep.join(dict.fromkeys([*own, *folders, *os.get_exec_path()]))
 
 
 def ensure(report: Report) -> Toolchain:
-    """Find, download or build the tools that Pulumi needs; `report` receives messages about progress."""
+    """Find, download or build the programs that Pulumi needs; `report` receives progress messages."""
     pulumi = _pulumi(report)
     return Toolchain(pulumi, _language(pulumi), _kubernetes(pulumi, report))
 
 
 def obtain_program(recipe: Recipe, report: Report) -> Path:
-    """Run a recipe that builds one program, unless the cache has the result; return the program's path."""
+    """Return the path of a program; build the program with its recipe unless the cache has the program."""
     return obtain(recipe, report) / recipe.name
 
 

@@ -1,4 +1,4 @@
-"""Pull-through cache of image registries, shared by all labs; manifests and blobs are stored by digest.
+"""Pull-through cache of image registries, which all rehearsed labs share, and which stores content by digest.
 
 The lab's network has no route to the Internet, so threads in the host's network send the requests to registries.
 """
@@ -40,7 +40,7 @@ _OPENER = url_opener()
 
 
 class Existence(StrEnum):
-    """A registry's answer to the question whether an image exists."""
+    """Whether an image exists in its registry, or is private."""
 
     YES = "yes"
     NO = "no"
@@ -57,12 +57,12 @@ class Blob:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the image cache, which all labs share and users may delete while no lab runs."""
+    """Return the folder of the image cache, which all rehearsed labs share, and users may delete while no lab runs."""
     return root().parent / "registry"
 
 
 def reachable(registry: str = HUB) -> bool:
-    """Return whether the host reaches the registry."""
+    """Return whether the host can reach an image registry."""
     try:
         _open(f"{_base(registry)}/", {}, timeout=CONNECT_TIMEOUT).close()
     except urllib.error.HTTPError as error:
@@ -74,7 +74,7 @@ def reachable(registry: str = HUB) -> bool:
 
 @dataclass
 class Upstream:
-    """An anonymous client for all registries; `run_outside` runs a function in the host's network."""
+    """An anonymous client for all image registries; `run_outside` runs a function in the host's network."""
 
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]
@@ -83,7 +83,7 @@ class Upstream:
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def existence(self, registry: str, repository: str, reference: str) -> Existence:
-        """Return whether the registry has the image; answers are cached. Raises UnreachableError."""
+        """Return whether an image registry has the image, and cache the result. Raises UnreachableError."""
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if url not in self._existence and self._tagged(url):
             self._existence[url] = Existence.YES
@@ -100,7 +100,7 @@ class Upstream:
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
         """Return a manifest or index. Raises UnreachableError.
 
-        While the registry is unreachable, return the tag's last stored manifest.
+        While the registry is unreachable, return the cached manifest of the image tag.
         """
         url = f"{_base(registry)}/{repository}/manifests/{reference}"
         if reference.startswith("sha256:"):
@@ -124,7 +124,7 @@ class Upstream:
         return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.tag"
 
     def _tagged(self, url: str) -> Blob | None:
-        """Return the manifest from the last download of a tag; None if no manifest is stored."""
+        """Return the manifest from the last download of an image tag, or None if the cache has no such manifest."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
         return self._stored(digest) if digest else None
@@ -193,7 +193,7 @@ def _name(kept: Path, digest: str) -> Path:
 
 
 def _copy(response: HTTPResponse, write: Callable[[bytes], object], url: str) -> str:
-    """Pass the response's body to `write`; return the body's digest. Raises TaskError for an incomplete body."""
+    """Pass the body of an HTTP response to `write`, and return its digest. Raises TaskError for an incomplete body."""
     digest = hashlib.sha256()
     while block := response.read(BLOCK_BYTES):
         digest.update(block)

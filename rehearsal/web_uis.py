@@ -1,4 +1,4 @@
-"""Finds a lab's web UIs, with host, address and CA certificate."""
+"""Finds the web UIs of a rehearsed lab, with host, address and CA certificate."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ class WebUi:
 
 
 def find_all(lab: Lab) -> list[WebUi]:
-    """List the lab's web UIs, one for each host, sorted by host."""
+    """List the web UIs of a rehearsed lab, one for each host, sorted by host."""
     ingresses = list_objects(lab, "ingresses", "--all-namespaces")
     routes = list_objects(lab, _ROUTES, "--all-namespaces") if _knows_routes(lab) else []
     services = list_objects(lab, "services", "--all-namespaces", "--selector=app.kubernetes.io/name=traefik")
@@ -45,7 +45,7 @@ def find_all(lab: Lab) -> list[WebUi]:
 
 
 def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
-    """Return the web UI with the host or first host label `wanted`; fail unless exactly one web UI matches."""
+    """Return the web UI whose host or first host label is `wanted`; fail unless exactly one web UI matches."""
     matching = [web_ui for web_ui in web_uis if web_ui.host == wanted]
     matching = matching or [web_ui for web_ui in web_uis if web_ui.host.partition(".")[0] == wanted]
     if len(matching) != 1:
@@ -75,7 +75,7 @@ def _certificate(lab: Lab, secret: SecretRef, key: str) -> str | None:
 
 
 def list_objects(lab: Lab, kind: str, *where: str) -> list[dict[str, Any]]:
-    """List the cluster's objects of a kind; `where` are additional options for `kubectl get`."""
+    """List the Kubernetes objects of a kind; `where` contains additional options for `kubectl get`."""
     items = json.loads(lab.kubectl("get", kind, *where, "--output=json"))["items"]
     assert isinstance(items, list)
     return items

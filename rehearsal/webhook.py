@@ -1,4 +1,4 @@
-"""The admission webhook for pods, which replaces unavailable images with a stand-in image that sleeps."""
+"""The rehearsal's admission webhook for pods, which replaces unavailable images with a stand-in image that sleeps."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ import yaml
 
 STAND_IN_IMAGE = "homelab.local/pause:1"
 ANNOTATION_PREFIX = "rehearsal.homelab/"
-# container fields that stand-ins omit, because only the real program supports these fields
+# container fields that stand-in containers omit, because only the real program supports these fields
 PROGRAM_FIELDS = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]

@@ -1,1 +1,1 @@
-"""Checks of `./homelab doctor`: pure functions that turn observed values into findings."""
+"""The checks of `./homelab doctor`: pure functions that compare observed state with the stack file."""

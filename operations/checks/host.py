@@ -17,20 +17,22 @@ MAX_CLOCK_SKEW = 30
 def _root(machine: MachineState) -> Finding:
     if machine.facts.is_yes("root"):
         return fine("root", "yes")
-    return wrong("root", "scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
+    return wrong("root", "homelab's scripts do not run as root", "set `ssh.sudo: true`, or log in as root")
 
 
 def _system(machine: MachineState) -> Finding:
     facts = machine.facts
     name = facts.text("os-name") or "unknown"
     if not facts.is_yes("systemd"):
-        return wrong("system", "systemd does not run on it", "use a system that boots with systemd")
+        return wrong(
+            "system", "the machine does not run systemd", "install an operating system that boots with systemd"
+        )
     if not facts.is_yes("apt"):
         return wrong("system", f"{name} is not supported", "install Debian, Ubuntu or Raspberry Pi OS")
     if not DISTRIBUTIONS & {facts.text("os"), *facts.text("os-like").split()}:
         return note(
             "system",
-            f"{name} has apt but is untested",
+            f"{name} has apt, but homelab is untested on it",
             "if `pulumi up` fails, install Debian, Ubuntu or Raspberry Pi OS",
         )
     return fine("system", name)
@@ -41,8 +43,8 @@ def _architecture(machine: MachineState) -> Finding:
     if not actual:
         return wrong("arch", f"K3s has no release for {machine.facts.text('uname')}", "use another machine")
     if expected and expected != actual:
-        fix = f"set `arch: {actual}`, or install a system for {expected}"
-        return wrong("arch", f"is {actual}, but the stack file says {expected}", fix)
+        fix = f"set `arch: {actual}`, or install an operating system for {expected}"
+        return wrong("arch", f"the architecture is {actual}, but the stack file says {expected}", fix)
     return fine("arch", actual)
 
 
@@ -50,7 +52,9 @@ def _memory_cgroup(machine: MachineState) -> Finding:
     if machine.facts.is_yes("memory-cgroup"):
         return fine("cgroup", "memory cgroup is enabled")
     if file := machine.facts.text("command-line"):
-        return note("cgroup", f"memory cgroup is disabled; `pulumi up` enables it in {file} and reboots the machine")
+        return note(
+            "cgroup", f"memory cgroup is disabled; `pulumi up` enables the cgroup in {file} and reboots the machine"
+        )
     return wrong(
         "cgroup", "memory cgroup is disabled", "boot the machine with the kernel parameter cgroup_enable=memory"
     )
@@ -63,10 +67,10 @@ def _disk(machine: MachineState) -> Finding:
     for disk in disks:
         says = f"{disk.free_mib} MiB free ({disk.used_percent} % used) at {disk.path}"
         if disk.free_mib < MIN_FREE_MIB or disk.used_percent >= EVICTION_PERCENT:
-            fix = f"delete files: K3s needs {MIN_FREE_MIB} MiB; kubelet evicts pods at {EVICTION_PERCENT} % disk usage"
+            fix = f"delete files: K3s needs {MIN_FREE_MIB} MiB; kubelets evict pods at {EVICTION_PERCENT} % disk usage"
             return wrong("disk", says, fix)
         if disk.used_percent >= IMAGE_GC_PERCENT:
-            return note("disk", says, f"kubelet deletes unused images above {IMAGE_GC_PERCENT} % disk usage")
+            return note("disk", says, f"the kubelet deletes unused images above {IMAGE_GC_PERCENT} % disk usage")
     return fine("disk", f"{min(disk.free_mib for disk in disks) / 1024:.1f} GiB free")
 
 
@@ -78,7 +82,7 @@ def _clock(machine: MachineState) -> Finding:
     behind, ahead = machine.result.started - int(clock) - 1, int(clock) - machine.result.ended
     difference = max(behind, ahead, 0.0)
     if difference > MAX_CLOCK_SKEW:
-        says = f"is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
+        says = f"the clock is {difference:.0f} s {'behind' if behind > 0 else 'ahead of'} your workstation's clock"
         return wrong("clock", says, "synchronize the clock: timedatectl set-ntp true; timedatectl timesync-status")
     return fine("clock", "is synchronized")
 
@@ -86,10 +90,13 @@ def _clock(machine: MachineState) -> Finding:
 def _address(machine: MachineState) -> Finding:
     facts, device = machine.facts, machine.facts.text("device")
     if not device:
-        says = f"no interface has {machine.node.address}; the machine has {facts.text('addresses') or 'no addresses'}"
-        return wrong("address", says, "correct `address`, or the machine's DHCP reservation in your router")
+        present = facts.text("addresses") or "no addresses"
+        says = f"no interface has the address {machine.node.address}; the machine has {present}"
+        return wrong(
+            "address", says, "correct `address` in the stack file, or the machine's DHCP reservation in your router"
+        )
     if not facts.is_yes("device-there"):
-        return wrong("address", f"interface {device} does not exist", "correct or remove `interface`")
+        return wrong("address", f"interface {device} does not exist", "correct or remove `interface` in the stack file")
     return fine("address", f"on {device}")
 
 

@@ -52,21 +52,21 @@ def _packages(machine: MachineState) -> Finding:
     return note(
         "packages",
         says,
-        "`pulumi up` refreshes apt's package lists first; if it fails, run `apt-get update` on the machine",
+        "run `pulumi up`, which refreshes apt's package lists; if it fails, run `apt-get update` on the machine",
     )
 
 
 def _owner(machine: MachineState) -> Finding:
     owner = machine.facts.text("owner")
     if owner not in ("", machine.node.name):
-        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name}, and run `pulumi up` again"
-        return wrong("owner", f"is already the node {owner}", fix)
+        fix = f"remove {owner} from `nodes`, run `pulumi up`, add {machine.node.name} to `nodes`, run `pulumi up` again"
+        return wrong("owner", f"the machine is already the node {owner}", fix)
     if not owner and (machine.has_k3s or machine.facts.is_yes("other-unit")):
-        fix = "if you do not need this K3s: disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
-        return wrong("owner", "has a K3s that homelab did not install", fix)
+        fix = "if you do not need this K3s, disable its service, reboot, run k3s-uninstall.sh or k3s-agent-uninstall.sh"
+        return wrong("owner", "the machine has a K3s that homelab did not install", fix)
     if owner and machine.facts.is_yes("other-unit") and not machine.has_k3s:
-        fix = "roles are permanent: remove the node from `nodes`, run `pulumi up`, add the node, run `pulumi up` again"
-        return wrong("owner", f"is a node of the cluster, but not with the role {machine.node.role}", fix)
+        fix = "a node cannot change its role: remove it from `nodes`, run `pulumi up`, add it, run `pulumi up` again"
+        return wrong("owner", f"the machine is a node of the cluster, but not with the role {machine.node.role}", fix)
     return fine("owner", "this stack" if owner else "none yet")
 
 

@@ -1,4 +1,4 @@
-"""Checks the health of a layer: its Helm releases, its pods, and its other Kubernetes objects."""
+"""Checks the health of a platform layer: its Helm releases, its pods, and its other Kubernetes objects."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accept
 
 
 def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each expected Helm release; the status is read from the labels of Helm's release Secrets."""
+    """Yield a finding for each expected Helm release; the labels of Helm's release Secrets state the status."""
     latest: dict[str, tuple[int, str]] = {}
     for record in records:
         labels = record["metadata"].get("labels", {})
@@ -29,16 +29,16 @@ def check_releases(expected: Iterable[str], records: Iterable[Object]) -> Iterat
                 "run `pulumi up`; if `pulumi up` changes nothing, run `pulumi up --refresh`",
             )
         else:
-            says = f"has the status {status} at revision {revision}: Helm was interrupted or failed"
+            says = f"the release has the status {status} at revision {revision}, because Helm failed or was interrupted"
             yield wrong(f"release {name}", says, "run `pulumi up`")
 
 
 def check_pin(chart: Chart) -> Finding:
-    """Check whether a chart's checksum is pinned, and return the finding."""
+    """Return a finding that states whether the checksum of a Helm chart is pinned."""
     check = f"chart {chart.name}"
     if chart.sha256:
         return fine(check, f"{chart.version}, pinned")
-    says = f"{chart.version} is not pinned, so the owner of {chart.repository} can replace the chart"
+    says = f"the checksum of {chart.version} is not pinned, so the owner of {chart.repository} can replace the chart"
     return note(check, says, "run `./homelab pin` to write the chart's checksum into the stack file")
 
 
@@ -76,7 +76,7 @@ def _cause(pod: Object) -> str:
 
 
 def check_object(kind: str, name: str, item: Object | None) -> Finding:
-    """Check the health of a Kubernetes object and return the finding; `item` is `None` if the object does not exist."""
+    """Return a finding about the health of a Kubernetes object; `item` is `None` if the object does not exist."""
     check = f"{kind} {name}"
     if item is None:
         return wrong(check, "does not exist", "run `pulumi up --refresh`")

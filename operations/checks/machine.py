@@ -1,4 +1,4 @@
-"""Builds the findings about a machine from the machine's facts, or from the error if no facts could be collected."""
+"""Checks a machine for `./homelab doctor`, with the facts that a script collected, or with the error of the script."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from operations.machines import Failure, ScriptResult
 
 
 def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
-    """Return the findings about a machine from which `node/collect-facts.sh` could not collect facts."""
+    """Return the findings about a machine on which the script `node/collect-facts.sh` failed or could not run."""
     cause = result.cause.removeprefix(f"{node.name} ({node.address})").lstrip(": ")
     if result.failure is Failure.HOST_KEY:
         fix = "find out which machine answers at the address; if the machine was reinstalled, run `./homelab trust`"
@@ -28,19 +28,21 @@ def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
 
 
 def check(machine: MachineState) -> list[Finding]:
-    """Return the findings of all checks on a machine."""
+    """Run all checks on the facts of one machine, and return their findings."""
     if not machine.facts.complete:
-        return [wrong("script", "the output of node/collect-facts.sh was cut off", "run the command again")]
+        return [
+            wrong("script", "the output of the script node/collect-facts.sh is incomplete", "run the command again")
+        ]
     known = "as pinned, or certified" if machine.cluster.ssh.host_authority else "as pinned"
     return [fine("host key", known), *(run(machine) for run in (*host.CHECKS, *k3s.CHECKS))]
 
 
 def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:
-    """Return a finding for each machine that has the same machine-id as another machine."""
+    """Return a finding for each machine whose /etc/machine-id equals the /etc/machine-id of another machine."""
     ids = {name: machine.text("machine-id") for name, machine in facts.items()}
     fix = "run on the cloned machine: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
     return {
-        name: wrong("identity", f"has the same machine-id as {', '.join(others)}", fix)
+        name: wrong("identity", f"the machine has the same machine-id as {', '.join(others)}", fix)
         for name, own in ids.items()
         if own and (others := [other for other, other_id in ids.items() if other_id == own and other != name])
     }

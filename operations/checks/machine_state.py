@@ -1,4 +1,4 @@
-"""The expected and the observed state of a machine."""
+"""The state of a machine in the stack file, and the state that homelab observed on the machine."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from operations.machines import ScriptResult
 
 @dataclass(frozen=True)
 class MachineState:
-    """A machine's settings from the stack file, and the facts collected on the machine."""
+    """A machine's settings from the stack file, and the facts that a script collected on the machine."""
 
     node: NodeSettings
     cluster: ClusterSettings
@@ -18,5 +18,5 @@ class MachineState:
 
     @property
     def has_k3s(self) -> bool:
-        """Whether K3s' systemd unit for the node's role is installed."""
+        """Whether the machine has K3s' systemd unit for its role: `k3s` on a server, `k3s-agent` on an agent."""
         return self.facts.is_yes("unit-there")

@@ -72,7 +72,8 @@ def _platform(canvas: Canvas, y: float, settings: LabStack) -> float:
     layers = layers_of(settings)
     if not layers:
         return y
-    y = _section(canvas, y, "Platform", "installed step by step from 1: each layer waits for its dependencies")
+    note = "the numbers show the order of installation: each layer waits for its dependencies"
+    y = _section(canvas, y, "Platform", note)
     charts = settings.platform.charts()
     for number, step in reversed(list(enumerate(install_stages(layers), start=1))):
         cards = [(layer.key, [f"{name} {charts[name].version}" for name in layer.values()]) for layer in step]
@@ -155,7 +156,7 @@ def _endpoint(canvas: Canvas, y: float, cluster: ClusterSettings) -> float:
 
 
 def _nodes(canvas: Canvas, y: float, nodes: Sequence[NodeSettings], columns: int) -> list[float]:
-    """Draw the machines in rows, and centre a single row; return the centres' x coordinates in the first row."""
+    """Draw the machines in rows; return the x coordinates of the centres of the machines in the first row."""
     width = (INNER_WIDTH - (columns - 1) * GAP) / columns
     first = min(columns, len(nodes))
     left = MARGIN + (0 if len(nodes) > columns else (columns - first) * (width + GAP) / 2)

@@ -38,7 +38,7 @@ class Style:
     mono: bool = False
 
     def width(self, text: str, size: float | None = None) -> float:
-        """Estimate the width of a text in pixels from typical character widths; most estimates are too large."""
+        """Estimate the width of a text in pixels from typical character widths; the real width is usually smaller."""
         em = sum(_width(character, self.mono) for character in text)
         return em * (size or self.size) * (BOLD_FACTOR if self.bold and not self.mono else 1)
 
@@ -83,7 +83,7 @@ class Canvas:
     def text(
         self, at: Point, text: str, style: Style, max_width: float, *, ink: str = "ink", anchor: str = "start"
     ) -> None:
-        """Draw a text, at most `max_width` pixels wide, on the baseline at `at`; a tooltip shows a cut text in full."""
+        """Draw a text of at most `max_width` pixels with its baseline at `at`; a tooltip shows a cut text in full."""
         shown, size = fit_text(text, style, max_width)
         shrunk = f' style="font-size:{size:.2f}px"' if size < style.size else ""
         end = f' text-anchor="{anchor}"' if anchor != "start" else ""

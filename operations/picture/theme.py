@@ -1,4 +1,4 @@
-"""Text styles and colours of the diagram."""
+"""Text styles and colours of the diagram that shows a lab."""
 
 from operations.picture.svg import Palette, Style
 

@@ -18,14 +18,18 @@ FOLDER = ".charts"
 
 
 def cached_path(chart: Chart) -> str:
-    """Return the path of a chart's cached archive in the project's folder. The path contains the archive's SHA-256."""
+    """Return the path of a chart's cached archive in the project's folder.
+
+    The name of the cached archive contains the archive's SHA-256.
+    """
     return f"./{FOLDER}/{chart.name}-{quote(chart.version, safe='+')}-{chart.sha256}.tgz"
 
 
 def cache(chart: Chart) -> Chart:
-    """Store the chart's archive in the cache and return the chart with the archive's sha256. Raises TaskError.
+    """Store a chart's archive in the cache, and return the chart with the SHA-256 of the archive. Raises TaskError.
 
-    This call blocks. A chart without a sha256 is always fetched, because the archive in the repository may change.
+    This call blocks. homelab always downloads a chart without a pinned SHA-256, because the archive in the repository
+    may change.
     """
     if chart.sha256 and _cached(chart) is not None:
         return chart
@@ -36,7 +40,7 @@ def cache(chart: Chart) -> Chart:
 
 
 def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
-    """Return the path or URL of a chart's archive and the archive's content; fetch an archive that is not cached.
+    """Return a chart archive's path or URL and its content; download the archive if the cache lacks it.
 
     This call blocks. Raises TaskError.
     """
@@ -45,7 +49,7 @@ def read_or_fetch(chart: Chart) -> tuple[str, bytes]:
 
 
 def _cached(chart: Chart) -> bytes | None:
-    """Return the archive from the cache, or None if the cached file is missing or has the wrong checksum."""
+    """Return a chart's archive from the cache, or None if the cached file is missing or has the wrong checksum."""
     try:
         archive = Path(cached_path(chart)).read_bytes()
     except OSError:
@@ -69,7 +73,7 @@ def _write(file: Path, content: bytes) -> None:
                 raise
     except OSError as error:
         raise TaskError(
-            f"{file.absolute()} cannot be written: {error.strerror}. "
+            f"homelab cannot write {file.absolute()}: {error.strerror}. "
             "Make the file's folder writable, because homelab caches Helm charts in this folder."
         ) from error
 

@@ -25,7 +25,10 @@ def crds(chart: Chart) -> str:
 
 
 def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
-    """Return the CRDs in a chart archive as YAML documents. `url` is used in error messages. Raises TaskError."""
+    """Return the CRDs in a chart archive as YAML documents. Error messages name the archive by `url`.
+
+    Raises TaskError.
+    """
     folder = rf"{re.escape(chart)}(/charts/[^/]+)*"
     crds_folder = rf"{folder}/crds/.+\.(ya?ml|json)"
     crd_templates = rf"{folder}/(charts/crds/templates|templates/crds)/.+\.ya?ml"
@@ -36,31 +39,32 @@ def crds_of_archive(chart: str, url: str, archive: bytes) -> str:
             plain = pattern == crds_folder
             texts = [_checked(name, text if plain else _without_directives(name, text)) for name, text in matches]
             return "\n---\n".join(texts)
-    raise TaskError(f"{url} contains no CRDs. Check the chart's name, repository and version.")
+    raise TaskError(f"The chart archive {url} contains no CRDs. Check the chart's name, repository and version.")
 
 
 def _without_directives(name: str, text: str) -> str:
-    """Remove Helm's template directives from a file of CRDs.
+    """Remove the lines with Helm template directives from a file of CRDs.
 
     Raises TaskError if a template directive shares a line with YAML text, because homelab does not render templates.
     """
     plain = re.sub(r"^\s*\{\{.*\}\}\s*$\n?", "", text, flags=re.MULTILINE)
     if "{{" in plain:
         raise TaskError(
-            f"{name} has a template directive within a line. Only Helm can render such a line; no CRDs were applied."
+            f"{name} has a template directive within a line. Only Helm can render such a line; homelab applied no CRDs."
         )
     return plain
 
 
 def matching_files(url: str, archive: bytes, pattern: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and text of all files in the archive with a path that matches `pattern`. Raises TaskError."""
+    """Yield the path and the text of each file in a chart archive whose path matches `pattern`. Raises TaskError."""
     try:
         with tarfile.open(fileobj=io.BytesIO(_unpacked(url, archive)), mode="r:") as files:
             for member in files:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
                     raise TaskError(
-                        f"{url} contains a path that leads out of the archive ({member.name}); the chart was not used."
+                        f"The archive {url} contains the path {member.name}, which leads out of the archive; "
+                        "homelab did not use the chart."
                     )
                 if not re.fullmatch(pattern, str(path)) or member.isdir():
                     continue
@@ -68,7 +72,10 @@ def matching_files(url: str, archive: bytes, pattern: str) -> Iterator[tuple[str
                 regular = member.isfile() and not member.issparse()
                 content = files.extractfile(member) if regular else None
                 if content is None:
-                    raise TaskError(f"{url}: {member.name} is not a regular file; the chart was not used.")
+                    raise TaskError(
+                        f"The archive {url} contains {member.name}, which is not a regular file; "
+                        "homelab did not use the chart."
+                    )
                 yield member.name, content.read().decode()
     except (tarfile.TarError, UnicodeDecodeError) as error:
         raise TaskError(f"{url} is not a chart archive: {error}") from error
@@ -81,7 +88,9 @@ def _unpacked(url: str, archive: bytes) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise TaskError(f"{url} is not a chart archive: {error}") from error
     if len(unpacked) > MAX_CONTENT_BYTES:
-        raise TaskError(f"{url} unpacks to more than {MAX_CONTENT_BYTES >> 20} MiB; the chart was not used.")
+        raise TaskError(
+            f"The archive {url} unpacks to more than {MAX_CONTENT_BYTES >> 20} MiB; homelab did not use the chart."
+        )
     return unpacked
 
 
@@ -94,5 +103,7 @@ def _checked(name: str, text: str) -> str:
     for document in documents:
         kind = document.get("kind") if isinstance(document, Mapping) else None
         if kind != CRD_KIND:
-            raise TaskError(f"{name} contains a {kind or 'document'}, but only CRDs are allowed; no CRDs were applied.")
+            raise TaskError(
+                f"The file {name} contains a {kind or 'document'}, but may contain only CRDs; homelab applied no CRDs."
+            )
     return text.strip()

@@ -20,7 +20,10 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 
 def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
-    """Download a chart's archive; return the archive's URL, digest and content. This call blocks. Raises TaskError."""
+    """Download a chart's archive from an OCI registry; return the archive's URL, digest and content. This call blocks.
+
+    Raises TaskError.
+    """
     repository = urlsplit(chart.repository)
     base = f"https://{repository.netloc}/v2{repository.path.rstrip('/')}/{chart.name}"
     url = f"{base}/manifests/{chart.version.replace('+', '_')}"  # tags cannot contain `+`; Helm replaces it by `_`
@@ -30,12 +33,14 @@ def pull(chart: Chart, max_bytes: int) -> tuple[str, str, bytes]:
     archive, _ = _get(blob, max_bytes, token)
     expected, actual = digest.removeprefix("sha256:"), hashlib.sha256(archive).hexdigest()
     if actual != expected:
-        raise TaskError(f"{blob} does not have the sha256 of its digest; it was not used.\nfound sha256 {actual}")
+        raise TaskError(
+            f"{blob} does not have the sha256 of its digest; homelab did not use it.\nfound sha256 {actual}"
+        )
     return blob, expected, archive
 
 
 def _digest(url: str, manifest: Mapping[str, Any]) -> str:
-    """Return the digest of the manifest's layer that contains the chart's archive. Raises TaskError."""
+    """Return the digest of the layer that contains the chart's archive, from an OCI manifest. Raises TaskError."""
     entries = manifest.get("layers")
     layers = [layer for layer in entries if isinstance(layer, Mapping)] if isinstance(entries, list) else []
     digest = next((str(layer.get("digest")) for layer in layers if layer.get("mediaType") == ARCHIVE_TYPE), "")
@@ -45,7 +50,7 @@ def _digest(url: str, manifest: Mapping[str, Any]) -> str:
 
 
 def _get(url: str, max_bytes: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
-    """Download a URL of a registry; return the content and the headers for later requests, with a token if required."""
+    """Download a URL of an OCI registry; return the content, and the headers (with a token) for later requests."""
     try:
         return download(url, max_bytes, headers), headers
     except Unauthorized as error:
@@ -64,7 +69,7 @@ def request_token(url: str, challenge: str) -> str:
     secure = realm.startswith("https://") or url.startswith("http://")
     if scheme.lower() != "bearer" or not secure:
         raise TaskError(
-            f"{url} requires authentication, and homelab does not log in to registries: allow anonymous pulls."
+            f"The registry of {url} requires a login, and homelab does not log in to registries: allow anonymous pulls."
         )
     query = urlencode({key: value for key, value in parameters.items() if key in ("service", "scope")})
     answer = _loaded(realm, download(f"{realm}?{query}", MAX_MANIFEST_BYTES))
@@ -78,5 +83,5 @@ def _loaded(url: str, content: bytes) -> Mapping[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, Mapping):
-        raise TaskError(f"{url} does not answer with a JSON object. Check that the URL belongs to an OCI registry.")
+        raise TaskError(f"The response of {url} is not a JSON object. Check that the URL belongs to an OCI registry.")
     return document

@@ -22,9 +22,9 @@ StringLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # returns every sc
 
 
 def fetch(chart: Chart) -> tuple[str, bytes]:
-    """Fetch a chart's archive, and verify its checksum against the pin or, without a pin, against the repository.
+    """Download a Helm chart's archive, and compare its checksum with the pin or, without a pin, with the repository's.
 
-    Returns the URL and the content of the archive. This call blocks. Raises TaskError.
+    Returns the URL and the content of the chart's archive. This call blocks. Raises TaskError.
     """
     scheme = urlsplit(chart.repository).scheme
     if scheme == "oci":
@@ -33,7 +33,7 @@ def fetch(chart: Chart) -> tuple[str, bytes]:
         url, digest = _release(chart)
         if scheme == "https" and not url.startswith("https:") and not (chart.sha256 or digest):
             raise TaskError(
-                f"The index of {chart.repository} leads from https to http, to {url}, and contains no checksum of "
+                f"The index of {chart.repository} refers to the http URL {url}, and contains no checksum of the chart "
                 f"{chart.name} {chart.version}. Pin the chart's sha256, or use another repository."
             )
         archive = download(url, MAX_ARCHIVE_BYTES)
@@ -51,34 +51,34 @@ def _compare(chart: Chart, url: str, archive: bytes, expected: str) -> None:
     actual = hashlib.sha256(archive).hexdigest()
     if chart.sha256 and actual != chart.sha256:
         raise TaskError(
-            f"{url} does not have the pinned checksum; it was not used.\n"
+            f"{url} does not have the pinned checksum; homelab did not use it.\n"
             f"pinned sha256 {chart.sha256}\nfound  sha256 {actual}\n"
             "Either the archive was changed after it was pinned, or the pin belongs to another version. "
             "Find out which before you replace the pin with `./homelab pin`."
         )
     if not chart.sha256 and expected and actual != expected:
         raise TaskError(
-            f"{url} does not have the checksum in the repository's index; it was not used.\n"
+            f"{url} does not have the checksum in the repository's index; homelab did not use it.\n"
             f"expected sha256 {expected}\nfound    sha256 {actual}"
         )
 
 
 def _release(chart: Chart) -> tuple[str, str]:
-    """Look up the URL and the digest of the chart's archive in the repository's index. Raises TaskError."""
+    """Look up the URL and the digest of a chart's archive in the index of its Helm repository. Raises TaskError."""
     url = f"{chart.repository.rstrip('/')}/index.yaml"
     text = download(url, MAX_INDEX_BYTES).decode(errors="replace")
     release = _find_by_text(chart, text) or _find_by_yaml(chart, url, text)
     urls = release.get("urls")
     if not isinstance(urls, list) or not urls:
-        raise TaskError(f"{url} has no URL of an archive of {chart.name} {chart.version}.")
+        raise TaskError(f"The index {url} has no URL for the archive of {chart.name} {chart.version}.")
     digest = str(release.get("digest", "")).removeprefix("sha256:")
     return urljoin(url, str(urls[0])), "" if digest in YAML_NULLS else digest
 
 
 def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
-    """Find the chart's release by regular expressions, because parsing a large index as YAML takes seconds.
+    """Find a chart version in an index with regular expressions, because parsing a large index as YAML takes seconds.
 
-    Returns None if the index is not formatted as Helm formats an index.
+    Returns None if the index does not have the formatting of an index that Helm wrote.
     """
     section = re.search(rf"^  {re.escape(chart.name)}:\n((?:  [ -].*\n|\n)*)", text, re.MULTILINE)
     version = re.compile(rf"^    version: (['\"]?){re.escape(chart.version)}\1$", re.MULTILINE)
@@ -92,17 +92,20 @@ def _find_by_text(chart: Chart, text: str) -> Mapping[str, Any] | None:
 
 
 def _find_by_yaml(chart: Chart, url: str, text: str) -> Mapping[str, Any]:
-    """Parse the whole index as YAML and return the chart's release. Raises TaskError."""
+    """Parse the whole index of a Helm repository as YAML, and return the entry of the chart version.
+
+    Raises TaskError.
+    """
     entries = _loaded(url, text).get("entries")
     releases = entries.get(chart.name) if isinstance(entries, Mapping) else None
     if not isinstance(releases, list):
         names = _nearest(chart.name, [str(name) for name in entries or ()])
-        raise TaskError(f"{url} has no chart {chart.name}; it has {names}.")
+        raise TaskError(f"{url} has no chart {chart.name}; the index has {names}.")
     releases = [item for item in releases if isinstance(item, Mapping)]
     release: Mapping[str, Any] | None = next((item for item in releases if item.get("version") == chart.version), None)
     if release is None:
         versions = _nearest(chart.version, [str(item.get("version")) for item in releases])
-        raise TaskError(f"{url} has no version {chart.version} of {chart.name}; it has {versions}.")
+        raise TaskError(f"{url} has no version {chart.version} of {chart.name}; the index has {versions}.")
     return release
 
 

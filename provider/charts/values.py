@@ -21,19 +21,19 @@ _COMMENTED_OUT = re.compile(r'^#+ ?"?([\w.-]+)"?:(?:\s|$)', re.MULTILINE)
 
 
 async def validate(chart: Chart) -> None:
-    """Reject Helm values in the stack file with keys that the chart does not have. Raises TaskError."""
+    """Reject keys in the stack file's Helm values that the chart does not have. Raises TaskError."""
     keys = await asyncio.to_thread(refused_keys, chart) if chart.keys else {}
     if keys:
         lines = (f"  {key}" + (f"; did you mean {similar}?" if similar else "") for key, similar in keys.items())
         path = f"homelab:platform.values.{chart.name}"
-        raise TaskError("\n".join((f"{path}: the chart {chart.version} has no such values:", *lines)))
+        raise TaskError("\n".join((f"{path}: version {chart.version} of the chart has no such values:", *lines)))
 
 
 def refused_keys(chart: Chart) -> dict[str, str]:
-    """Return the rejected keys of `chart.keys` as dotted paths, each with similar top-level keys. Raises TaskError.
+    """Return the keys of the user's Helm values that the chart does not have, each with similar valid keys.
 
-    A nested key is rejected only if the chart's JSON schema forbids the key. Templates may use nested values without a
-    default. This call blocks.
+    Raises TaskError. homelab rejects a nested key only if the chart's JSON schema forbids the key, because Helm
+    templates may use nested values that values.yaml does not list. This call blocks.
     """
     url, archive = archives.read_or_fetch(chart)
     pattern = rf"{re.escape(chart.name)}/({'|'.join(map(re.escape, _FILES))})"
@@ -56,7 +56,8 @@ def refused_keys(chart: Chart) -> dict[str, str]:
 def _forbids(root: Any, key: Sequence[str]) -> bool:
     """Return whether the JSON schema `root` forbids a value at the path `key`.
 
-    Only `$ref`, `type`, `properties`, `patternProperties` and `additionalProperties` are evaluated.
+    The function evaluates only the schema keywords `$ref`, `type`, `properties`, `patternProperties` and
+    `additionalProperties`.
     """
     schema = root
     for part in key:
@@ -72,7 +73,7 @@ def _forbids(root: Any, key: Sequence[str]) -> bool:
 
 
 def _dereferenced(schema: Any, root: Any) -> Any:
-    """Resolve the schema's `$ref` within `root`; a schema without a `$ref` is returned unchanged."""
+    """Resolve the `$ref` of a JSON schema within the schema `root`; return a schema without a `$ref` unchanged."""
     if not isinstance(schema, Mapping) or "$ref" not in schema:
         return schema
     part = root

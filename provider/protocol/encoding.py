@@ -20,7 +20,7 @@ def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def diff_kind(changed: bool) -> Any:
-    """Return the protocol's constant that tells Pulumi's engine whether a resource has changes."""
+    """Return the constant of Pulumi's protocol that tells the engine whether a resource has changes."""
     return provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
 
 
@@ -41,7 +41,7 @@ async def abort_unfinished(
     inputs: Mapping[str, Any],
     reason: str,
 ) -> NoReturn:
-    """Fail the request, so that Pulumi's engine stores `outputs` and `inputs` and marks the resource as unfinished."""
+    """Fail a gRPC request, so that Pulumi's engine stores the resource with `outputs` and `inputs` as unfinished."""
     failure = provider_pb2.ErrorResourceInitFailed(
         id=id, properties=to_struct(outputs), inputs=to_struct(inputs), reasons=[reason]
     )

@@ -13,7 +13,10 @@ Properties = Mapping[str, Any]
 
 
 def parse_settings(properties: Properties) -> Settings:
-    """Parse the plugin's settings. Return empty settings if the settings are unknown to Pulumi, as in some previews."""
+    """Parse the plugin's settings.
+
+    Return empty settings if Pulumi does not know the settings yet, as in some previews.
+    """
     text = str(properties.get("settings") or "{}")
     return Settings() if text == UNKNOWN else Settings.model_validate_json(text)
 
@@ -41,11 +44,11 @@ def generate_secret(properties: Properties, *, preview: bool) -> str:
 def drift_checks_enabled() -> bool:
     """Return whether drift checks are enabled.
 
-    Set `HOMELAB_DRIFT=off` to disable drift checks if Pulumi cannot reach the machines, as in CI.
+    The environment variable `HOMELAB_DRIFT=off` disables drift checks if Pulumi cannot reach the machines, as in CI.
     """
     return os.environ.get("HOMELAB_DRIFT") != "off"
 
 
 def deletes_unreachable() -> bool:
-    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` allows skipping undo steps on unreachable machines."""
+    """Return whether `HOMELAB_DELETE_UNREACHABLE=true` lets homelab skip the undo steps on unreachable machines."""
     return os.environ.get("HOMELAB_DELETE_UNREACHABLE") == "true"

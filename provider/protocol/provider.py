@@ -46,7 +46,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse to remove nodes that the cluster needs; report any other change as an update of the provider."""
+        """Refuse to remove nodes that the cluster needs; report other changes of the plugin's settings as an update."""
         old, new = settings_from_state(to_dict(request.old_inputs)), to_dict(request.news)
         try:
             await self._check_removal(properties.parse_settings(old), properties.parse_settings(new))
@@ -55,7 +55,10 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=diff_kind(old != new))
 
     async def _check_removal(self, old: Settings, new: Settings) -> None:
-        """Refuse to remove nodes if etcd would lose its quorum or volumes would be lost. Raises TaskError."""
+        """Refuse to remove nodes if etcd would lose its quorum, or if the cluster would lose volumes.
+
+        Raises TaskError.
+        """
         kept = {machine.name for machine in (*new.servers, *new.agents)}
         nodes = [machine.name for machine in (*old.servers, *old.agents) if machine.name not in kept]
         servers = [server.name for server in old.servers if server.name in nodes]
@@ -74,12 +77,12 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Let running steps finish, but start no further steps."""
+        """After the user has cancelled Pulumi, let the running steps finish, but start no further steps."""
         self._runner.cancel()
         return empty_pb2.Empty()
 
     async def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Accept a resource's inputs; add the input `drift` to a task, and the input `sha256` to a chart."""
+        """Accept the inputs of a resource; add the input `drift` to a task, and the input `sha256` to a chart."""
         self._program_runs = True
         news = to_dict(request.news)
         is_task = resource_type(request.urn) == TASK_TYPE
@@ -94,7 +97,10 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=to_struct(news), failures=failures)
 
     async def _archive(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, str]:
-        """Store a chart's archive in the cache and return the archive's checksum as an input. Raises TaskError."""
+        """Store a chart's archive in the cache, and return the archive's SHA-256 as the resource input `sha256`.
+
+        Raises TaskError.
+        """
         chart = await asyncio.to_thread(archives.cache, properties.parse_chart(news))
         if {**news, "sha256": chart.sha256} != olds:
             await values.validate(chart)
@@ -109,14 +115,14 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         except TaskError as error:
             if machine.name not in self._warned_machines:
                 self._warned_machines.add(machine.name)
-                await self._engine.warn(urn, f"not checked for drift: {error}")
+                await self._engine.warn(urn, f"the machine was not checked for drift: {error}")
             return {}
         if drift:
             await self._engine.warn(urn, f"{machine.name}: {drift}")
         return {"drift": drift} if drift else {}
 
     async def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Report which inputs of a resource have changed; a failed task is always reported as changed."""
+        """Report which inputs of a resource have changed; always report a failed task as changed."""
         old, new = from_state(to_dict(request.old_inputs)), to_dict(request.news)
         old.pop("drift", None)  # the last update has fixed this drift
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
@@ -141,7 +147,7 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=resource_name(request.urn), properties=to_struct(outputs))
 
     async def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Update a resource: run a failed or changed task again, renew a secret, or store new SSH settings."""
+        """Update a resource: run a failed or changed task again, generate a new secret, or store new SSH settings."""
         inputs, old = to_dict(request.news), from_state(to_dict(request.olds))
         if resource_type(request.urn) == SECRET_TYPE:
             same = inputs.get("generation", 1) == old.get("generation", 1)

@@ -7,9 +7,9 @@ of all tasks with this script change, and these tasks run again. `renamed_script
 tasks that homelab registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
 Pulumi stores a task's new properties only when Pulumi updates the task. Until Pulumi first updates a task, the task's
-outputs in Pulumi's state contain old script names. A change of `lib.sh` updates every task that has undo steps. After
-one release has changed `lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab with old
-script names in Pulumi's state must be updated to a release with this module before any later release.
+outputs in Pulumi's state contain old script names. When `lib.sh` changes, Pulumi updates every task that has undo
+steps. After one release has changed `lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab
+with old script names in Pulumi's state must be updated to a release with this module before any later release.
 """
 
 import json
@@ -36,7 +36,7 @@ def from_state(properties: Properties) -> dict[str, Any]:
 
 
 def settings_from_state(properties: Properties) -> dict[str, Any]:
-    """Replace old names of drift checks in the plugin's settings from Pulumi's state."""
+    """Replace the old script names of drift checks in the plugin's settings from Pulumi's state."""
     text = properties.get("settings")
     if not text or text == UNKNOWN:
         return dict(properties)

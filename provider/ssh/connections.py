@@ -42,9 +42,9 @@ class Connections:
     ) -> tuple[int, str, list[str]]:
         """Run a script on the machine as root for at most `seconds`.
 
-        Returns the exit status, standard output and the last lines of standard error. Lines of standard error that
-        start with `==> ` are reported as progress and not returned. Raises Unreachable, or TaskError if the script
-        prints too much or takes too long.
+        Returns the exit status, standard output and the last lines of standard error. The method reports lines of
+        standard error that start with `==> ` as progress, and does not return these lines. Raises Unreachable if the
+        SSH connection fails, and TaskError if the script prints too much or takes too long.
         """
         sessions = self._sessions.setdefault(_identity(machine), asyncio.Semaphore(MAX_SESSIONS))
         async with sessions:
@@ -115,7 +115,8 @@ class Connections:
     async def connect(self, machine: Machine) -> asyncssh.SSHClientConnection:
         """Return the machine's open SSH connection, or open a new SSH connection.
 
-        Raises Unreachable, or TaskError if the login or the host key is refused.
+        Raises Unreachable if the machine does not answer, and TaskError if the machine refuses the login or shows
+        another host key.
         """
         identity = _identity(machine)
         task = self._open.get(identity)
@@ -146,7 +147,9 @@ class Connections:
             return await self._trusted(hop, tunnel)
         except asyncssh.HostKeyNotVerifiable as cause:
             certificate = (
-                f"It has no valid host certificate either: {str(cause).rstrip('.')}.\n" if hop.host_authority else ""
+                f"The machine has no valid host certificate either: {str(cause).rstrip('.')}.\n"
+                if hop.host_authority
+                else ""
             )
             raise HostKeyMismatch(
                 hop.name,
@@ -156,11 +159,11 @@ class Connections:
         except asyncssh.PermissionDenied as cause:
             if hop.key and hop.key not in self._keys:
                 raise Unreachable(
-                    f"{machine_label(hop)}: its private SSH key {hop.key} is no longer in the stack's configuration."
+                    f"{machine_label(hop)} refuses the login, and the stack no longer has the SSH key {hop.key}."
                 ) from cause
             raise TaskError(
-                f"{machine_label(hop)} refuses user {hop.user}: add the public key to that user's authorized_keys, "
-                "or correct `ssh` in the stack file."
+                f"{machine_label(hop)} refuses the SSH login of user {hop.user}: "
+                "add the public key to the user's authorized_keys, or correct `ssh` in the stack file."
             ) from cause
         except (OSError, asyncssh.Error, TimeoutError) as cause:
             reason = str(cause) or f"no answer within {CONNECT_SECONDS} s"
@@ -190,22 +193,22 @@ class Connections:
         )  # fmt: skip
 
     def _credentials(self, hop: Hop) -> dict[str, Any]:
-        """Return a machine's private key, or all private keys if a removed machine's key is no longer configured."""
+        """Return the private key for an SSH server, or all private keys if the stack no longer has the server's key."""
         keys = [self._keys[hop.key]] if hop.key in self._keys else list(self._keys.values())
         return {"client_keys": keys, "agent_path": None} if hop.key and keys else {}
 
 
 async def no_progress(message: str) -> None:
-    """No-op progress callback for short scripts."""
+    """Ignore a progress message; short scripts use this callback."""
 
 
 def machine_label(hop: Hop) -> str:
-    """Return a machine's name and address for messages."""
+    """Return the name and the address of a machine, as messages show them."""
     return f"{hop.name} ({hop.address})"
 
 
 def render_script(variables: Mapping[str, str], *texts: str) -> str:
-    """Render a script that starts with variable assignments; all values are quoted, so the shell expands no value."""
+    """Render a script that starts with variable assignments; quotes prevent the shell from expanding the values."""
     assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return "\n".join([*assignments, *texts]) + "\n"
 
@@ -225,7 +228,7 @@ def _private_key(name: str, text: str) -> asyncssh.SSHKey:
 
 
 async def _send(process: asyncssh.SSHClientProcess[str], script: str) -> None:
-    # a script may exit before all its lines are sent, which breaks the pipe
+    # a script may exit before homelab has sent all its lines, which breaks the pipe
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(script)
         await process.stdin.drain()

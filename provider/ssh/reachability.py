@@ -1,4 +1,4 @@
-"""Find a ready server, wait for a machine to answer on SSH, and wait for a machine to reboot."""
+"""Find a server with a ready Kubernetes API, wait for SSH on a machine, and wait for the reboot of a machine."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ async def api_is_ready(connections: Connections, server: Machine, script: str) -
 
 
 async def first_ready_server(connections: Connections, servers: tuple[Machine, ...], script: str) -> Machine:
-    """Return the first server whose Kubernetes API is ready according to `script`.
+    """Return the first server whose Kubernetes API is ready; `script` checks the API on the server.
 
-    If no Kubernetes API is ready, the first server that answers on SSH is returned. Raises TaskError, or Unreachable if
-    no server answers on SSH.
+    If no Kubernetes API is ready, return the first server that answers on SSH. Raises Unreachable if no server answers
+    on SSH, and TaskError if a server refuses the SSH connection.
     """
     causes: list[str] = []
     reachable: list[Machine] = []
@@ -44,7 +44,10 @@ async def first_ready_server(connections: Connections, servers: tuple[Machine, .
 
 
 async def wait_for_ssh(connections: Connections, machine: Machine, progress: Progress, seconds: float) -> None:
-    """Wait up to `seconds` until the machine answers on SSH. Raises Unreachable with the last connection error."""
+    """Wait up to `seconds` until the machine answers on SSH.
+
+    Raises Unreachable with the error of the last connection attempt.
+    """
     end = time.monotonic() + seconds
     while True:
         try:

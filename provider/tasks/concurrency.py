@@ -17,24 +17,25 @@ class _Group:
 
 @dataclass
 class Turns:
-    """The turns of all task groups; a task disrupts its machine only during its turn.
+    """A turn is the right of a task to disrupt its machine; each group of tasks has a limited number of turns.
 
-    After a task fails in its turn, no other task of the group gets a turn.
+    After a task fails during its turn, no other task of the group gets a turn.
     """
 
     _groups: dict[str, _Group] = field(default_factory=dict)
 
     @asynccontextmanager
     async def take(self, limit: DisruptionLimit, name: str) -> AsyncIterator[None]:
-        """Wait until the group has a free turn, and hold the turn in the `with` block.
+        """Wait until the task may disrupt its machine, and hold this right (the turn) during the `with` block.
 
-        Raises TaskError if a task of the group has failed.
+        Raises TaskError if another task of the group has failed during its turn.
         """
         group = self._groups.setdefault(limit.group, _Group(asyncio.Semaphore(limit.width)))
         async with group.slots:
             if group.failed:
                 raise TaskError(
-                    f"{name} was not changed, because the change of {group.failed} failed: fix {group.failed} first."
+                    f"{name} was not changed, because the change of the node {group.failed} "
+                    f"failed: fix {group.failed} first."
                 )
             try:
                 yield

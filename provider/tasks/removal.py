@@ -1,4 +1,4 @@
-"""Rules for failed undo steps: homelab skips steps on a removed machine that is unreachable, with a warning."""
+"""Rules for failed undo steps: homelab only warns if the machine is unreachable and is being removed from the lab."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,16 @@ GUARD_SCRIPT = "platform/refuse-data-loss.sh"
 
 @dataclass(frozen=True)
 class RemovalRules:
-    """The removal rules of one run. With `deletes_unreachable`, steps on all unreachable machines may be skipped."""
+    """The removal rules of one run.
+
+    With `deletes_unreachable`, homelab may skip the undo steps on all unreachable machines.
+    """
 
     settings: Settings
     deletes_unreachable: bool
 
     def may_skip(self, task_run: TaskRun, step: Step, error: TaskError) -> bool:
-        """Return whether a failed undo step may be skipped.
+        """Return whether homelab may skip an undo step that failed.
 
         Raises TaskError if a machine that stays in the lab does not answer.
         """
@@ -36,8 +39,8 @@ class RemovalRules:
         if self._is_removed(task_run):
             return True
         raise TaskError(
-            f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make it reachable, or remove it from "
-            "`nodes`; then run `pulumi up` again."
+            f"{error}\n{step.script} did not run, and {name} is still in `nodes`: make the machine reachable, "
+            "or remove it from `nodes`; then run `pulumi up` again."
         ) from error
 
     def _is_removed(self, task_run: TaskRun) -> bool:
@@ -51,21 +54,21 @@ class RemovalRules:
 
     @staticmethod
     def skip_warning(task: Task, step: Step, error: TaskError) -> str:
-        """Return the warning about an undo step that was skipped."""
+        """Return the warning about an undo step that homelab skipped."""
         if isinstance(error, OtherCluster):
-            return f"{step.script} did not run there."
+            return f"The script {step.script} did not run there."
         if step.on == "machine":
             wipe = f" Wipe {task.machine.name} before you use it again." if _undone_by(task, UNINSTALL_SCRIPT) else ""
-            return f"{task.machine.name} was not cleaned up, because {step.script} did not run.{wipe}"
-        return f"{step.script} was skipped, because HOMELAB_DELETE_UNREACHABLE is set."
+            return f"homelab did not clean up {task.machine.name}, because the script {step.script} did not run.{wipe}"
+        return f"homelab skipped the script {step.script}, because HOMELAB_DELETE_UNREACHABLE is set."
 
 
 def with_cluster_identity(task: Task) -> Task:
     """Add a cluster identity to the task, so that the task's scripts refuse machines of another cluster.
 
     Tasks that older versions of homelab stored have no cluster identity, and their machines may belong to a newer lab.
-    A task with a data-loss guard is returned unchanged, so that the guard runs. After a failed `pulumi up`, a task
-    of the current lab may still have no cluster identity.
+    A task whose undo steps refuse data loss stays unchanged, so that these undo steps run. After a failed `pulumi up`,
+    a task of the current lab may still have no cluster identity.
     """
     if _undone_by(task, GUARD_SCRIPT):
         return task

@@ -1,4 +1,4 @@
-"""Run or undo the steps of a task; every failure is raised as a TaskError."""
+"""Run or undo the steps of a task, and raise every failure as a TaskError."""
 
 import asyncio
 import contextlib
@@ -68,10 +68,11 @@ class Runner:
     async def undo(self, task: Task, progress: Progress, warn: Progress, *, program_runs: bool = True) -> None:
         """Undo the task. Raises TaskError.
 
-        Steps on the task's own machine are skipped with a warning if the machine does not answer and is being removed.
-        A step that runs on a server is retried on another server, and fails if no server answers. A step on a machine
-        of another cluster is skipped. Pulumi shows the output of undo steps as a warning. `program_runs` is false
-        during `pulumi destroy`, which also continues an earlier `pulumi destroy` that did not finish.
+        If the task's own machine is being removed and does not answer, homelab skips the steps on the machine with a
+        warning. homelab retries a step that runs on a server on another server; the step fails if no server answers.
+        homelab skips a step if its machine belongs to another cluster. Pulumi shows the output of undo steps as a
+        warning. `program_runs` is false during `pulumi destroy`, which also continues an earlier `pulumi destroy` that
+        did not finish.
         """
         results = StepResults(set(self.settings.flags))
         task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
@@ -102,13 +103,13 @@ class Runner:
             raise (fatal or errors)[0]
         self._teardown.started |= step.script == RETIRE_SCRIPT
         for error in errors:
-            await warn(f"{error}\n{step.script} did not run there.")
+            await warn(f"{error}\nThe script {step.script} did not run there.")
         return output
 
     async def _due_steps(self, task_run: TaskRun, steps: tuple[Step, ...]) -> AsyncIterator[Step]:
-        """Yield the steps with fulfilled `when` and `unless` conditions.
+        """Yield the steps of a task whose `when` and `unless` conditions are met by the flags of earlier steps.
 
-        Before the first disruptive step, wait for the task's turn.
+        Before the first disruptive step, wait until the task may disrupt its machine.
         """
         async with contextlib.AsyncExitStack() as stack:
             limit = task_run.task.turn
@@ -126,9 +127,10 @@ class Runner:
         return await asyncio.shield(self._drift_checks.start(machine, probe, variables))
 
     async def check_removal(self, servers: Sequence[str], nodes: Sequence[str]) -> None:
-        """Validate that the cluster can lose `nodes`; `servers` are the K3s servers in `nodes`. Raises TaskError.
+        """Validate that the cluster can lose `nodes`; `servers` contains the K3s servers among these nodes.
 
-        If no server answers within `CHECK_SECONDS`, this check is skipped; the removal of each node repeats the check.
+        Raises TaskError. If no server answers within `CHECK_SECONDS`, homelab skips the check; the removal of each node
+        repeats the check.
         """
         variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
         try:
@@ -150,7 +152,10 @@ class Runner:
         return await first_ready_server(self._connections, self.settings.servers, steps.api_ready_script())
 
     async def _mark(self, server: Machine) -> str:
-        """Return a server's mark of an unfinished `pulumi destroy`: `yes`, `no`, or an empty text. Raises TaskError."""
+        """Return whether a server has the marker file of an unfinished `pulumi destroy`: `yes`, `no`, or an empty text.
+
+        Raises TaskError.
+        """
         script = steps.load_script({}, MARK_SCRIPT)
         status, output, details = await self._connections.run(server, script, no_progress)
         if status:
@@ -159,7 +164,7 @@ class Runner:
 
 
 async def _with_chart(task: Task, progress: Progress) -> Task:
-    """Return a copy of the task that has the CRDs of the task's chart in a variable. Raises TaskError."""
+    """Return a copy of the task with the CRDs of the task's Helm chart in the variable `CRDS`. Raises TaskError."""
     if not task.chart:
         return task
     await progress(f"reading the chart {task.chart.name} {task.chart.version}")

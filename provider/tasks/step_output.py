@@ -1,4 +1,4 @@
-"""Results of a task's steps: flags, exported variables and output."""
+"""The results of the scripts that a task has run: flags, exported variables and output."""
 
 import re
 from dataclasses import dataclass, field
@@ -27,19 +27,22 @@ class StepResults:
     output: str = ""
 
     def conditions_met(self, step: Step) -> bool:
-        """Return whether the raised flags meet the `when` and `unless` conditions of the step."""
+        """Return whether the flags of earlier steps meet the `when` and `unless` conditions of the step."""
         return self.flags.issuperset(step.when) and self.flags.isdisjoint(step.unless)
 
     def raise_flag(self, name: str) -> None:
-        """Raise a flag of the plugin, such as `unreachable`. Later scripts get the flag as an upper-case variable."""
+        """Set a flag of the plugin, such as `unreachable`.
+
+        Later scripts of the task get the flag as a variable in upper case.
+        """
         self.flags.add(name)
         self.variables[name.upper()] = "yes"
 
     def add_output(self, text: str, exports: tuple[str, ...] = ()) -> None:
         """Parse a script's output into flags, the variables named in `exports`, and all other lines.
 
-        The output of machines is not trusted. A script can set only the variables that the script's step declares, and
-        cannot raise the flags of the plugin and of the stack file. Raises TaskError if two machines export different
+        homelab does not trust the output of machines. A script can set only the variables that its step declares, and
+        cannot set the flags of the plugin and of the stack file. Raises TaskError if two machines export different
         values of a variable.
         """
         for line in re.findall(r"[^\n]*\n|[^\n]+", text):
@@ -50,7 +53,9 @@ class StepResults:
                     self.flags.add(flag)
             elif line.startswith(EXPORT_PREFIX) and name in exports:
                 if self.variables.setdefault(name, value) != value:
-                    raise TaskError(f"machines report different values of {name}; later steps did not run")
+                    raise TaskError(
+                        f"the machines report different values of the variable {name}; later steps did not run"
+                    )
             else:
                 self.output += line
 

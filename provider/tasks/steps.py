@@ -41,9 +41,10 @@ class Steps:
     cancelled: bool = False
 
     async def run(self, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
-        """Run a step and return its output. If the server's API fails, another server runs the step. Raises TaskError.
+        """Run a step and return its output.
 
-        `ssh_seconds` limits the wait for SSH on the task's own machine.
+        If the Kubernetes API of the step's server fails, another server runs the step. Raises TaskError. `ssh_seconds`
+        limits the wait for SSH on the task's own machine.
         """
         if step.on == "machine":
             return await self._run_on(task_run.task.machine, task_run, step, ssh_seconds)
@@ -62,7 +63,10 @@ class Steps:
         raise AssertionError("every attempt returns or raises")
 
     async def run_on_servers(self, task_run: TaskRun, step: Step) -> tuple[str, list[TaskError]]:
-        """Run a step on all servers at the same time. Returns the output of all servers as one text, and the errors."""
+        """Run a step on all servers at the same time.
+
+        Returns the outputs of all servers as one text, and the errors of the servers that failed.
+        """
         runs = (self._run_on(server, task_run, step) for server in self.settings.servers)
         results = await asyncio.gather(*runs, return_exceptions=True)
         for result in results:
@@ -72,9 +76,11 @@ class Steps:
         return "".join(result for result in results if isinstance(result, str)), errors
 
     async def _run_on(self, machine: Machine, task_run: TaskRun, step: Step, ssh_seconds: float | None = None) -> str:
-        """Run a step's script on a machine. Repeat the script if the SSH connection is lost."""
+        """Run a step's script on a machine. Run the script again if the SSH connection is lost."""
         if self.cancelled:
-            raise TaskError(f"{machine_label(machine)}: cancelled before {step.script}; run `pulumi up` to continue.")
+            raise TaskError(
+                f"{machine_label(machine)}: Pulumi was cancelled before {step.script}; run `pulumi up` to continue."
+            )
         for remaining in reversed(range(ATTEMPTS)):
             await wait_for_ssh(
                 self.connections, machine, task_run.progress, SSH_SECONDS if ssh_seconds is None else ssh_seconds
@@ -121,7 +127,10 @@ class Steps:
         return ""
 
     async def _server_for(self, task: Task, step: Step) -> Machine | None:
-        """Return the server for a step, or None if the step needs a second server and none exists. Raises TaskError."""
+        """Return the server that runs a step, or None if the step needs a second server in a cluster with one server.
+
+        Raises TaskError.
+        """
         needs_other = step.on == "other"
         servers = tuple(s for s in self.settings.servers if not (needs_other and s.name == task.machine.name))
         return await first_ready_server(self.connections, servers, api_ready_script()) if servers else None

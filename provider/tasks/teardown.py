@@ -1,4 +1,4 @@
-"""Detect the destruction of the whole lab, during which homelab does not drain nodes and does not guard data."""
+"""Detect that `pulumi destroy` deletes the whole lab; homelab then neither drains nodes nor prevents data loss."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,10 +19,10 @@ ReadMark = Callable[[Machine], Awaitable[str]]
 
 @dataclass
 class Teardown:
-    """Whether this `pulumi destroy`, or an earlier unfinished `pulumi destroy`, destroys the whole lab.
+    """Detects whether the current `pulumi destroy`, or an earlier unfinished `pulumi destroy`, deletes the lab.
 
-    An unfinished `pulumi destroy` leaves marks on the servers. Only runs without the Pulumi program, such as
-    `pulumi destroy`, read the marks. `pulumi up` removes the marks.
+    An unfinished `pulumi destroy` leaves a marker file on every server. homelab reads the marker files only if the
+    Pulumi program does not run, as in `pulumi destroy`. `pulumi up` removes the marker files.
     """
 
     servers: tuple[Machine, ...]
@@ -31,7 +31,10 @@ class Teardown:
     _resumed: "asyncio.Task[bool] | None" = field(default=None, init=False)
 
     async def in_progress(self, *, program_runs: bool) -> bool:
-        """Return whether the whole lab is being destroyed. Raises TaskError if only some servers have the mark."""
+        """Return whether Pulumi is deleting the whole lab.
+
+        Raises TaskError if only some servers have the marker file of `pulumi destroy`.
+        """
         if self.started or program_runs:
             return self.started
         if self._resumed is None:
@@ -46,7 +49,7 @@ class Teardown:
         marked = ", ".join(name for name, mark in marks.items() if mark == "yes")
         others = ", ".join(name for name, mark in marks.items() if mark != "yes")
         raise TaskError(
-            f"An earlier `pulumi destroy` of the whole lab is unfinished: it left its mark on {marked}, but not on "
+            f"An earlier `pulumi destroy` of the whole lab did not finish: its marker file is on {marked}, but not on "
             f"{others}. No changes were made.\nTo keep the lab: `pulumi up`. To continue the removal: "
             f"`sudo touch /var/lib/homelab/retired` on {others}, then `pulumi destroy`."
         )

@@ -30,5 +30,5 @@ def answer(system: str, review: Json, api: KubernetesApi) -> Json:
 
 
 def _leaves(thing: Json) -> bool:
-    """Return whether the object is being deleted; the validation rules do not apply to the removal of finalizers."""
+    """Return whether Kubernetes is deleting the object; the rules do not apply to the removal of finalizers."""
     return bool(thing["metadata"].get("deletionTimestamp"))

@@ -1,4 +1,4 @@
-"""The lab's Helm repository: real charts, and stand-in charts for real charts that are not available."""
+"""The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
 
 import base64
 import gzip
@@ -52,7 +52,7 @@ FOLDER = "charts"
 
 @dataclass(frozen=True)
 class LabEndpoints:
-    """The endpoints of the lab's server that stand-in charts use.
+    """The endpoints of the rehearsal's server that the objects of stand-in charts call.
 
     `webhooks_url` starts with https://. `ca` is the webhooks' CA certificate (PEM). `jobs_endpoint` is HOST:PORT.
     """
@@ -73,7 +73,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class PackedChart:
-    """A chart in the lab's Helm repository, with its origin and its archive's SHA-256."""
+    """A chart in the rehearsal's Helm repository, with its origin and the SHA-256 of its archive."""
 
     chart: Chart
     origin: str
@@ -88,7 +88,7 @@ class PackedChart:
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
 ) -> list[PackedChart]:
-    """Recreate the folder `MIRROR/charts` with all `charts`: real charts, or stand-ins for unavailable charts.
+    """Recreate the folder `MIRROR/charts` with all `charts`: real charts, or stand-in charts for unavailable charts.
 
     If a Go module's folder has no `Chart.yaml`, the stand-in chart includes all files of the folder.
     """
@@ -101,14 +101,14 @@ def lay_out(
 
 
 def pins(packed: Iterable[PackedChart]) -> dict[str, str]:
-    """Return the SHA-256 of charts by chart name, except for original archives that homelab itself pins."""
+    """Return the SHA-256 of each chart archive by chart name, without original archives that homelab already pins."""
     return {
         item.chart.name: item.sha256 for item in packed if not (item.origin in (BUNDLE, NETWORK) and item.chart.sha256)
     }
 
 
 def rows(packed: Iterable[PackedChart]) -> list[Row]:
-    """Return rows about the charts for the table `Real and simulated`."""
+    """Return the rows about Helm charts for the rehearsal's summary table `Real and simulated`."""
     by_origin: dict[str, list[PackedChart]] = {}
     for item in packed:
         by_origin.setdefault(item.origin, []).append(item)
@@ -124,8 +124,8 @@ def pack_stand_in(chart: Chart, lab: LabEndpoints, more: Path | None = None) -> 
     source = STAND_INS / chart.name
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
-            f"The rehearsal has no stand-in for the chart {chart.name}: create {source}, or use --bundle with a bundle "
-            f"that contains charts/{_file(chart)}."
+            f"The rehearsal has no stand-in for the chart {chart.name}: create {source}, or use --bundle with "
+            f"an air-gap bundle that contains charts/{_file(chart)}."
         )
     return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
 
@@ -167,7 +167,7 @@ def _texts(folder: Path) -> dict[str, str]:
 
 
 def _fetched(chart: Chart, report: Report) -> bytes | None:
-    """Return the original archive from the cache or from the chart's repository; None if the download fails."""
+    """Return a chart's original archive from the cache or from its Helm repository, or None if the download fails."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
     cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
     if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):

@@ -14,9 +14,9 @@ APPROVED = {"api-approved.kubernetes.io": "unapproved, it stands in for another"
 
 
 def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
-    """Build the chart files for a list of CRDs.
+    """Build the files of a stand-in chart for a list of CRDs; return the texts by path in the chart.
 
-    If `folder` is true in the list, the CRDs are files in the chart's folder `crds/`. Without `folder`, one template
+    If the list sets `folder`, the CRDs become files in the chart's folder `crds/`. Without `folder`, one template
     contains the CRDs, and `when` is the name of the Helm value that enables the template. `keep` is the name of the
     Helm value that retains the CRDs on uninstall; `keep: always` retains the CRDs unconditionally.
     """
@@ -31,7 +31,7 @@ def chart_files(listed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def template(definitions: Iterable[Json], *, when: str, keep: str) -> str:
-    """Render a template with complete CRDs; `when` and `keep` are names of Helm values as in `chart_files()`."""
+    """Render a Helm template that contains complete CRDs; `when` and `keep` are Helm values as in `chart_files()`."""
     mark = "@keep@"
     texts = []
     for item in definitions:

@@ -10,7 +10,7 @@ _ANNOTATIONS = "\nmetadata:\n  annotations:\n"
 
 
 def put(released: str, folder: Path) -> None:
-    """Split a release's manifests and write the chart files into `folder`."""
+    """Split the manifests of a program's release, and write the resulting chart files into `folder`."""
     for name, text in split(released).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

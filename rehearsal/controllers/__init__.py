@@ -1,1 +1,1 @@
-"""Stand-in operators: each simulates a program of the platform that does not run in the rehearsal."""
+"""Stand-in operators, each of which simulates a platform component that does not run in the rehearsal."""

@@ -18,51 +18,51 @@ class ApiError(Exception):
 
 
 class KubernetesApi(Protocol):
-    """Operations of the Kubernetes API for stand-in operators. URL paths begin with /api or /apis."""
+    """The operations of the Kubernetes API that stand-in operators use. URL paths begin with /api or /apis."""
 
     def read(self, path: str) -> Json | None:
-        """Return the object at `path`, or None if the object does not exist."""
+        """Return the Kubernetes object at `path`, or None if the object does not exist."""
 
     def items(self, path: str) -> list[Json]:
-        """Return all objects of the list at `path`; an empty list if the kind's CRD is not installed."""
+        """Return all Kubernetes objects in the list at `path`, or an empty list if the kind's CRD is not installed."""
 
     def create(self, path: str, body: Json) -> None:
-        """Create an object at `path` unless the object exists."""
+        """Create a Kubernetes object in the list at `path` unless the object exists."""
 
     def patch(self, path: str, body: Json) -> None:
-        """Apply a JSON merge patch to the object at `path` if the object exists."""
+        """Apply a JSON merge patch to the Kubernetes object at `path` if the object exists."""
 
     def delete(self, path: str) -> None:
-        """Delete the object at `path` if the object exists."""
+        """Delete the Kubernetes object at `path` if the object exists."""
 
 
 class ApiClient:
-    """A client that connects to the first server with a ready Kubernetes API."""
+    """A Kubernetes API client that connects to the first server with a ready API."""
 
     def __init__(self, servers: Sequence[tuple[str, Path]]) -> None:
-        """Prepare a client; each pair in `servers` is a server's address and the folder of its certificates."""
+        """Prepare an API client; each pair in `servers` is a server's address and the folder of its certificates."""
         self._servers = servers
         self._connection: http.client.HTTPSConnection | None = None
 
     def read(self, path: str) -> Json | None:
-        """Return the object at `path`, or None if the object does not exist."""
+        """Return the Kubernetes object at `path`, or None if the object does not exist."""
         return self._request("GET", path, absent_ok=True)
 
     def items(self, path: str) -> list[Json]:
-        """Return all objects of the list at `path`; an empty list if the kind's CRD is not installed."""
+        """Return all Kubernetes objects in the list at `path`, or an empty list if the kind's CRD is not installed."""
         listed = self._request("GET", path, absent_ok=True)
         return with_kind(listed) if listed else []
 
     def create(self, path: str, body: Json) -> None:
-        """Create an object at `path` unless the object exists."""
+        """Create a Kubernetes object in the list at `path` unless the object exists."""
         self._request("POST", path, body, present_ok=True)
 
     def patch(self, path: str, body: Json) -> None:
-        """Apply a JSON merge patch to the object at `path` if the object exists."""
+        """Apply a JSON merge patch to the Kubernetes object at `path` if the object exists."""
         self._request("PATCH", path, body, absent_ok=True)
 
     def delete(self, path: str) -> None:
-        """Delete the object at `path` if the object exists."""
+        """Delete the Kubernetes object at `path` if the object exists."""
         self._request("DELETE", path, absent_ok=True)
 
     def _request(
@@ -108,7 +108,7 @@ class ApiClient:
 
 
 def with_kind(listed: Json) -> list[Json]:
-    """Return a list's objects and set their `apiVersion` and `kind`, which lists of built-in kinds omit."""
+    """Return the objects of a Kubernetes list with `apiVersion` and `kind`, which lists of built-in kinds omit."""
     kind = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
     return [kind | item for item in listed["items"]]
 

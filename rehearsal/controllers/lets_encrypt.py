@@ -1,4 +1,4 @@
-"""Stand-in operator for Let's Encrypt: makes issuers trust Pebble, and adds Ingress hosts to the lab's DNS."""
+"""Stand-in operator for Let's Encrypt: makes issuers trust Pebble, and adds Ingress hosts to the rehearsal's DNS."""
 
 import base64
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CA_FILE, HOSTS_FILE = "ca.pem", "hosts"
 
 
 def reconcile(api: KubernetesApi, folder: Path) -> None:
-    """Set Pebble's CA in Let's Encrypt issuers, and write all Ingress hosts to the hosts file of the DNS server."""
+    """Set Pebble's CA in all Let's Encrypt issuers, and write all Ingress hosts to the hosts file of the DNS server."""
     hosts_file = folder / HOSTS_FILE
     if not hosts_file.exists():
         return

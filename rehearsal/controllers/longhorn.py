@@ -1,4 +1,4 @@
-"""Stand-in operator for Longhorn: creates the StorageClass and the volumes, host folders that all machines mount."""
+"""Stand-in operator for Longhorn: creates the StorageClass, and volumes as host folders that all machines mount."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
 def reconcile(api: KubernetesApi, folder: Path) -> None:
-    """Create Longhorn's StorageClass, create volumes in `folder` for pending claims, and delete released volumes."""
+    """Create Longhorn's StorageClass, create volumes in `folder` for pending PVCs, and delete released volumes."""
     if not is_ready(api, NAMESPACE, "longhorn-driver-deployer"):
         return
     manifests = api.read(f"/api/v1/namespaces/{NAMESPACE}/configmaps/longhorn-storageclass")
@@ -44,7 +44,7 @@ def reconcile(api: KubernetesApi, folder: Path) -> None:
 
 
 def needs_volume(claim: Json, storage_class: Json) -> bool:
-    """Return whether a claim waits for a volume; with WaitForFirstConsumer, the claim's pod must have a node first."""
+    """Return whether a PVC waits for a volume; with WaitForFirstConsumer, the PVC's pod must have a node first."""
     if claim["status"].get("phase") != "Pending" or claim["spec"].get("volumeName"):
         return False
     annotations = claim["metadata"].get("annotations") or {}
@@ -57,7 +57,7 @@ def volume_name(claim: Json) -> str:
 
 
 def persistent_volume(claim: Json, storage_class: Json) -> Json:
-    """Build a claim's PersistentVolume of type `local`, because the type `hostPath` does not support `fsGroup`."""
+    """Build a PVC's PersistentVolume with the type `local`, because the type `hostPath` does not support `fsGroup`."""
     metadata, spec = claim["metadata"], claim["spec"]
     bound: Json = {key: metadata[key] for key in ("name", "namespace", "uid")}
     return {

@@ -15,7 +15,7 @@ INTERVAL = 0.3  # seconds between two reconciliations
 
 
 def servers(lab: Path) -> list[tuple[str, Path]]:
-    """Return a pair for each server: its address, and the folder on the server's disk with K3s' certificates."""
+    """Return each server's address, and the folder on the server's simulated disk that contains K3s' certificates."""
     addresses = []
     for file in sorted((lab / "machines").glob("*/machine.json")):
         machine = json.loads(file.read_text())

@@ -155,7 +155,7 @@ def test_a_lab_without_working_servers_leaves_the_state(lab: RehearsedLab, monke
     monkeypatch.setenv("HOMELAB_DELETE_UNREACHABLE", "true")
     monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
     said = lab.pulumi_succeeds("destroy", "--yes", "--skip-preview")
-    assert "s1 was not cleaned up" in said
+    assert "homelab did not clean up s1" in said
     assert re.search(r"Wipe s1 before you use it again", said)
     left = json.loads(lab.session.engine.capture("stack", "export"))["deployment"].get("resources", [])
     assert [each["urn"] for each in left if "homelab:index:Task" in each["urn"]] == []

@@ -354,6 +354,6 @@ def test_changed_ssh_settings_run_nothing(lab: RehearsedLab) -> None:
     )
     a1["ssh"]["user"] = "nobody"
     config.write_text(yaml.safe_dump(whole))
-    assert "a1 (10.9.0.21) refuses user nobody" in lab.up_fails()
+    assert "a1 (10.9.0.21) refuses the SSH login of user nobody" in lab.up_fails()
     lab.reopen()
     lab.up()

@@ -54,7 +54,7 @@ def test_one_that_has_ended_is_told_with_what_renews_it(api: FakeApi, monkeypatc
 def test_one_that_is_good_is_of_another_cluster(api: FakeApi) -> None:
     said = asked(api, 401)
     assert said.endswith(
-        "another CA signed the client certificate, as after a restore of the cluster; "
+        "the cluster's CA did not sign the client certificate, for example after a restore; "
         "run `pulumi up` to renew the kubeconfig"
     )
 

@@ -106,7 +106,7 @@ def test_a_half_is_not_taken_for_the_whole_and_gone_on_with(host: Upstream, file
     host.truncated[name] = 1 << 20
     result = run(file)
     assert result.exit_code == 1
-    assert f"{name} broke off " in result.output
+    assert f"{name} stopped " in result.output
     assert "is incomplete: fix the errors above, and run `./homelab bundle` again." in result.output
     there = names(file)
     assert f"{K3S_VERSION}/{name}.part" in there
@@ -133,15 +133,16 @@ def test_a_wrong_sum_is_refused_and_not_kept(host: Upstream, file: Path) -> None
     (host.root / K3S_VERSION / "k3s").write_bytes(b"changed on the way")
     result = run(file)
     assert result.exit_code == 1
-    assert f"/k3s does not match its checksum; it was not saved.\nfound  {digest(b'changed on the way')}" in (
-        result.output
+    assert (
+        f"/k3s does not match its checksum; homelab did not save the file.\nfound  {digest(b'changed on the way')}"
+        in (result.output)
     )
     assert names(file) == {f"{K3S_VERSION}/install.sh", f"{K3S_VERSION}/install.sh.sha256sum"} | CHARTS
 
 
 def test_a_list_without_the_file_is_refused(host: Upstream, file: Path) -> None:
     (host.root / K3S_VERSION / "sha256sum-amd64.txt").write_text(f"{'1' * 64}  k3s-airgap-images-amd64.tar.zst\n")
-    assert "has no checksum of k3s, so the file cannot be verified." in run(file).output
+    assert "has no checksum of k3s, so homelab cannot verify the file." in run(file).output
 
 
 @pytest.mark.parametrize("pin", ["amd64", "installer"])
@@ -149,7 +150,7 @@ def test_pins_are_enforced(host: Upstream, file: Path, pin: str) -> None:
     write_stack_file(file.parent, {}, k3s={"pins": {pin: "0" * 64}})
     result = run(file)
     assert result.exit_code == 1
-    assert "does not match k3s.pins; it was not saved." in result.output
+    assert "does not match k3s.pins; homelab did not save the file." in result.output
     assert not [name for name in names(file) if name.endswith("install.sh" if pin == "installer" else "/k3s")]
 
 
@@ -157,7 +158,7 @@ def test_a_missing_chart_is_named_and_all_else_is_there(host: Upstream, file: Pa
     write_stack_file(file.parent, {"metallb": {"addresses": ["10.9.0.200/29"]}, "certManager": {}, "traefik": {}})
     result = run(file)
     assert result.exit_code == 1
-    assert "/charts/index.yaml has no chart cert-manager; it has metallb." in result.output
+    assert "/charts/index.yaml has no chart cert-manager; the index has metallb." in result.output
     assert "has no chart traefik" in result.output
     assert names(file) == k3s_files("amd64") | CHARTS
 
@@ -166,7 +167,7 @@ def test_a_chart_that_is_not_what_its_index_says(host: Upstream, file: Path) -> 
     index(host.root, digest="0" * 64)
     result = run(file)
     assert result.exit_code == 1
-    assert "metallb.tgz does not have the checksum in the repository's index; it was not used." in result.output
+    assert "metallb.tgz does not have the checksum in the repository's index; homelab did not use it." in result.output
     assert not any(name.endswith(".tgz") for name in names(file))
 
 
@@ -187,14 +188,17 @@ def test_a_pinned_chart_is_verified_by_its_pin(
     index(host.root)
     result = run(file)
     assert result.exit_code == 1
-    assert f"metallb.tgz does not have the pinned checksum; it was not used.\npinned sha256 {pin}\n" in result.output
+    assert (
+        f"metallb.tgz does not have the pinned checksum; homelab did not use it.\npinned sha256 {pin}\n"
+        in result.output
+    )
     assert not any(name.endswith(".tgz") for name in names(file))
 
 
 def test_another_chart_under_its_name(host: Upstream, file: Path) -> None:
     (host.root / "charts/metallb.tgz").write_bytes(pack_chart({"web/Chart.yaml": "name: web"}))
     index(host.root)
-    assert "is not the chart metallb: metallb/Chart.yaml is missing." in run(file).output
+    assert "is not the chart metallb, because metallb/Chart.yaml is missing." in run(file).output
 
 
 def test_mirrors_of_the_file_are_not_asked(host: Upstream, file: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_sum_that_cannot_be_had_is_not_made_up(
     monkeypatch.setattr(catalog_pins, "PINS", {NAME: "a" * 64})
     monkeypatch.setattr(catalog_pins, "CHECKSUMS_FILE", sums)
     assert catalog_pins.main() == 1
-    assert "has no version 0.99.0 of metallb; it has 0.16.1." in capsys.readouterr().err
+    assert "has no version 0.99.0 of metallb; the index has 0.16.1." in capsys.readouterr().err
     assert sums.read_text() == ""
 
 

@@ -90,11 +90,11 @@ def test_drift_is_told_by_machine() -> None:
     said = told(task("update", "pi-2", "roll", new=given, diffReasons=["drift"]))
     assert "**Drift: manual changes on the machines**" in said
     assert "- `pi-2`: `config.yaml differs`" in said
-    assert "not checked" not in said
+    assert "did not check" not in said
 
 
 def test_machines_that_were_not_looked_at_are_not_called_unchanged() -> None:
-    assert "The machines were not checked for drift" in told(drift_checked=False)
+    assert "Pulumi did not check the machines for drift" in told(drift_checked=False)
 
 
 def test_what_is_refused_comes_first_and_nothing_else_is_promised() -> None:
@@ -131,8 +131,8 @@ def test_the_command_reads_a_file(tmp_path: Path) -> None:
     result = run(file, HOMELAB_DRIFT="off")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("### Here\n\n| Resource | Change | Details |")
-    assert "The machines were not checked for drift" in result.output
-    assert "not checked" not in run(file, HOMELAB_DRIFT="on").output
+    assert "Pulumi did not check the machines for drift" in result.output
+    assert "did not check" not in run(file, HOMELAB_DRIFT="on").output
 
 
 @pytest.mark.parametrize("text", ["", "error: no stack", "[]"])

@@ -125,7 +125,7 @@ def test_a_mirror_is_asked_over_https(host: Upstream, file: Path) -> None:
 
 def test_what_cannot_be_had_leaves_the_file_as_it_is(host: Upstream, file: Path) -> None:
     write_stack_file(file.parent, POOL | {"traefik": {}})
-    assert "has no chart traefik; it has metallb" in refused(pin(file), file, file.read_text())
+    assert "has no chart traefik; the index has metallb" in refused(pin(file), file, file.read_text())
 
 
 def test_wrong_pins_do_not_stand_in_the_way_and_other_mistakes_do(host: Upstream, file: Path) -> None:

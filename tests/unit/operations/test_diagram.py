@@ -174,5 +174,5 @@ def test_an_app_on_another_platform_is_refused(tmp_path: Path) -> None:
     file.write_text(SHOP.read_text().replace("platform: homelab", "platform: other"))
     result = run("--app", str(file))
     assert result.exit_code == 1
-    assert "Pulumi.web.yaml is an app on the platform other, not on homelab: omit this file." in result.output
+    assert "The app of Pulumi.web.yaml uses the platform other instead of homelab: omit this file." in result.output
     assert "<svg" not in result.output

@@ -72,7 +72,7 @@ def test_machines_are_asked_and_what_is_wrong_is_said(
     assert result.exit_code == 1
     found = reports(result)
     checks = {each["check"]: each for each in found["one"]["findings"]}
-    assert checks["address"]["says"].startswith("no interface has 10.9.0.11")
+    assert checks["address"]["says"].startswith("no interface has the address 10.9.0.11")
     assert {
         "host key",
         "root",

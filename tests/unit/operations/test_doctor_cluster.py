@@ -29,12 +29,12 @@ def whole() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changed", "check", "says"),
     [
-        (None, NODE.name, "is not a node of the cluster"),
+        (None, NODE.name, "the cluster does not have this node"),
         (node(NODE.name, condition("Ready", "Unknown", "stopped posting")), NODE.name, "is not Ready: stopped posting"),
         (node(NODE.name, condition("Ready", "True"), unschedulable=True), NODE.name, "cordoned"),
         (node(NODE.name, condition("Ready", "True"), condition("DiskPressure", "True")), NODE.name, "DiskPressure"),
         (node(NODE.name, condition("Ready", "True")), "etcd", f"not voting members: {NODE.name}"),
-        (node("stranger", condition("Ready", "True")), "stranger", "not in the stack file"),
+        (node("stranger", condition("Ready", "True")), "stranger", "but the stack file does not"),
     ],
 )
 def test_what_is_wrong_with_the_cluster(changed: dict[str, Any] | None, check: str, says: str) -> None:

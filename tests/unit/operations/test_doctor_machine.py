@@ -73,7 +73,7 @@ def test_a_node_in_order_has_nothing_to_mend() -> None:
 
 WRONG = [
     ({"root": "no"}, "root", "do not run as root"),
-    ({"systemd": "no"}, "system", "systemd does not run"),
+    ({"systemd": "no"}, "system", "does not run systemd"),
     ({"apt": "no", "os_name": "Alpine"}, "system", "Alpine is not supported"),
     ({"arch": "", "uname": "riscv64, 64-bit"}, "arch", "no release for riscv64"),
     ({"memory_cgroup": "no"}, "cgroup", "memory cgroup is disabled"),
@@ -81,7 +81,7 @@ WRONG = [
     ({"disk": ["/ 20000 50", "/var/lib/rancher 9000 96"]}, "disk", "96 % used"),
     ({"clock": str(NOW - 600)}, "clock", "is 599 s behind"),
     ({"clock": str(NOW + 600)}, "clock", "is 599 s ahead of"),
-    ({"device": ""}, "address", f"no interface has {NODE.address}; the machine has 10.0.0.1/24"),
+    ({"device": ""}, "address", f"no interface has the address {NODE.address}; the machine has 10.0.0.1/24"),
     ({"device": "eth7", "device_there": "no"}, "address", "interface eth7 does not exist"),
     ({"port": "tcp/6443 haproxy"}, "ports", "tcp/6443 is in use by haproxy"),
     ({"port": "udp/8472 the kernel"}, "ports", "udp/8472 is in use by the kernel"),
@@ -128,12 +128,14 @@ def test_another_architecture_than_the_files_is_wrong() -> None:
     given = seen()
     given = replace(given, node=given.node.model_copy(update={"arch": "amd64"}))
     assert [each.fix for each in not_fine(given) if each.check == "arch"] == [
-        "set `arch: arm64`, or install a system for amd64"
+        "set `arch: arm64`, or install an operating system for amd64"
     ]
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
-    assert [each.says for each in machine.check(seen(end=None))] == ["the output of node/collect-facts.sh was cut off"]
+    assert [each.says for each in machine.check(seen(end=None))] == [
+        "the output of the script node/collect-facts.sh is incomplete"
+    ]
 
 
 def test_machines_with_one_identity_are_named() -> None:
@@ -142,8 +144,8 @@ def test_machines_with_one_identity_are_named() -> None:
     }
     found = machine.duplicate_machine_ids(facts)
     assert {name: each.says for name, each in found.items()} == {
-        "a": "has the same machine-id as c",
-        "c": "has the same machine-id as a",
+        "a": "the machine has the same machine-id as c",
+        "c": "the machine has the same machine-id as a",
     }
 
 
@@ -152,7 +154,7 @@ def test_machines_with_one_identity_are_named() -> None:
     [
         (Failure.UNREACHABLE, "does not answer", "reachable", "power on the machine"),
         (Failure.HOST_KEY, "another key\nmore", "host key", "find out which machine answers"),
-        (Failure.LOGIN, "refuses user pi: add the key", "login", "authorized_keys"),
+        (Failure.LOGIN, "refuses the SSH login of user pi: add the key", "login", "authorized_keys"),
         (Failure.SCRIPT, "sudo: a password is required", "root", "passwordless sudo"),
     ],
 )

@@ -128,7 +128,7 @@ def test_a_lab_that_is_there_is_not_replaced_without_a_yes(file: Path, answers: 
     file.write_text(SAMPLE.read_text())
     result = run(file, *ALL, "--yes", answers=answers)
     assert result.exit_code == 1
-    assert "already has a lab. Replace the lab and keep a copy of the file?" in result.output
+    assert "already configures a lab. Replace its settings, and keep a copy of the file?" in result.output
     assert [each.read_text() for each in file.parent.iterdir()] == [SAMPLE.read_text()]
 
 

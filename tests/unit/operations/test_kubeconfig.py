@@ -131,7 +131,7 @@ def test_a_second_run_changes_nothing(home: Path) -> None:
     run("--output", str(file))
     before = file.stat()
     result = run("--output", str(file))
-    assert "already has the cluster" in result.output
+    assert "already has the entries of the cluster" in result.output
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
@@ -151,8 +151,8 @@ def test_other_content_under_our_name_is_replaced_after_a_yes_and_kept_in_a_copy
     result = run("--output", str(file), *options, answer=answer)
     assert result.exit_code == 0, result.output
     assert (
-        "The existing entry belongs to another cluster: its API is https://elsewhere:6443, not https://10.9.0.100:6443."
-        in result.output
+        "The existing cluster entry belongs to another cluster: its API is https://elsewhere:6443, "
+        "not https://10.9.0.100:6443." in result.output
     )
     (copy,) = home.glob("mine.*")
     assert (copy.read_text(), mode(copy)) == (before, 0o600)
@@ -182,7 +182,7 @@ def test_kubectl_is_not_disturbed_while_it_writes(home: Path) -> None:
     (home / "mine.lock").touch()
     result = run("--output", str(file))
     assert result.exit_code == 1
-    assert f"if kubectl is not running, remove {file}.lock" in result.output.replace("\n", "")
+    assert f"if kubectl does not run, remove the lock file {file}.lock" in result.output.replace("\n", "")
     assert file.read_text() == THEIRS
 
 
@@ -235,10 +235,10 @@ def test_an_entry_is_replaced_in_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters: [", "it is not YAML"),
+        ("clusters: [", "the kubeconfig is not YAML"),
         ("kind: Pod", "the file is not a kubeconfig"),
         ("just text", "the file is not a kubeconfig"),
-        ("clusters: {a: b}", "its clusters are not a list of named entries"),
+        ("clusters: {a: b}", "the clusters are not a list of named entries"),
         (
             THEIRS.replace("users:\n", "users:\n- name: lab\n- name: lab\n"),
             "the kubeconfig has 2 users with the name lab",

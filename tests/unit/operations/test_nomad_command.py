@@ -72,12 +72,12 @@ def test_certificates_of_ones_own_are_taken(kept: list[Any], tmp_path: Path) -> 
 
 def test_what_is_not_there_is_said_and_nothing_is_written(kept: list[Any], tmp_path: Path) -> None:
     without = run(tmp_path, LAB)
-    assert (without.exit_code, "Stack lab has no Nomad: homelab:platform.nomad is not set." in without.output) == (
+    assert (without.exit_code, "Stack lab has no Nomad cluster: set homelab:platform.nomad in" in without.output) == (
         1,
         True,
     )
     kept.clear()
     early = run(tmp_path, lab())
-    said = "Stack lab has no secret nomad-salt in its state: run `pulumi up` first."
+    said = "Pulumi's state of stack lab has no secret nomad-salt: run `pulumi up` first."
     assert (early.exit_code, said in early.output) == (1, True)
     assert not (tmp_path / "out").exists()

@@ -186,13 +186,17 @@ def k3s_url(mirror: str) -> str:
 def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror, version="v1.99.0+k3s1")
     output = refused(run(), stack, stack.read_text())
-    assert f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a release" in output
+    assert (
+        f"{mirror}/v1.99.0%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a K3s release" in output
+    )
 
 
 def test_list_of_another_architecture_is_refused(folder: Path, mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror)
     (folder / "sha256sum-arm64.txt").write_text((folder / "sha256sum-amd64.txt").read_text())
-    assert "is not a checksum list of K3s: checksums for arm64 are missing" in refused(run(), stack, stack.read_text())
+    assert "is not a checksum list of K3s, because checksums for arm64 are missing" in refused(
+        run(), stack, stack.read_text()
+    )
 
 
 def test_without_network_it_says_what_to_do(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +216,7 @@ def test_untrusted_host_is_refused(mirror: str, stack: Path, monkeypatch: pytest
 def test_no_way_leads_to_plain_http(mirror: str, stack: Path) -> None:
     configure(stack, mirror=f"{mirror}/plain")
     output = refused(run(), stack, stack.read_text())
-    assert f"http://{ADDRESS}/ is not https" in output
+    assert f"http://{ADDRESS}/ is not an https URL" in output
 
 
 def test_other_mistakes_in_the_file_come_first(mirror: str, stack: Path) -> None:

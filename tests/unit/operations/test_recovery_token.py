@@ -30,4 +30,4 @@ def test_it_prints_the_token_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -
 def test_before_the_first_up_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(monkeypatch)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "Stack lab has no secret cluster-token in its state: run `pulumi up` first." in done.stderr
+    assert "Pulumi's state of stack lab has no secret cluster-token: run `pulumi up` first." in done.stderr

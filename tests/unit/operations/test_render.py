@@ -49,7 +49,7 @@ def test_plugin_that_does_not_start(tmp_path: Path) -> None:
 def test_newest_plugin_that_pulumi_has_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
-    with pytest.raises(RenderError, match=r"pulumi plugin install resource kubernetes \d+\.\d+\.\d+$"):
+    with pytest.raises(RenderError, match=r"pulumi plugin install resource kubernetes \d+\.\d+\.\d+`$"):
         render.find_plugin()
     for version in ("4.9.0", "4.25.0", "4.3.1"):
         fake_helm.install_in(tmp_path / f"plugins/resource-kubernetes-v{version}")

@@ -173,7 +173,7 @@ def test_copies_on_s3_are_fetched_where_no_server_has_one(bench: Bench) -> None:
 def test_what_cannot_be_restored_is_refused() -> None:
     with pytest.raises(SnapshotError, match="No server answers"):
         restore_runner.plan_restore(report("a", "b", "c"), SNAPSHOT)
-    with pytest.raises(SnapshotError, match="is only on unreachable servers: b"):
+    with pytest.raises(SnapshotError, match="is only on unreachable servers: power on b"):
         restore_runner.plan_restore(report("b"), SNAPSHOT)
     with pytest.raises(SnapshotError, match="state of stack lab lacks the tasks of e: "):
         restore_runner.require_tasks(site(), {name: task for name, task in TASKS.items() if name != "e-roll"})
@@ -225,7 +225,7 @@ def test_every_variable_of_the_scripts_is_given(bench: Bench, tmp_path: Path) ->
 
 
 def test_preparing_is_what_a_run_of_pulumi_does() -> None:
-    disturbing = {"cluster/drain.sh", "cluster/uncordon.sh"}
+    disturbing = {"cluster/wait-for-quorum.sh", "cluster/drain.sh", "cluster/uncordon.sh"}
     ours = [dict(step) for step in described.PREPARE if step["script"] not in disturbing]
     assert [dict(step) for step in restore_runner.PREPARE] == ours
 

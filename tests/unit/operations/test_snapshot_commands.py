@@ -67,7 +67,7 @@ def test_a_snapshot_of_nothing_is_refused(fake_servers: dict[str, Any]) -> None:
     fake_servers["found"] = report("c")
     done = run("snapshot")
     assert done.exit_code == 1
-    assert "No server has a ready API" in done.stderr
+    assert "no server has a ready Kubernetes API" in done.stderr
     assert "b: K3s is inactive" in done.stderr
     assert run("snapshot", "--name", "two words").exit_code == 2
 
@@ -119,7 +119,7 @@ def test_a_file_of_this_computer_and_a_token(fake_servers: dict[str, Any], tmp_p
     assert (absent.exit_code, f"no file {tmp_path / 'absent'} on" in absent.stderr) == (1, True)
     spaced = tmp_path / "my snapshot"
     spaced.write_bytes(b"etcd")
-    assert "is not a snapshot name" in run("restore", "--file", str(spaced), "--yes").stderr
+    assert "is not a valid snapshot name" in run("restore", "--file", str(spaced), "--yes").stderr
 
 
 def test_what_pulumi_keeps_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_what_pulumi_keeps_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stack, "resources", lambda _: kept)
     assert task_state.tasks(Stack("lab")) == {"a-roll": roll}
     inputs["novelty"] = 1
-    with pytest.raises(StackError, match="the state of stack lab has the task a-roll from another version"):
+    with pytest.raises(StackError, match="Pulumi's state of stack lab has the task a-roll of another homelab version"):
         task_state.tasks(Stack("lab"))
 
 

@@ -69,7 +69,7 @@ def test_an_object_of_another_name_is_named_and_left_out(stored: list[StoredObje
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert found.snapshots == (Snapshot(GOOD, 1700000000, 5, (*SERVERS, S3)),)
     (note,) = found.warnings
-    assert note.startswith("S3 has files with invalid snapshot names, which were skipped: ")
+    assert note.startswith("homelab skipped files with invalid snapshot names on S3: ")
     assert len(note) < 250
     assert note.isprintable()
 
@@ -104,7 +104,7 @@ def test_what_is_strange_on_a_server_is_noted(stored: list[StoredObject], monkey
     found = asyncio.run(snapshot_catalog.list_snapshots(LAB))
     assert [each.name for each in found.snapshots] == [GOOD]
     assert len(found.warnings) == len(SERVERS)
-    assert found.warnings[0].startswith("a has files with invalid snapshot names, which were skipped: '../xxx")
+    assert found.warnings[0].startswith("homelab skipped files with invalid snapshot names on a: '../xxx")
     assert max(map(len, found.warnings)) < 250
 
 

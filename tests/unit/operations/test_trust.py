@@ -80,7 +80,7 @@ def test_another_key_than_the_pinned_one_is_asked_about_by_its_own_name(lab: lis
     file = write_stack_file(tmp_path, {**TWO[0], "hostKey": OTHER}, TWO[1])
     result = run(file, "--yes")
     assert result.exit_code == 1
-    assert "one (127.0.0.1) presents ANOTHER host key than the pinned key." in result.output
+    assert "one (127.0.0.1) presents a host key that DIFFERS from the pinned host key." in result.output
     assert short(OTHER) in result.output
     assert "Not pinned: one." in result.output
     assert pinned(file) == [OTHER, public_key(lab[1])], "--yes takes new keys only"
@@ -129,7 +129,7 @@ def test_machines_behind_a_bastion_wait_for_its_key(
     file = write_stack_file(tmp_path, TWO[0], ssh=ssh)
     result = run(file, answer="n\n")
     assert result.exit_code == 1, result.output
-    assert "its bastion 127.0.0.1 is not trusted yet" in result.output
+    assert "its bastion 127.0.0.1 has no pinned host key yet" in result.output
     assert lab[1].logins == []
     result = run(file, "--yes")
     assert result.exit_code == 0, result.output

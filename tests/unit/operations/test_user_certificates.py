@@ -113,7 +113,7 @@ def test_cluster_is_asked_for_a_client_certificate_and_nothing_stays_there(tmp_p
 @pytest.mark.parametrize(
     ("says", "report"),
     [
-        ({"conditions": [{"type": "Failed", "message": "too long"}]}, "does not sign the certificate: too long"),
+        ({"conditions": [{"type": "Failed", "message": "too long"}]}, "refused to sign the certificate: too long"),
         ({}, "The cluster did not sign the certificate within 0 s"),
     ],
 )
@@ -131,9 +131,12 @@ def test_what_is_not_signed_is_taken_back(
 def test_strangers_are_refused_by_name(tmp_path: Path, signer: Signer) -> None:
     result = run(tmp_path, "--user", "bennn")
     assert result.exit_code == 1
-    assert "bennn is not in homelab:platform.rbac.people: did you mean ben?\nNo changes were made." in result.output
+    assert (
+        "The user bennn is not in homelab:platform.rbac.people: did you mean ben?\nNo changes were made."
+        in result.output
+    )
     result = run(tmp_path, "--user", "ben", file=ROOT / "tests/settings/valid/one-server.yaml")
-    assert "The layer rbac is disabled, so only the administrator has access" in result.output
+    assert "The stack file does not enable the layer rbac, so only the administrator has access" in result.output
     assert not signer.asked
 
 

@@ -16,7 +16,9 @@ def test_key_of_the_agent_opens_the_machine(scripts: Path, tmp_path: Path, agent
         await wait_for_file(agent_socket)
         async with ssh_machines(tmp_path, "a") as (a,):
             work = task(a.machine(key=None), *steps("any"))
-            assert "refuses user pi" in str(await task_failure(Runner(Settings()).run(work, Reports())))
+            assert "refuses the SSH login of user pi" in str(
+                await task_failure(Runner(Settings()).run(work, Reports()))
+            )
             private = USER_KEY.export_private_key().decode()
             subprocess.run(["ssh-add", "-q", "-"], input=private, text=True, check=True)
             assert await Runner(Settings()).run(work, Reports()) == "here\n"

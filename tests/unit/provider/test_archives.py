@@ -55,7 +55,7 @@ def test_pinned_chart_is_kept_where_every_computer_has_it(repository: Repository
 def test_changed_chart_of_the_same_version_is_refused_with_both_sums(repository: Repository, project: Path) -> None:
     repository.publish(EVIL)  # its index says so too: who controls the repository writes both
     said = failure(chart(repository))
-    assert f"{repository.url}/web-1.10.tgz does not have the pinned checksum; it was not used." in said
+    assert f"{repository.url}/web-1.10.tgz does not have the pinned checksum; homelab did not use it." in said
     assert f"pinned sha256 {sha256(GOOD)}\nfound  sha256 {sha256(EVIL)}\n" in said
     assert "./homelab pin" in said
     assert not (project / ".charts").exists()

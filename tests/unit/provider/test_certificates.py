@@ -140,6 +140,6 @@ def test_certificate_in_the_agent_opens_the_machine(
             if enters:
                 assert await plugin.run(work, Reports()) == "here\n"
             else:
-                assert "refuses user pi" in str(await task_failure(plugin.run(work, Reports())))
+                assert "refuses the SSH login of user pi" in str(await task_failure(plugin.run(work, Reports())))
 
     run_scenario(scenario())

@@ -76,7 +76,7 @@ def test_index_need_not_have_digests(repository: Repository) -> None:
 def test_wrong_digest(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES), digest="0" * 64)
     assert (
-        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; it was not used."
+        f"{repository.url}/web-1.10.tgz does not have the checksum in the repository's index; homelab did not use it."
         in repository.failure()
     )
 
@@ -84,11 +84,11 @@ def test_wrong_digest(repository: Repository) -> None:
 def test_missing_version_names_the_nearest(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES), "1.9.0", "1.10.0", "1.10.1", "22.0.0")
     failure = repository.failure("1.10.2")
-    assert f"{repository.url}/index.yaml has no version 1.10.2 of web; it has 1.10.1, 1.10.0" in failure
+    assert f"{repository.url}/index.yaml has no version 1.10.2 of web; the index has 1.10.1, 1.10.0" in failure
 
 
 def test_missing_chart_names_the_nearest(repository: Repository) -> None:
-    assert repository.failure(name="webb") == f"{repository.url}/index.yaml has no chart webb; it has web."
+    assert repository.failure(name="webb") == f"{repository.url}/index.yaml has no chart webb; the index has web."
 
 
 @pytest.mark.parametrize("index", ["text", [], {}, {"entries": []}, {"entries": {"web": {}}}, {"entries": None}])
@@ -100,7 +100,7 @@ def test_index_that_is_none(repository: Repository, index: object) -> None:
 @pytest.mark.parametrize("urls", [None, [], "web.tgz"])
 def test_release_without_a_file(repository: Repository, urls: object) -> None:
     repository.publish(pack_chart(CHART_FILES), urls=urls)
-    assert "has no URL of an archive of web 1.10" in repository.failure()
+    assert "has no URL for the archive of web 1.10" in repository.failure()
 
 
 def test_index_that_is_no_yaml(repository: Repository) -> None:
@@ -139,20 +139,25 @@ def at(address: str) -> Repository:
 @pytest.mark.parametrize("name", ["../evil.yaml", "/etc/evil.yaml", "web/crds/../../../evil.yaml"])
 def test_path_that_leaves_the_archive(repository: Repository, name: str) -> None:
     repository.publish(pack_chart(CHART_FILES | {name: crd("evil.lab")}))
-    assert f"contains a path that leads out of the archive ({name}); the chart was not used." in repository.failure()
+    assert (
+        f"contains the path {name}, which leads out of the archive; homelab did not use the chart."
+        in repository.failure()
+    )
 
 
 def test_link_among_the_crds(repository: Repository) -> None:
     repository.publish(pack_chart(CHART_FILES, link="web/crds/b.yaml"))
-    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
+    assert (
+        "contains web/crds/b.yaml, which is not a regular file; homelab did not use the chart." in repository.failure()
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("kind: Pod", "contains a Pod, but only CRDs are allowed; no CRDs were applied."),
-        (crd("a.lab") + "---\nkind: Job\n", "contains a Job, but only CRDs are allowed"),
-        ("[1]", "contains a document, but only CRDs are allowed"),
+        ("kind: Pod", "contains a Pod, but may contain only CRDs; homelab applied no CRDs."),
+        (crd("a.lab") + "---\nkind: Job\n", "contains a Job, but may contain only CRDs"),
+        ("[1]", "contains a document, but may contain only CRDs"),
         ("a: {", "is not YAML: while parsing"),
     ],
 )
@@ -215,13 +220,13 @@ def test_archive_that_is_none(repository: Repository, archive: bytes) -> None:
 def test_huge_files(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.publish(pack_chart(CHART_FILES | {"web/zeros": "0" * (9 << 20)}))
     monkeypatch.setattr(contents, "MAX_CONTENT_BYTES", 8 << 20)
-    assert "web-1.10.tgz unpacks to more than 8 MiB; the chart was not used." in repository.failure()
+    assert "web-1.10.tgz unpacks to more than 8 MiB; homelab did not use the chart." in repository.failure()
     repository.publish(pack_chart(CHART_FILES) + b"x" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_ARCHIVE_BYTES", 1 << 20)
-    assert "web-1.10.tgz is larger than 1 MiB; the download was stopped." in repository.failure()
+    assert "web-1.10.tgz is larger than 1 MiB, so homelab stopped the download." in repository.failure()
     (repository.root / "index.yaml").write_text("#" * (2 << 20))
     monkeypatch.setattr(of_charts, "MAX_INDEX_BYTES", 1 << 20)
-    assert "index.yaml is larger than 1 MiB; the download was stopped." in repository.failure()
+    assert "index.yaml is larger than 1 MiB, so homelab stopped the download." in repository.failure()
 
 
 def sparse(name: str, size: int) -> bytes:
@@ -237,7 +242,9 @@ def sparse(name: str, size: int) -> bytes:
 
 def test_file_of_holes_does_not_fill_the_memory(repository: Repository) -> None:
     repository.publish(sparse("web/crds/b.yaml", 256 << 20))
-    assert "web/crds/b.yaml is not a regular file; the chart was not used." in repository.failure()
+    assert (
+        "contains web/crds/b.yaml, which is not a regular file; homelab did not use the chart." in repository.failure()
+    )
 
 
 @pytest.mark.parametrize(("of_index", "pin", "refused"), [("", "", True), ("digest", "", False), ("", "pin", False)])
@@ -251,7 +258,7 @@ def test_index_over_tls_leads_out_of_it_only_where_a_sum_is_known(
     monkeypatch.setattr(of_charts, "download", lambda url, _: index if url.startswith("https") else archive)
     chart = Chart(name="web", version="1.10", repository="https://charts.lan", sha256=known if pin else "")
     if refused:
-        with pytest.raises(TaskError, match=r"https to http, to http://cdn\.lan/web\.tgz, and contains no checksum"):
+        with pytest.raises(TaskError, match=r"the http URL http://cdn\.lan/web\.tgz, and contains no checksum"):
             of_charts.fetch(chart)
     else:
         assert of_charts.fetch(chart) == ("http://cdn.lan/web.tgz", archive)

@@ -53,7 +53,7 @@ def test_after_one_failed_in_its_turn_no_other_begins(scripts: Path, tmp_path: P
             (a.home / "go").touch()
             assert "disturb.sh failed" in str(await task_failure(first))
             assert str(await task_failure(second)) == (
-                "n2 was not changed, because the change of n1 failed: fix n1 first."
+                "n2 was not changed, because the change of the node n1 failed: fix n1 first."
             )
             assert told == ["waiting for other servers to finish"]
             assert not (a.home / "in-n2").exists()

@@ -67,7 +67,7 @@ def test_changed_chart_of_the_same_version_is_refused_with_both_sums(registry: U
 
 def test_blob_that_is_another(registry: Upstream) -> None:
     (registry.root / f"v2/charts/web/blobs/sha256:{sha256(GOOD)}").write_bytes(EVIL)
-    assert f"does not have the sha256 of its digest; it was not used.\nfound sha256 {sha256(EVIL)}" in failure(
+    assert f"does not have the sha256 of its digest; homelab did not use it.\nfound sha256 {sha256(EVIL)}" in failure(
         chart(registry)
     )
 
@@ -132,6 +132,6 @@ def test_token_is_fetched_and_told_to_nobody_else(registry: Upstream, monkeypatc
 @pytest.mark.parametrize("challenge", ['Basic realm="{here}"', 'Bearer realm="http://192.0.2.1/token"', "Bearer"])
 def test_registry_that_wants_a_login(registry: Upstream, monkeypatch: pytest.MonkeyPatch, challenge: str) -> None:
     wants_a_token(monkeypatch, challenge)
-    assert "requires authentication, and homelab does not log in to registries: allow anonymous pulls." in failure(
+    assert "requires a login, and homelab does not log in to registries: allow anonymous pulls." in failure(
         chart(registry)
     )

@@ -82,7 +82,7 @@ def test_delete_undoes_and_warns_of_what_is_gone(scripts: Path, tmp_path: Path) 
             await a.lose_power()
             await plug.delete(given)
             (warning,) = plug.engine.texts(engine_pb2.WARNING)
-            assert "a was not cleaned up, because leave.sh did not run." in warning
+            assert "homelab did not clean up a, because the script leave.sh did not run." in warning
 
     run_scenario(scenario())
 

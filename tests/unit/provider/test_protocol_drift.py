@@ -69,8 +69,8 @@ def test_machine_out_of_reach_is_named_once_and_holds_up_nothing(scripts: Path, 
             for each in (given, given, stranger):
                 assert await plug.check(each, each) == each
             gone, other = plug.engine.texts(engine_pb2.WARNING)
-            assert gone.startswith("not checked for drift: a (127.0.0.1) does not answer on SSH port")
-            assert other.startswith("not checked for drift: c (127.0.0.1) shows another host key")
+            assert gone.startswith("the machine was not checked for drift: a (127.0.0.1) does not answer on SSH port")
+            assert other.startswith("the machine was not checked for drift: c (127.0.0.1) shows another host key")
 
     run_scenario(scenario())
 

@@ -40,7 +40,7 @@ def test_refused_user_is_an_error_at_once(scripts: Path, tmp_path: Path) -> None
                 Runner(Settings(keys={"key": other})).run(task(a.machine(), *steps("any")), Reports())
             )
         assert not isinstance(error, Unreachable)
-        assert "a (127.0.0.1) refuses user pi" in str(error)
+        assert "a (127.0.0.1) refuses the SSH login of user pi" in str(error)
         assert (a.logins, a.commands) == (["pi"], [])
 
     run_scenario(scenario())

@@ -57,7 +57,9 @@ def test_destroy_goes_on_where_a_server_does_not_answer(scripts: Path, tmp_path:
             await b.lose_power()
             await runner.undo(task(a.machine(), undo=RETIRE), Reports(), warned, program_runs=False)
             assert (a.home / "mark").exists()
-            assert [text.splitlines()[-1] for text in warned] == ["cluster/set-destroy-marker.sh did not run there."]
+            assert [text.splitlines()[-1] for text in warned] == [
+                "The script cluster/set-destroy-marker.sh did not run there."
+            ]
 
     run_scenario(scenario())
 
@@ -96,7 +98,7 @@ def test_marks_that_contradict_each_other_are_refused(scripts: Path, tmp_path: P
             marked((a, "no"), (b, "yes"), (c, "no"))
             with pytest.raises(
                 TaskError,
-                match=r"whole lab is unfinished: it left its mark on b, but not on a, c\. No changes were made",
+                match=r"whole lab did not finish: its marker file is on b, but not on a, c\. No changes were made",
             ) as error:
                 await Runner(settings(a, b, c)).undo(given, Reports(), Reports(), program_runs=False)
             assert "`pulumi up`" in str(error.value)

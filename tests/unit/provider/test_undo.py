@@ -81,8 +81,8 @@ def test_a_machine_that_stays_is_not_given_up(scripts: Path, tmp_path: Path) -> 
             warned = Reports()
             error = await task_failure(Runner(settings(a, b)).undo(serving(scripts, a), Reports(), warned))
             assert str(error).startswith("a (127.0.0.1) does not answer on SSH port")
-            assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make it reachable, or remove "
-                                       "it from `nodes`; then run `pulumi up` again.")  # fmt: skip
+            assert str(error).endswith("away.sh did not run, and a is still in `nodes`: make the machine reachable, "
+                                       "or remove it from `nodes`; then run `pulumi up` again.")  # fmt: skip
             assert (seen(b), warned) == ([[]], [])
 
     run_scenario(scenario())
@@ -94,7 +94,9 @@ def test_nobody_is_advised_to_wipe_a_machine_that_lost_a_layer_only(scripts: Pat
             await a.lose_power()
             warned = Reports()
             await Runner(settings(b)).undo(serving(scripts, a), Reports(), warned)
-            assert [text.splitlines()[-1] for text in warned] == ["a was not cleaned up, because away.sh did not run."]
+            assert [text.splitlines()[-1] for text in warned] == [
+                "homelab did not clean up a, because the script away.sh did not run."
+            ]
             assert seen(b) == [["guarded"]]
             given = Settings(keys=KEYS, servers=(a.machine(), b.machine()))
             await Runner(given, deletes_unreachable=True).undo(serving(scripts, a), Reports(), warned)
@@ -113,8 +115,8 @@ def test_machine_that_is_removed_along_with_its_key_is_tried_with_the_others(scr
             stranger = given.model_copy(update={"machine": a.machine(key="gone", user="other")})
             await Runner(settings(b)).undo(stranger, Reports(), warned)
             assert warned[0].startswith(
-                "a (127.0.0.1): its private SSH key gone is no longer in the stack's configuration.\n"
-                "a was not cleaned up"
+                "a (127.0.0.1) refuses the login, and the stack no longer has the SSH key gone.\n"
+                "homelab did not clean up a"
             )
 
     run_scenario(scenario())
@@ -254,7 +256,9 @@ def test_a_machine_of_another_cluster_is_not_undone(scripts: Path, tmp_path: Pat
             given = given.model_copy(update={"undo": (Step(script="member.sh"), *given.undo[:1], uninstall)})
             await Runner(settings(b)).undo(given, Reports(), warned)
             assert seen(a, b) == [[], ["dropped"]]
-            assert warned == ["a (127.0.0.1): member.sh failed\nit is another cluster`s\nmember.sh did not run there."]
+            assert warned == [
+                "a (127.0.0.1): member.sh failed\nit is another cluster`s\nThe script member.sh did not run there."
+            ]
 
     run_scenario(scenario())
 

@@ -107,7 +107,8 @@ def test_preview_reports_unknown_keys(repository: Repository, tmp_path: Path, mo
         async with running_plugin() as plug:
             (reason,) = await plug.failures(chart | {"keys": [["port", "web"]]}, {}, CHART)
             assert reason == (
-                "homelab:platform.values.web: the chart 1.10 has no such values:\n  port; did you mean ports?"
+                "homelab:platform.values.web: version 1.10 of the chart has no such values:\n"
+                "  port; did you mean ports?"
             )
             assert await plug.failures(chart | {"keys": [["ports", "web"]]}, {}, CHART) == []
 

@@ -418,7 +418,7 @@ def test_the_command_lists_what_there_is(lab: Told) -> None:
     assert re.search(rf"^{HOST} +Ingress shop/shop +{ADDRESS} *$", said, re.MULTILINE)
     assert f"./homelab rehearse open --stack told {HOST}" in said
     lab.said = {}
-    assert "The lab has no web UI" in said_by(code=1)
+    assert "The rehearsed lab has no web UI" in said_by(code=1)
 
 
 def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) -> None:
@@ -435,4 +435,4 @@ def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path) ->
 def test_the_command_says_what_is_missing(lab: Told) -> None:
     assert re.search(rf"{HOST}\s+accepts\s+no\s+connection\s+at\s+{ADDRESS}, port", said_by("shop", code=1))
     lab.said = {"ingresses": [ingress("shop", HOST, ip=None)]}
-    assert "Ingress shop/shop has no address yet" in said_by("shop", code=1)
+    assert "Ingress shop/shop has no IP address yet" in said_by("shop", code=1)

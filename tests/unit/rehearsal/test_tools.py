@@ -179,7 +179,7 @@ def test_k3s_release_is_fetched_under_its_encoded_name(tmp_path: Path, said: lis
     [
         ("k3s", b"other", "k3s was rejected"),
         ("install.sh", b"other", r"install\.sh was rejected"),
-        ("sha256sum-amd64.txt", None, "is missing in the bundle: add the file"),
+        ("sha256sum-amd64.txt", None, "is missing from the air-gap bundle: add the file"),
     ],
 )
 def test_bundle_is_verified(tmp_path: Path, file: str, content: bytes | None, message: str) -> None:
