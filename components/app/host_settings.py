@@ -19,8 +19,10 @@ DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/sn
 
 
 class AppDeviceSettings(Model):
-    """A device of a node, such as a USB stick. Kubernetes gives a container a device only if the container is
-    privileged."""
+    """A device of a node, such as a USB stick.
+
+    Kubernetes gives a container a device only if the container is privileged.
+    """
 
     path: DevicePath
     """Path of the device on the node, such as /dev/serial/by-id/usb-0001-if00 or /dev/dri. The device must exist."""

@@ -21,8 +21,11 @@ _SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
-    """NVIDIA GPUs for apps with the key `gpu`, and for other pods with `runtimeClassName: nvidia` and the resource
-    limit `nvidia.com/gpu: 1`."""
+    """Settings of NVIDIA GPUs.
+
+    Apps request GPUs with the key `gpu`. Every other pod with a GPU needs `runtimeClassName: nvidia` and the resource
+    limit `nvidia.com/gpu: 1`.
+    """
 
     nodes: tuple[DnsLabel, ...]
     """Names of the nodes that have a GPU, and on which NVIDIA's driver and container toolkit are already installed."""
@@ -59,7 +62,7 @@ class GPU(Layer[GPUSettings]):
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label `nvidia.com/gpu.present` for a node with a GPU."""
+        """Return the label `nvidia.com/gpu.present` if the node has a GPU."""
         return NODE_LABELS if node.name in self.settings.nodes else {}
 
     def outputs(self) -> Mapping[str, object]:
