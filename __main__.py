@@ -1,4 +1,4 @@
-"""Run the Pulumi program of the selected stack."""
+"""Run the Pulumi program of the selected stack, which is a lab or an app."""
 
 from stacks import program
 

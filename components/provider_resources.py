@@ -1,4 +1,4 @@
-"""Pulumi resources of homelab's provider plugin: tasks on machines, generated secrets, and archives of Helm charts."""
+"""Resources of homelab's Pulumi provider: tasks on machines, generated secrets, and archives of Helm charts."""
 
 import hashlib
 import json
@@ -13,23 +13,26 @@ import pulumi
 from components.kubernetes.chart import Chart
 
 SCRIPTS = Path(__file__).parent / "scripts"
-COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # whole lines only; no script has such a line within a string
+COMMENT_LINE = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)  # only whole lines: no script has a # line inside a string
 
 Step = Mapping[str, object]
 Connection = Mapping[str, object]
 
 
 def step(script: str, **where_and_when: object) -> Step:
-    """Return one step of a task. `provider/model.py` documents `on`, `when`, `unless`, `turn` and `reboots`."""
+    """Return one step of a task.
+
+    `provider/model.py` describes the arguments `on`, `when`, `unless`, `turn` and `reboots`.
+    """
     return {"script": script, **where_and_when}
 
 
 class HomelabProvider(pulumi.ProviderResource):
-    """Settings of homelab's provider: the private SSH keys, and the servers on which cluster-wide steps run.
+    """Settings of homelab's Pulumi provider: private SSH keys, all machines, and the drift checks.
 
-    The settings are not inputs of tasks, so a changed SSH key or an added server runs no task again. `drift_checks` are
-    scripts that check every machine for drift at the start of each Pulumi run. Every task starts with the flags in
-    `flags` set.
+    The provider's settings are not inputs of tasks, so a changed SSH key or an added server runs no task again.
+    `drift_checks` are scripts that check every machine for drift at the start of every Pulumi run. The flags in `flags`
+    are set at the start of every task.
     """
 
     def __init__(
@@ -49,10 +52,11 @@ class HomelabProvider(pulumi.ProviderResource):
 
 
 class Task(pulumi.CustomResource):
-    """Steps that run on a machine whenever the task's inputs change, and steps that undo the changes.
+    """A task: steps that homelab runs on a machine when the task's inputs change, and steps that undo the changes.
 
-    `cluster` is the random ID of the cluster. The scripts do nothing on a machine that belongs to another cluster. With
-    `chart` (name, version, repository and sha256), the scripts get the chart's CRDs in the variable CRDS.
+    `cluster` is the random ID of the K3s cluster. The scripts of the task do nothing on a machine that belongs to
+    another cluster. If `chart` is set (name, version, repository and sha256), the scripts get the CRDs of the chart in
+    the variable CRDS.
     """
 
     output: pulumi.Output[str]
@@ -90,9 +94,9 @@ class Task(pulumi.CustomResource):
 
 
 class RandomSecret(pulumi.CustomResource):
-    """A random secret of `size` bytes as hexadecimal digits.
+    """A random secret of `size` bytes, written as hexadecimal digits.
 
-    A changed `generation` replaces the secret with a new random secret.
+    If `generation` changes, Pulumi replaces the secret with a new random secret.
     """
 
     value: pulumi.Output[str]
@@ -105,10 +109,11 @@ class RandomSecret(pulumi.CustomResource):
 
 
 class ChartArchive(pulumi.CustomResource):
-    """The archive of a Helm chart, which homelab downloads once, verifies, and stores at `path` for Helm.
+    """The archive of a Helm chart. homelab downloads the archive once, verifies it, and stores it at `path` for Helm.
 
-    Without a `sha256`, homelab accepts any archive that the repository returns. `value_paths` are the paths of the
-    stack file's Helm values, which homelab compares with the chart. `pulumi preview` checks the archive and the paths.
+    If `sha256` is missing, homelab accepts every archive that the chart repository returns. `value_paths` are the paths
+    of Helm values from the stack file. homelab checks whether the chart's own values have the same paths. `pulumi
+    preview` already verifies the archive and checks the paths.
     """
 
     path: pulumi.Output[str]
@@ -133,9 +138,9 @@ class ChartArchive(pulumi.CustomResource):
 
 
 def _digest(run: Sequence[Step]) -> str:
-    """Return a digest of the steps' scripts.
+    """Return a hash of the scripts of all steps.
 
-    The digest ignores comment lines, so a reworded comment runs no task again.
+    The hash ignores comment lines, so a changed comment in a script does not run the task again.
     """
     return _digest_of(("lib.sh", *sorted({str(entry["script"]) for entry in run})))
 

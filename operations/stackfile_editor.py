@@ -56,7 +56,7 @@ def with_host_keys(text: str, keys: Mapping[KeyPath, str]) -> str:
             entry["hostKey"] = key
         else:
             address = list(entry).index("address")
-            # ruamel.yaml attaches comments after a mapping to its last key, so `hostKey` is inserted before that key
+            # ruamel.yaml stores the comment below a mapping with the last key, which must stay the last key
             entry.insert(address if address == len(entry) - 1 else address + 1, "hostKey", key)
     return to_text(yaml, document)
 

@@ -1,1 +1,1 @@
-"""Pulumi programs of lab stacks and app stacks, with their configuration, version pins and outputs."""
+"""Pulumi programs of lab stacks and app stacks, with their settings, software versions and stack outputs."""

@@ -1,4 +1,4 @@
-"""The Pulumi program of an app stack, which deploys the app on the platform of a lab stack."""
+"""Pulumi program of an app stack, which deploys one app on the platform of a lab stack."""
 
 from functools import partial
 
@@ -15,14 +15,16 @@ from stacks.settings import AppStack
 
 
 def deploy() -> None:
-    """Read and check the whole configuration and the platform's outputs, then declare the app's resources."""
+    """Deploy the app: read and check its settings and the platform's outputs, and declare its Pulumi resources."""
     settings = AppStack.load().app
     if causes := ", ".join(setting for setting, _ in level_requirements(settings)):
         pulumi.log.info(
             f"namespace {settings.name} has the Pod Security level {level(settings)} because of the app's {causes}"
         )
     for name in plaintext_secrets(settings):
-        pulumi.log.warn(f"homelab:app.environment.{name} looks like a secret in clear text: move it to secrets")
+        pulumi.log.warn(
+            f"homelab:app.environment.{name} looks like a secret in clear text: move the variable to app.secrets"
+        )
     app = App(settings, _platform(settings))
     pulumi.export("namespace", settings.name)
     pulumi.export("podSecurity", level(settings))
@@ -30,7 +32,7 @@ def deploy() -> None:
 
 
 def _platform(app: AppSettings) -> PlatformOutputs:
-    """Read the platform's outputs from the secret `platformOutputs` if set, and otherwise from the platform's stack."""
+    """Read the platform's outputs from the secret in `platformOutputs` if set, otherwise from the platform's stack."""
     if app.platform_outputs:
         outputs = PlatformOutputs.of_text(app.platform_outputs.resolve(), app.platform)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
@@ -41,5 +43,8 @@ def _platform(app: AppSettings) -> PlatformOutputs:
 
 
 def full_name(stack: str) -> str:
-    """Return a stack's full name. A short name belongs to the organization and project of the running stack."""
+    """Return a stack's full name.
+
+    A name without organization and project refers to a stack in the organization and project of the running stack.
+    """
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

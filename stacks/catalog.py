@@ -1,4 +1,7 @@
-"""Default versions of all software, and the catalog with one entry per layer. Renovate updates the versions."""
+"""Catalog of all layers with their Helm charts, and the default versions of all software.
+
+Renovate updates the versions.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +54,7 @@ KUBE_VIP_IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 NOMAD_VERSION = "v1.10.5"
 
 PROGRAM_VERSIONS: Mapping[str, str] = {"nomad": NOMAD_VERSION}
-"""Versions of programs that layers install on machines directly, by the layer's key."""
+"""Versions of programs that layers install on machines without Helm, by the key of the layer."""
 
 LAYERS: tuple[CatalogEntry, ...] = (
     CatalogEntry(MetalLB, Chart("metallb", "0.16.1", "https://metallb.github.io/metallb")),
@@ -111,10 +114,11 @@ LAYERS: tuple[CatalogEntry, ...] = (
         Chart("step-issuer", "1.11.0", "https://smallstep.github.io/helm-charts"),
     ),
 )
-"""All layers with their charts: name, version, Helm repository."""
+"""All layers with their Helm charts: the name, version and repository of each chart."""
 
 CHECKSUMS_FILE: Path = Path(__file__).with_name("charts.sha256")
-"""Checksums of the charts' archives, in the format of `sha256sum`. `python -m operations.catalog_pins` writes them."""
+"""Checksums of the charts' archives, in the format of `sha256sum`, which `python -m operations.catalog_pins` writes."""
 
 PINS: Mapping[str, str] = {name: sha256 for sha256, name in map(str.split, CHECKSUMS_FILE.read_text().splitlines())}
-"""SHA-256 of the charts' archives by NAME-VERSION.tgz. A chart version that is not listed has no pin."""
+"""SHA-256 checksums of chart archives, by file name (NAME-VERSION.tgz). A chart version that is not in the list has no
+pinned checksum."""

@@ -1,4 +1,4 @@
-"""Descriptions of settings, read on demand from the docstrings below the fields in the source code."""
+"""Descriptions of settings, which homelab reads from the docstrings below the fields in the source code."""
 
 import ast
 import inspect
@@ -11,14 +11,14 @@ from components.settings.model import Model
 
 
 def field_descriptions(model: type[Model]) -> dict[str, str]:
-    """Return the description of each field of `model` by the field's name."""
+    """Return the description of each field of `model`, by field name."""
     models = [base for base in reversed(model.__mro__) if issubclass(base, Model)]
     docstrings = {name: text for base in models for name, text in _docstrings(base)}
     return {name: field.description or docstrings[name] for name, field in model.model_fields.items()}
 
 
 def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
-    # a model created at run time has no class body, so its fields have explicit descriptions
+    # a model that is created at run time has no class body, so its fields need explicit descriptions
     for field, below in pairwise(_class_bodies(model.__module__).get(model.__name__, ())):
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
@@ -27,6 +27,6 @@ def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _class_bodies(module: str) -> dict[str, list[ast.stmt]]:
-    """Return the statements in the class bodies of a module, by class name."""
+    """Return the statements in the body of each class of a module, by class name."""
     nodes = ast.walk(ast.parse(inspect.getsource(sys.modules[module])))
     return {node.name: node.body for node in nodes if isinstance(node, ast.ClassDef)}

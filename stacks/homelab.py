@@ -1,4 +1,4 @@
-"""The Pulumi program of a lab stack: the cluster, the platform, and the outputs for app stacks."""
+"""Pulumi program of a lab stack, which deploys the cluster and the platform, and exports outputs for app stacks."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
@@ -23,13 +23,13 @@ from stacks.settings import LabStack
 from stacks.version import VERSION
 
 NFS_CLIENT = HostRequirements(packages=("nfs-common",), modules=("nfs",))
-"""Packages and kernel modules that machines need to mount NFS shares."""
+"""apt packages and kernel modules that machines need to mount NFS shares."""
 LOCAL_STORAGE_CLASS = "local-path"
 """StorageClass that K3s provides."""
 
 
 def deploy() -> None:
-    """Read and check the whole configuration, then declare the lab's resources."""
+    """Deploy the lab: read and check its settings, and declare its Pulumi resources."""
     settings = LabStack.load()
     layers = layers_of(settings)
     if unpinned := [chart for chart in charts_of(settings) if chart.sha256 is None]:
@@ -65,27 +65,27 @@ def layers_of(settings: LabStack) -> list[AnyLayer]:
 
 
 def charts_of(settings: LabStack) -> list[Chart]:
-    """Return the charts that Helm installs for the enabled layers."""
+    """Return the Helm charts that the enabled layers install."""
     charts = settings.platform.charts()
     return [charts[name] for layer in layers_of(settings) for name in layer.values()]
 
 
 def chart_values_of(settings: LabStack) -> dict[str, Mapping[str, Json]]:
-    """Return the Helm values of the layers' charts by chart name, overridden by the stack file's values."""
+    """Return the Helm values of all charts by chart name. Values from the stack file override values from layers."""
     overrides = settings.platform.values
     layers = (layer.values().items() for layer in layers_of(settings))
     return {name: merge_values(defaults, overrides.get(name, {})) for values in layers for name, defaults in values}
 
 
 def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -> HostRequirements:
-    """Return the packages and kernel modules that layers and apps need on every machine."""
+    """Return the apt packages and kernel modules that layers and apps need on every machine."""
     return reduce(
         lambda all_, layer: all_ | layer.host_requirements, layers, NFS_CLIENT if cluster.apps.nfs else NO_REQUIREMENTS
     )
 
 
 def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
-    """Build the outputs for app stacks from facts about the cluster and from the layers' outputs."""
+    """Return the stack outputs for app stacks, from settings of the cluster and from outputs of the layers."""
     nodes = [_node(node) for node in cluster.nodes]
     outputs: dict[str, Json] = {
         "name": cluster.name,
@@ -115,7 +115,10 @@ def _node(node: NodeSettings) -> dict[str, Json]:
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:
-    """Return the outputs for K3s' packaged local-storage. Storage layers override these outputs."""
+    """Return the stack outputs that describe local-storage, a packaged component of K3s.
+
+    The outputs of storage layers, such as Longhorn, override the outputs of local-storage.
+    """
     if "local-storage" in cluster.k3s.disable:
         return {}
     return {

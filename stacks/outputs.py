@@ -1,4 +1,4 @@
-"""Outputs of a lab stack: the typed contract between the platform and app stacks."""
+"""Stack outputs of a lab stack, with their types. App stacks read the stack outputs of a lab stack."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,14 +16,15 @@ from components.settings.model import NAMESPACE, camel_case
 from stacks.validation_errors import suggest_fix
 
 PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
-"""Check of the platform's nodes: yields each setting that no node satisfies, with the reason and the fix."""
+"""A check of the platform's nodes, which yields each setting that no node satisfies, with the reason and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformOutputs(AppPlatformOutputs):
-    """Facts about the cluster and its platform that app stacks read.
+    """Facts about the cluster and its platform, which app stacks read as stack outputs.
 
-    Each field is a stack output with the field's name in camelCase. A disabled layer has no outputs.
+    Each field is a stack output, whose name is the field's name in camelCase. The stack has no outputs of disabled
+    layers.
     """
 
     name: pulumi.Output[str] = field(metadata=since("0.1.0"))
@@ -31,39 +32,39 @@ class PlatformOutputs(AppPlatformOutputs):
     endpoint: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """URL of the Kubernetes API."""
     version: pulumi.Output[str] = field(metadata=since("0.2.0"))
-    """Version of homelab that wrote the outputs."""
+    """Version of homelab that created the stack outputs."""
     ingress_address: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
-    """Address of the ingress controller."""
+    """IP address of the Ingress controller (Traefik)."""
     gitops_namespace: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "argocd"))
     """Namespace of Argo CD."""
     kafka_bootstrap: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "kafka"))
-    """Bootstrap address of the Kafka cluster."""
+    """Bootstrap address of the Kafka cluster, as host and port."""
     cassandra_contact: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cassandra")
     )
-    """Contact point of the Cassandra cluster."""
+    """Contact point of the Cassandra cluster, as host and port."""
     sealing_certificate: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
-    """Public certificate (PEM) for sealing secrets, if the stack file contains the certificate."""
+    """Certificate with which users seal secrets (PEM), if the stack file contains a certificate."""
     object_store_endpoint: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )
-    """URL of the lab's own S3 service for pods in the cluster."""
+    """URL at which pods reach the lab's own S3 service."""
     monitoring: pulumi.Output[bool] = field(metadata=since("0.2.0"))
-    """Whether Prometheus scrapes the targets of ServiceMonitors."""
+    """Whether Prometheus collects metrics from ServiceMonitors."""
 
     def export(self) -> None:
-        """Export every field as an output of this stack."""
+        """Export every field as a stack output of the lab stack."""
         for output_field in fields(self):
             pulumi.export(camel_case(output_field.name), getattr(self, output_field.name))
 
     @classmethod
     def of_stack(cls, stack: pulumi.StackReference) -> Self:
-        """Read the outputs of the platform's stack.
+        """Read the stack outputs of the platform from the platform's stack.
 
-        If the platform's version of homelab lacks an output, the program ends with an error that contains the needed
-        version.
+        If the platform was deployed by a version of homelab that lacks an output, the program ends with an error that
+        names the required version.
         """
         return cls(
             **{output_field.name: _read(output_field, stack.get_output, stack.name) for output_field in fields(cls)}
@@ -71,7 +72,7 @@ class PlatformOutputs(AppPlatformOutputs):
 
     @classmethod
     def of_text(cls, text: pulumi.Output[str], stack: str) -> Self:
-        """Read the outputs of stack `stack` from a secret text, which is the output of `./homelab platform`."""
+        """Read the outputs of the platform's stack `stack` from a secret with the output of `./homelab platform`."""
         parsed = text.apply(_parsed)
 
         def output(name: str) -> pulumi.Output[Any]:
@@ -87,14 +88,14 @@ class PlatformOutputs(AppPlatformOutputs):
     def require(
         self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
     ) -> Self:
-        """Return a copy of the outputs in which the kubeconfig resolves only if the platform meets all `needs`.
+        """Return a copy of the outputs, whose kubeconfig resolves only if the platform meets all `needs` of the app.
 
-        `placement_check` yields the app's settings that no node satisfies. `stack` is the name of the platform's stack.
-        `renewal_fix` tells users how to renew an expired kubeconfig.
+        `placement_check` yields each setting of the app that no node satisfies. `stack` is the name of the stack that
+        contains the platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
-        # Pulumi marks each output that depends on the check as a secret, so only the kubeconfig depends on it
+        # Pulumi marks every output that depends on this check as a secret, so only the kubeconfig depends on the check
         values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
         return replace(
             self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
@@ -120,22 +121,25 @@ def _read(
 
 
 def _require_present(output_field: "Field[Any]", value: Any, version: str | None, stack: str) -> Any:
-    """Return an output's value. Raises `pulumi.RunError` if the platform's version of homelab lacks the output."""
+    """Return an output's value.
+
+    Raises `pulumi.RunError` if the platform was deployed by a version of homelab that lacks the output.
+    """
     introduced = output_field.metadata["since"]
-    # Pulumi does not store outputs with the value None, so outputs of disabled layers are also missing from the stack
+    # Pulumi does not store an output whose value is None, so the stack lacks the outputs of disabled layers
     optional = bool(output_field.metadata["layer"])
     if value is None and (not optional or _version_tuple(version or "0") < _version_tuple(introduced)):
-        has = f"version {version}" if version else "a version older than 0.2.0"
-        reason = f"has no output {camel_case(output_field.name)}, which needs version {introduced} or newer"
+        deployer = f"homelab {version}" if version else "a homelab older than 0.2.0"
+        reason = f"has no output {camel_case(output_field.name)}, which needs homelab {introduced} or newer"
         fix = "run `pulumi up` on that stack with a newer version of homelab"
-        raise pulumi.RunError(f"the platform of stack {stack} {reason}; the platform has {has}: {fix}")
+        raise pulumi.RunError(f"the platform of stack {stack} {reason}; the platform was deployed by {deployer}: {fix}")
     return value
 
 
 def _checked(
     values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
 ) -> str:
-    """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all needs of the app."""
+    """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all requirements of the app."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
     lacking += [f"{NAMESPACE}:app.{key}: {reason}; {fix}" for key, reason, fix in places(values["nodes"])]
     if lacking:

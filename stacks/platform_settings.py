@@ -1,4 +1,4 @@
-"""Settings of the platform, with one key for each layer of the catalog."""
+"""Settings of the platform, with one key for each layer."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,54 +11,52 @@ from components.platform.chart_values import ChartValues
 from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.fields import ChartRepositoryUrl, Sha256, Text
-from components.settings.model import UNKNOWN, Model, snake_case
+from components.settings.model import Model, snake_case
 from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
 
 
 class _Common(Model):
-    """Settings of the platform. The key of a layer enables the layer; `{}` enables the layer with its defaults."""
+    """Settings of the platform.
+
+    A key with the name of a layer enables the layer; `{}` enables the layer with its default settings.
+    """
 
     chart_mirror: ChartRepositoryUrl | None = None
-    """Helm repository, or folder of an OCI registry, that replaces the repositories of all charts."""
+    """URL of a Helm repository, or of a folder in an OCI registry, from which homelab downloads all Helm charts."""
     versions: dict[Text, Text] = Field(default_factory=dict)
-    """Chart versions by chart name, which override homelab's default versions."""
+    """Versions of Helm charts by chart name, which override the default versions of homelab."""
     pins: dict[Text, Sha256] = Field(default_factory=dict)
-    """SHA-256 checksums of chart archives by chart name, for charts that homelab does not pin."""
+    """SHA-256 checksums of chart archives by chart name, for Helm charts that homelab does not pin."""
     values: dict[Text, ChartValues] = Field(default_factory=dict)
-    """Helm values by chart name, which override homelab's values. The chart must have each top-level key."""
+    """Helm values by chart name, which override the values that homelab sets. homelab rejects a top-level key that the
+    chart's own values do not contain."""
     object_store: ObjectStoreSettings | None = None
-    """Bucket for all layers that set no bucket of their own. Each layer uses its own folder in the bucket."""
+    """S3 bucket for all layers that have no S3 bucket of their own. Each layer uses its own folder in the shared
+    bucket."""
     discard: tuple[Text, ...] = ()
-    """Layers that may be disabled even if they contain user data. Disabling such a layer deletes the user data."""
+    """Keys of layers that you may disable even if they contain user data, which homelab then deletes."""
 
     def enabled_layers(self) -> Mapping[str, Model]:
-        """Return the settings of the enabled layers by key."""
-        settings_by_key = {entry.layer.key: self.__dict__[snake_case(entry.layer.key)] for entry in LAYERS}
-        return {key: settings for key, settings in settings_by_key.items() if isinstance(settings, Model)}
+        """Return the settings of all enabled layers, by the key of the layer."""
+        settings_by_key = {entry.layer.key: getattr(self, snake_case(entry.layer.key)) for entry in LAYERS}
+        return {key: settings for key, settings in settings_by_key.items() if settings is not None}
 
     def lab(self, cluster: ClusterSettings) -> LabContext:
-        """Return the lab's settings for layers: the cluster, the enabled layers, the shared bucket and the charts."""
-        invalid = any(self.__dict__[key] is UNKNOWN for key in ("versions", "pins", "chart_mirror"))
-        enabled, charts = self.enabled_layers(), {} if invalid else self.charts()
+        """Return the settings that layers read: the cluster, enabled layers, the shared S3 bucket and the charts."""
+        enabled = self.enabled_layers()
         layers = [entry.layer for entry in LAYERS if entry.layer.key in enabled]
         namespaces = {layer.namespace for layer in layers}
         further = {name for layer in layers for name in layer.further_namespaces}
-        return LabContext(
-            cluster, enabled, self.__dict__["object_store"], charts, namespaces, further, PROGRAM_VERSIONS
-        )
+        return LabContext(cluster, enabled, self.object_store, self.charts(), namespaces, further, PROGRAM_VERSIONS)
 
     def charts(self) -> dict[str, Chart]:
-        """Return all charts of the catalog by name, with the version, repository and pin from the settings."""
+        """Return all layers' Helm charts by chart name, with versions, repositories and checksums from the settings."""
         return {chart.name: self._configured(chart) for entry in LAYERS for chart in entry.charts}
 
     def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)
         sha256 = self.pins.get(chart.name) or PINS.get(f"{chart.name}-{version}.tgz")
         return Chart(chart.name, version, self.chart_mirror or chart.repository, sha256)
-
-    def invalid_layers(self) -> frozenset[str]:
-        """Return the keys of layers whose settings are not a mapping."""
-        return frozenset(entry.layer.key for entry in LAYERS if self.__dict__[snake_case(entry.layer.key)] is UNKNOWN)
 
 
 def _fields() -> dict[str, Any]:

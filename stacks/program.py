@@ -1,4 +1,4 @@
-"""Entry point that runs the Pulumi program of a lab or of an app, depending on the stack's configuration."""
+"""Entry point of the Pulumi program, which deploys a lab or an app, depending on the stack's configuration."""
 
 import asyncio
 
@@ -9,8 +9,8 @@ from stacks import app, config_sections, homelab
 
 
 def deploy() -> None:
-    """Deploy an app if the stack's configuration has `homelab:app`, and a lab in all other cases."""
-    # the Pulumi SDK sends four debug messages for each resource and waits for each reply, even without --debug
+    """Deploy an app if the stack's configuration contains `homelab:app`, otherwise a lab."""
+    # even without --debug, the Pulumi SDK sends four debug messages for each resource, and waits for each reply
     pulumi.log.debug = _ignore_debug
     config, secrets = config_sections.read_running_config()
     program = app if "app" in {*config, *secrets} and "cluster" not in config else homelab
@@ -22,9 +22,9 @@ def _ignore_debug(*_: object, **__: object) -> None: ...
 
 
 async def _start_registrations() -> None:
-    """Start all resource registrations before Pulumi's SDK awaits the registrations.
+    """Start all resource registrations before the Pulumi SDK waits for them.
 
-    The SDK awaits started registrations one by one. Until all registrations have started, the SDK watches all outputs
-    again whenever an output resolves, which takes quadratic time.
+    The Pulumi SDK waits for one started registration after another. Before all registrations have started, the Pulumi
+    SDK watches all outputs again after each resolved output, which takes quadratic time.
     """
     await asyncio.sleep(0)

@@ -1,5 +1,6 @@
-"""Generator of the configuration reference in `docs/`. `python -m stacks.reference` writes the pages."""
+"""Generates the reference of all settings in `docs/`. To write the pages, run `python -m stacks.reference`."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -22,11 +23,12 @@ PAGES: dict[str, tuple[str, type[Model]]] = {
     "platform.md": ("platform", PlatformSettings),
     "apps.md": ("app", AppSettings),
 }
-"""The pages that end with a reference: by file name, the configuration's section and its model."""
+"""The docs pages that end with a reference. Each docs page maps to a section of the configuration and its settings
+model."""
 
 
 def page_text(page: str) -> str:
-    """Return the text of a docs page: the unchanged text before `GENERATED_MARK`, and then the generated reference."""
+    """Return the text of a docs page: the existing text before `GENERATED_MARK`, and then the generated reference."""
     key, model = PAGES[page]
     titles: dict[type[Model], str] = {}
     _collect_titles(model, f"{NAMESPACE}:{key}", titles)
@@ -36,7 +38,7 @@ def page_text(page: str) -> str:
 
 
 def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], str]) -> None:
-    """Store in `titles` a section title for the model and for each model in its fields."""
+    """Store a section title in `titles` for `model` and for each settings model in its fields."""
     if model in titles:
         return
     titles[model] = title
@@ -48,7 +50,7 @@ def _collect_titles(model: type[Model], title: str, titles: dict[type[Model], st
 
 
 def _inside(kind: Any) -> tuple[type[Model] | None, str]:
-    """Return the settings model inside a field's type, and the path suffix: `[]` for a list, and `.*` for a mapping."""
+    """Return the settings model inside a field's type, and its path suffix: `[]` for a list, `.*` for a mapping."""
     kind = without_none(kind)
     origin, args = get_origin(kind), get_args(kind)
     if origin is tuple:
@@ -66,11 +68,11 @@ def _section(model: type[Model], title: str, titles: dict[type[Model], str]) -> 
         for name, field in model.model_fields.items()
     ]
     head = ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
-    return "\n".join((f"## `{title}`", "", str(model.__doc__), "", *head, *rows, ""))
+    return "\n".join((f"## `{title}`", "", inspect.cleandoc(str(model.__doc__)), "", *head, *rows, ""))
 
 
 def _type(kind: Any, notes: list[Any], titles: dict[type[Model], str]) -> str:
-    """Describe the type of a field in words."""
+    """Describe the type of a setting in words."""
     kind = without_none(kind)
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
@@ -106,7 +108,7 @@ def _anchor(title: str) -> str:
 
 
 def _default(model: type[Model], field: FieldInfo) -> str:
-    """Describe the default of a field, or return an empty text if the field's description explains the default."""
+    """Describe the default of a setting, or return an empty text if the setting's description explains the default."""
     if (model, field.alias or "") in STACK_DEFAULTS:
         return STACK_DEFAULTS[model, field.alias or ""]
     if field.is_required():
@@ -117,7 +119,7 @@ def _default(model: type[Model], field: FieldInfo) -> str:
 
 
 def _formatted(value: Any) -> str:
-    """Format a default value as users write the value in the stack file."""
+    """Format a default value in the form in which users write the value in the stack file."""
     if value is None or isinstance(value, Model):
         return ""
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""The JSON Schema of stack files for editors, which `python -m stacks.schema` writes to `homelab.schema.json`."""
+"""JSON Schema of stack files for editors, which `python -m stacks.schema` writes to `homelab.schema.json`."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ SECTIONS = {section.key: section.model for section in (*LAB_SECTIONS, *APP_SECTI
 
 
 def build_schema() -> dict[str, Any]:
-    """Build the JSON Schema of a whole `Pulumi.<stack>.yaml`."""
+    """Return the JSON Schema of a complete stack file, `Pulumi.<stack>.yaml`."""
     definitions: dict[str, Any] = {}
     for model in SECTIONS.values():
         model_schema = model.model_json_schema(schema_generator=_WithDescriptions)
@@ -25,7 +25,7 @@ def build_schema() -> dict[str, Any]:
         definition = definitions[model.__name__]
         definition["required"] = [key for key in definition.get("required", []) if key != filled_in]
     secret = {
-        "description": "A secret of the stack, set with `pulumi config set --secret NAME`.",
+        "description": "A Pulumi secret of the stack, which `pulumi config set --secret NAME` stores.",
         "type": "object",
         "properties": {"secure": {"type": "string"}},
         "required": ["secure"],
@@ -56,7 +56,7 @@ def build_schema() -> dict[str, Any]:
 
 
 class _WithDescriptions(GenerateJsonSchema):
-    """Schema generator that adds the description of each field."""
+    """JSON Schema generator that adds the description of each setting."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         definition = super().model_schema(schema)
@@ -66,7 +66,7 @@ class _WithDescriptions(GenerateJsonSchema):
 
 
 def _compact(node: Any) -> Any:
-    """Remove titles, empty defaults and nested defaults from a JSON Schema, because editors do not need these keys."""
+    """Remove titles, empty defaults and nested defaults from a JSON Schema, because editors do not use them."""
     if isinstance(node, list):
         return [_compact(item) for item in node]
     if not isinstance(node, dict):
@@ -80,7 +80,7 @@ def _compact(node: Any) -> Any:
 
 
 def schema_text() -> str:
-    """Return the content of the schema file."""
+    """Return the content of the file `homelab.schema.json`."""
     return json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

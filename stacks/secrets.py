@@ -1,10 +1,10 @@
-"""Checks of the configuration's top-level keys and of references to secrets."""
+"""Checks of the top-level keys of a stack's configuration, and of its references to secrets."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from components.settings.errors import SettingPath
-from components.settings.model import NAMESPACE, UNKNOWN, Model, SecretRef, camel_case
+from components.settings.model import NAMESPACE, Model, SecretRef, camel_case
 from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
 
 NAMING_FIX = "store the secret under its own key with `pulumi config set --secret NAME`, and write {secret: NAME} here"
@@ -13,9 +13,9 @@ NAMING_FIX = "store the secret under its own key with `pulumi config set --secre
 def top_level_problems(
     raw: Mapping[str, Any], secrets: Collection[str], known: Collection[str], needed: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Yield all errors in the configuration's top-level keys.
+    """Yield all errors in the top-level keys of the stack's configuration.
 
-    `needed` maps each required key to the fix for a missing key.
+    `needed` maps each required key to the fix in the error message for a missing key.
     """
     named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
@@ -35,10 +35,13 @@ def top_level_problems(
 
 
 def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Problem]:
-    """Yield a problem for each field that refers to a missing secret. Messages omit the name of a missing secret."""
+    """Yield an error for each setting that refers to a missing secret.
+
+    The error message does not contain the name of the missing secret.
+    """
     for loc, name in _references(settings, (key,)):
         if name not in secrets and isinstance(raw.get(name), Mapping):
-            fix = "set a secret with `pulumi config set --secret` under another name"
+            fix = "store the secret with `pulumi config set --secret` under another name"
             yield Problem(display_path((*loc, "secret"), raw), f"names {NAMESPACE}:{name}, which is not a secret", fix)
         elif name not in secrets and name not in raw:
             near = closest_match(name, secrets)
@@ -47,7 +50,7 @@ def unset_secrets(settings: Model, key: str, raw: Mapping[str, Any], secrets: Co
 
 
 def _secret_names(value: Any) -> Iterator[str]:
-    """Yield every name in `{secret: NAME}`, even if the rest of the configuration is invalid."""
+    """Yield every NAME in `{secret: NAME}`, even if other parts of the configuration are invalid."""
     if isinstance(value, Mapping):
         if set(value) == {"secret"} and isinstance(value["secret"], str):
             yield value["secret"]
@@ -59,12 +62,9 @@ def _secret_names(value: Any) -> Iterator[str]:
 
 
 def _references(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
-    """Yield the path and name of each secret reference in the settings."""
-    if value is UNKNOWN:
-        return
+    """Yield the path of each reference to a secret in the settings, and the name of the secret."""
     if isinstance(value, SecretRef):
-        if (name := value.__dict__["secret"]) is not UNKNOWN:
-            yield loc, name
+        yield loc, value.secret
     elif isinstance(value, Model):
         for field, inner in value.__dict__.items():
             yield from _references(inner, (*loc, camel_case(field)))

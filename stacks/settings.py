@@ -1,4 +1,7 @@
-"""The configuration of a stack, which is read once and validated as a whole. One message reports all errors."""
+"""The configuration of a stack, which homelab reads once and validates as a whole.
+
+One message reports all errors of the configuration.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -12,7 +15,7 @@ from components.app.settings import AppSettings
 from components.app.validation import findings
 from components.cluster.settings import ClusterSettings, K3sSettings
 from components.settings.errors import Findings
-from components.settings.model import NAMESPACE, Model, UnknownValueError
+from components.settings.model import NAMESPACE, Model
 from stacks import config_sections, stackfile
 from stacks.catalog import K3S_VERSION, LAYERS
 from stacks.checks import cluster_findings, platform
@@ -43,7 +46,7 @@ STACK_DEFAULTS: Mapping[tuple[type[Model], str], str] = {
     (ClusterSettings, "k3s"): "",
     (K3sSettings, "version"): f"`{K3S_VERSION}`",
 }
-"""Required keys that a stack file may omit, and their defaults as the reference describes them."""
+"""Required keys that a stack file may omit, with the text that describes their defaults in the reference."""
 
 
 class _Stack(ABC):
@@ -52,11 +55,14 @@ class _Stack(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
+        """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
 
     @classmethod
     def load(cls) -> Self:
-        """Read the configuration of the running stack. An invalid configuration ends the program with one message."""
+        """Read and validate the configuration of the running stack.
+
+        If the configuration is invalid, the program ends with one message that lists all errors.
+        """
         try:
             return cls.parse(*config_sections.read_running_config(), pulumi.get_stack())
         except SettingsError as error:
@@ -64,7 +70,7 @@ class _Stack(ABC):
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read a `Pulumi.<stack>.yaml` without Pulumi. Raises `SettingsError`."""
+        """Read a stack file, `Pulumi.<stack>.yaml`, without running Pulumi. Raises `SettingsError`."""
         config, secrets = stackfile.read(file)
         return cls.parse(config, secrets, stackfile.stack_name(file))
 
@@ -78,7 +84,7 @@ class LabStack(_Stack):
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
+        """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
         parsed = config_sections.parse(_with_lab_defaults(dict(config), stack), secrets, LAB_SECTIONS, _lab_relations)
         platform_settings = parsed.get("platform", PlatformSettings())
         return cls(cast(ClusterSettings, parsed["cluster"]), cast(PlatformSettings, platform_settings))
@@ -92,7 +98,7 @@ class AppStack(_Stack):
 
     @classmethod
     def parse(cls, config: Mapping[str, object], secrets: Collection[str], stack: str) -> Self:
-        """Validate the configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
+        """Validate the stack's configuration, whose keys lack the prefix `homelab:`. Raises `SettingsError`."""
         with_name = _with_defaults(dict(config), "app", {"name": stack})
         app = config.get("app")
         try:
@@ -105,7 +111,7 @@ class AppStack(_Stack):
 
 
 def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
-    """Add the defaults that are not in the models: the stack's name, and the catalog's K3s version."""
+    """Add defaults that the settings models do not contain: the stack's name, and the default K3s version."""
     config = _with_defaults(config, "cluster", {"name": stack, "k3s": {}})
     if isinstance(config.get("cluster"), Mapping) and "k3s" in config["cluster"]:
         config["cluster"] = _with_defaults(config["cluster"], "k3s", {"version": K3S_VERSION})
@@ -113,7 +119,7 @@ def _with_lab_defaults(config: dict[str, Any], stack: str) -> dict[str, Any]:
 
 
 def _explain_default_name(problem: Problem) -> Problem:
-    """Explain in an error about the app's name that homelab derived the name from the stack's name."""
+    """If the error is about the app's name, explain that homelab derives the name from the stack's name."""
     if problem.path != f"{NAMESPACE}:app.name":
         return problem
     reason = f"{problem.reason}, and is derived from the stack's name"
@@ -145,10 +151,7 @@ def _app_relations(known: Mapping[str, Any]) -> Findings:
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
-    """Reject an app in a layer's namespace, because the app's pods could use the layer's Secrets and permissions."""
+    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
     for entry in LAYERS:
-        try:
-            if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
-                yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"
-        except UnknownValueError:
-            return
+        if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+            yield ("app", "name"), f"is the namespace of the layer {entry.layer.key}", "use another name"

@@ -1,4 +1,4 @@
-"""Reader of stack files (`Pulumi.<stack>.yaml`) that does not need Pulumi."""
+"""Reads stack files (`Pulumi.<stack>.yaml`) without Pulumi."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,10 @@ _QUOTE = "put text in quotes, or write a number without the leading zero"
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:
-    """Return the configuration (keys without `homelab:`), and the names of its secrets. Raises `SettingsError`."""
+    """Return the configuration in a stack file (keys without `homelab:`), and the names of its secrets.
+
+    Raises `SettingsError`.
+    """
     config = _document(file).get("config") or {}
     if not isinstance(config, Mapping):
         raise SettingsError([Problem("config", "must be a mapping", f"write {NAMESPACE}:cluster: under it")])
@@ -34,17 +37,17 @@ def read(file: Path) -> tuple[dict[str, Any], set[str]]:
 
 
 def stack_name(file: Path) -> str:
-    """Return the stack's name, derived from the name of the stack file."""
+    """Return the name of the stack, which is part of the stack file's name."""
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
 def short_name(stack: str) -> str:
-    """Return a stack's name without organization and project."""
+    """Return the name of a stack without its organization and project."""
     return stack.rpartition("/")[2]
 
 
 def ciphertext_paths(value: Any, loc: SettingPath) -> Iterator[SettingPath]:
-    """Yield the path of each encrypted secret inside a value."""
+    """Yield the path of each encrypted secret inside a configuration value."""
     if _is_ciphertext(value):
         yield loc
     elif isinstance(value, Mapping):
@@ -76,7 +79,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
-    """Yield an error for each unquoted scalar that Pulumi and homelab would interpret differently."""
+    """Yield an error for each unquoted YAML scalar that Pulumi and homelab would read as different values."""
     for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, ScalarEvent) and event.style is None:
             place = f"{file.name}:{event.start_mark.line + 1}"
@@ -87,7 +90,7 @@ def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
 
 
 def _syntax_problem(file: Path, error: YAMLError) -> Problem:
-    """Return the error for invalid YAML, with the line number but without the text of the line."""
+    """Return the error for invalid YAML. The error contains the line number, but not the text of the line."""
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     place = f"{file.name}:{mark.line + 1}" if mark else file.name
     if isinstance(error, DuplicateKeyError):

@@ -1,4 +1,4 @@
-"""Messages about errors in a configuration: the path, the reason and the fix."""
+"""Error messages for an invalid configuration, with the path of the setting, the reason and the fix."""
 
 import difflib
 import json
@@ -19,7 +19,7 @@ from stacks.descriptions import field_descriptions
 
 @dataclass(frozen=True)
 class Problem:
-    """One error in the configuration: its path in the stack file, the reason, and the fix."""
+    """One error in the configuration: the path in the stack file, the reason, and the fix."""
 
     path: str
     reason: str
@@ -30,20 +30,23 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """Raised for an invalid configuration. The message lists all `problems`."""
+    """Raised if the configuration of a stack is invalid. The error message lists all `problems`."""
 
     def __init__(self, problems: Collection[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
     def of_stack(self, stack: str) -> pulumi.RunError:
-        """Return the error that ends the stack's Pulumi program, with a heading above the problems."""
+        """Return the error that ends the Pulumi program of the stack, with a heading above all problems."""
         heading = f"the configuration of stack {stack} is invalid; no changes were made:"
         return pulumi.RunError("\n  ".join((heading, *map(str, self.problems))))
 
 
 def display_path(loc: SettingPath, raw: Any) -> str:
-    """Format a setting's path as in the stack file. A path below `nodes` ends with the node's name."""
+    """Format the path of a setting as users write the path in the stack file.
+
+    The path of a setting under `nodes` ends with the name of the node.
+    """
     text, name = f"{NAMESPACE}:{loc[0]}", ""
     for step, key in enumerate(loc[1:], start=1):
         plain = isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9_-]+", key)
@@ -54,7 +57,7 @@ def display_path(loc: SettingPath, raw: Any) -> str:
 
 
 def value_at(raw: Any, loc: SettingPath) -> Any:
-    """Return the value at path `loc` in the stack file, or None if the path does not exist."""
+    """Return the value at the path `loc` in the stack file, or None if the path does not exist."""
     for key in loc:
         try:
             raw = raw[key]
@@ -69,7 +72,7 @@ def _valid_name(raw: Any, loc: SettingPath) -> str:
 
 
 def closest_match(word: Any, known: Collection[str]) -> str | None:
-    """Return the known word that resembles `word` most, or None if no known word resembles `word`."""
+    """Return the known word that is most similar to `word`, or None if no known word is similar."""
     by_lower_case = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower().replace("_", ""), by_lower_case, n=1, cutoff=0.7)
     return by_lower_case[matches[0]] if matches else None
@@ -85,11 +88,11 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "database": ("postgres",), "postgresql": ("postgres",), "nodeselector": ("nodes",), "cronjobs": ("cron",),
     "readonly_rootfs": ("writableRoot",), "terminationgraceperiodseconds": ("gracePeriod",),
 }  # fmt: skip
-"""Setting names of Docker, Compose, Kubernetes and Helm, and the matching settings of homelab."""
+"""Names of settings in Docker, Compose, Kubernetes and Helm, with the corresponding settings of homelab."""
 
 
 def suggest_fix(word: Any, known: Collection[str]) -> str:
-    """Return the fix for an unknown word: the closest known word, or all known words."""
+    """Return the fix for an unknown key or name: the most similar known word, or all known words."""
     synonyms = _SYNONYMS.get(str(word).lower(), ())
     near = closest_match(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
     if near:
@@ -98,7 +101,10 @@ def suggest_fix(word: Any, known: Collection[str]) -> str:
 
 
 def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
-    """Convert pydantic's errors for `model` to problems. `model` validated the value at path `top` in `raw`."""
+    """Convert the validation errors of Pydantic for `model` to problems.
+
+    `raw` is the stack file's configuration, in which `model` validated the value at the path `top`.
+    """
     details = error.errors(include_url=False, include_input=False)
     misspelt = set(_misspelt(details, model))
     for detail in details:
@@ -110,7 +116,7 @@ def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: Se
 
 
 def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[SettingPath]:
-    """Yield the path of each required key that the stack file probably contains with a spelling mistake."""
+    """Yield the path of each required key that the stack file probably contains in a misspelled form."""
     for detail in details:
         *parents, key = detail["loc"] or ("",)
         near = (
@@ -122,7 +128,7 @@ def _misspelt(details: Iterable[ErrorDetails], model: type[Model]) -> Iterator[S
 
 @dataclass(frozen=True)
 class _Field:
-    """Description and type of a field, and all keys of the model that contains the field."""
+    """Description and type of a setting, and all keys of the model that contains the setting."""
 
     meaning: str
     kind: Any
@@ -130,7 +136,7 @@ class _Field:
 
 
 def _field(model: Any, loc: SettingPath) -> _Field:
-    """Return the field at the path `loc` below `model`."""
+    """Return the field at the path `loc` below the settings model `model`."""
     meaning, siblings, kind = "", (), model
     for key in loc:
         kind = without_none(kind)
@@ -154,7 +160,7 @@ def without_none(kind: Any) -> Any:
 
 
 def is_model(kind: Any) -> bool:
-    """Whether a type is a settings model."""
+    """Whether a Python type is a settings model."""
     return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, Model)
 
 
@@ -213,4 +219,5 @@ def _type_name(value: Any) -> str:
 
 def _first_sentence(text: str) -> str:
     first = text.split(". ", maxsplit=1)[0].rstrip(".")
-    return first if first[:2].isupper() else first[:1].lower() + first[1:]
+    has_name = first[:2].isupper() or first.startswith(("Git ", "Pulumi "))
+    return first if has_name else first[:1].lower() + first[1:]

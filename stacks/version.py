@@ -1,4 +1,4 @@
-"""The version of homelab, which the platform's outputs contain."""
+"""Version of homelab, which is part of the platform's stack outputs."""
 
 import tomllib
 from pathlib import Path

@@ -6,31 +6,22 @@ from components.app import variable_references
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError, camel_case
+from components.settings.model import camel_case
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of additional containers. Checks that read an invalid field are skipped."""
+    """Yield all conflicts in the settings of additional containers."""
     for path, container in _containers(app):
         for check in (_identical, _variables, _references):
-            try:
-                for loc, reason, fix in check(app, container):
-                    yield (*path, *loc), reason, fix
-            except UnknownValueError:
-                continue
+            for loc, reason, fix in check(app, container):
+                yield (*path, *loc), reason, fix
 
 
 def _containers(app: AppSettings) -> Iterator[tuple[tuple[str, ...], AppContainerSettings]]:
     for section in ("sidecars", "init_containers", "cron", "workers"):
-        try:
-            yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
-        except UnknownValueError:
-            continue
-    try:
-        if app.before is not None:
-            yield ("before",), app.before
-    except UnknownValueError:
-        return
+        yield from (((camel_case(section), name), container) for name, container in getattr(app, section).items())
+    if app.before is not None:
+        yield ("before",), app.before
 
 
 def _identical(_: AppSettings, container: AppContainerSettings) -> Findings:

@@ -1,4 +1,4 @@
-"""Checks of an app's settings that compare several fields. A check that reads an invalid field is skipped."""
+"""Checks for conflicts between an app's settings."""
 
 import re
 from collections import Counter
@@ -12,20 +12,17 @@ from components.app.pod_validation import POD_CHECKS
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
 from components.app.worker_validation import worker_problems
+from components.settings.checks import exactly_one
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError
 
 _MAX_FILE_BYTES = 1000 * 1024
 """Maximum bytes of file content in a ConfigMap, whose limit of 1 MiB includes the keys."""
 
 
 def findings(app: AppSettings) -> Findings:
-    """Yield all errors in an app's settings. Checks that read an invalid field are skipped."""
+    """Yield all conflicts between an app's settings."""
     for check in (*_CHECKS, *POD_CHECKS):
-        try:
-            yield from check(app)
-        except UnknownValueError:
-            continue
+        yield from check(app)
     yield from container_problems(app)
     yield from volume_problems(app)
     yield from worker_problems(app)
@@ -111,12 +108,7 @@ def _paths(app: AppSettings) -> Findings:
 
 def _destinations(app: AppSettings) -> Findings:
     for index, destination in enumerate(app.allow.to):
-        try:
-            if (destination.namespace is None) == (destination.network is None):
-                reason = "needs exactly one of namespace and network"
-                yield ("allow", "to", index), reason, "add one, or keep one of them"
-        except UnknownValueError:
-            continue
+        yield from exactly_one(("allow", "to", index), destination, "namespace", "network")
 
 
 def _restore(app: AppSettings) -> Findings:
@@ -146,8 +138,7 @@ def _strategy(app: AppSettings) -> Findings:
     strategy = app.strategy
     if strategy is None:
         return
-    if (strategy.canary is None) == (strategy.blue_green is None):
-        yield ("strategy",), "needs exactly one of canary and blueGreen", "add one, or keep one of them"
+    yield from exactly_one(("strategy",), strategy, "canary", "blue_green")
     if any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values()):
         reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"

@@ -6,7 +6,7 @@ from components.app import volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError, camel_case
+from components.settings.model import camel_case
 from components.settings.quantities import mebibytes
 
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
@@ -17,22 +17,12 @@ _RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
 
 
 def volume_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of volumes. Checks that read an invalid field are skipped."""
+    """Yield all conflicts between the settings of volumes."""
     for check in (_reserved_names, _several_pods, _single_node):
-        try:
-            yield from check(app)
-        except UnknownValueError:
-            continue
+        yield from check(app)
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
-        try:
-            named_volumes = list(app.volumes.items())
-        except UnknownValueError:
-            return
-        for name, volume in named_volumes:
-            try:
-                yield from ((("volumes", name, *loc), reason, fix) for loc, reason, fix in check_one(app, volume))
-            except UnknownValueError:
-                continue
+        for name, volume in app.volumes.items():
+            yield from ((("volumes", name, *loc), reason, fix) for loc, reason, fix in check_one(app, volume))
 
 
 def _reserved_names(app: AppSettings) -> Findings:

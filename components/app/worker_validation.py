@@ -5,21 +5,14 @@ from components.app.pod_validation import liveness_problems, mount_problems, tim
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError
 
 
 def worker_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of workers. Checks that read an invalid field are skipped."""
-    for check in (_names, _database_names, _volumes, _probes, _liveness):
-        try:
-            workers = list(app.workers.items())
-        except UnknownValueError:
-            return
-        for name, worker in workers:
-            try:
-                yield from ((("workers", name, *loc), reason, fix) for loc, reason, fix in check(app, name, worker))
-            except UnknownValueError:
-                continue
+    """Yield all conflicts in the settings of workers."""
+    for name, worker in app.workers.items():
+        for check in (_names, _database_names, _volumes, _probes, _liveness):
+            for loc, reason, fix in check(app, name, worker):
+                yield ("workers", name, *loc), reason, fix
 
 
 def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:

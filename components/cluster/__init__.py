@@ -1,1 +1,1 @@
-"""The K3s cluster: its settings, nodes, API endpoint and kubeconfigs."""
+"""The K3s cluster: cluster settings, nodes, endpoint of the Kubernetes API, and kubeconfigs."""

@@ -1,4 +1,4 @@
-"""Component `Cluster`: joins machines to a K3s cluster in a fixed order, and gives access to the cluster's API."""
+"""Pulumi component `Cluster`: builds a K3s cluster from machines in a fixed order, and provides access to its API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,26 @@ IDENTITY_BYTES = 8
 
 @dataclass(frozen=True)
 class ClusterAccess:
-    """Access to a cluster: Pulumi providers for the Kubernetes API and the machines, and SSH connection settings."""
+    """Access to a cluster: Pulumi providers for the Kubernetes API and for the machines, and the SSH connections."""
 
     kubernetes_provider: kubernetes.Provider
     homelab_provider: HomelabProvider
     identity: pulumi.Output[str]
-    """Random ID of the cluster, stored on every machine of the cluster."""
+    """Random ID of the cluster. homelab stores the ID of the cluster on every machine."""
     first_server: Mapping[str, object]
     connections: Mapping[str, Mapping[str, object]]
-    """SSH connection settings of the machines by node name."""
+    """SSH connection settings of each machine, by node name."""
     prior_tasks: tuple[pulumi.Resource, ...]
-    """Tasks that must finish before homelab installs charts in the cluster, such as the roll tasks of all nodes."""
+    """Pulumi tasks that must finish before homelab installs Helm charts, such as the tasks that roll all nodes."""
 
 
 class Cluster(pulumi.ComponentResource):
     """A K3s cluster.
 
-    Pulumi prepares all machines in parallel. The first server bootstraps the cluster. After the bootstrap, all other
-    machines join the cluster, several at once. Later changes are applied to the servers one by one, and then to the
-    agents. No resource name contains the cluster's name, so renaming the cluster recreates no resource.
+    `pulumi up` prepares all machines in parallel. The first server bootstraps the cluster with one etcd member. After
+    the bootstrap, all other machines join the cluster, several at the same time. `pulumi up` applies later changes to
+    one server after another, and then to the agents. No Pulumi resource name contains the cluster's name, so Pulumi
+    replaces no resource when you rename the cluster.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Cluster(pulumi.ComponentResource):
             "cluster-kubernetes",
             kubeconfig=self.kubeconfig,
             cluster_identifier="cluster",
-            upsert_existing_objects=True,  # adopts objects that an interrupted run did not record in its state
+            upsert_existing_objects=True,  # adopts objects that an interrupted Pulumi run did not record in its state
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.access = ClusterAccess(provider, machines, self.identity, first, reach, tuple(settled))
@@ -93,9 +94,9 @@ class Cluster(pulumi.ComponentResource):
 
     @staticmethod
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
-        """Create the tasks that bootstrap the cluster, join machines, rotate tokens and roll nodes.
+        """Create the Pulumi tasks that bootstrap the cluster, join machines, rotate the join tokens and roll nodes.
 
-        Return the roll tasks: first the tasks of servers, then the tasks of agents.
+        Return the tasks that roll nodes: first the tasks of the servers, then the tasks of the agents.
         """
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
@@ -118,7 +119,10 @@ class Cluster(pulumi.ComponentResource):
         )  # fmt: skip
 
     def mark_on_destroy(self, resources: Sequence[pulumi.Resource]) -> None:
-        """Create the task that `pulumi destroy` undoes first. The undo lets nodes leave the cluster without a drain."""
+        """Create the task that `pulumi destroy` deletes first.
+
+        The undo step of the task marks the cluster for destruction, so nodes leave the cluster without a drain.
+        """
         after = [*self.access.prior_tasks, *resources]
         opts = pulumi.ResourceOptions(parent=self, provider=self.access.homelab_provider, depends_on=after)
         clear_mark = step("cluster/clear-destroy-marker.sh", on="servers")
@@ -136,5 +140,5 @@ def _private_keys(settings: ClusterSettings) -> dict[str, pulumi.Input[str]]:
 
 
 def _immutable(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-    # never regenerate these secrets, because joining nodes and restoring etcd snapshots require the original token
+    # do not replace these secrets if `bytes` changes: joining nodes and restored etcd snapshots need the original token
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))

@@ -1,11 +1,11 @@
-"""SSH connection settings of a machine, in the format of homelab's provider plugin."""
+"""SSH connection settings of a machine, in the format that homelab's Pulumi provider reads."""
 
 from components.cluster.settings import NodeSettings, SSHSettings
 from components.provider_resources import Connection
 
 
 def connection_settings(node: NodeSettings, ssh: SSHSettings) -> Connection:
-    """Return the SSH connection settings of a machine, with the names of private keys instead of the keys."""
+    """Return the SSH connection settings of a machine, which contain the names of private keys but no private keys."""
     key = None if ssh.private_key is None else ssh.private_key.secret
     connection: dict[str, object] = {
         "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,

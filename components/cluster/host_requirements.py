@@ -1,4 +1,4 @@
-"""Packages, kernel modules and services that layers need on the machines."""
+"""apt packages, kernel modules and services that platform layers need on the machines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from components.settings.model import SecretRef
 
 @dataclass(frozen=True)
 class HostRequirements:
-    """Distribution packages and kernel modules that every machine needs."""
+    """apt packages and kernel modules that homelab installs on every machine."""
 
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -23,12 +23,12 @@ NO_REQUIREMENTS = HostRequirements()
 
 @dataclass(frozen=True)
 class HostService:
-    """A part of a layer that scripts in `components/scripts` set up without Helm, on a machine or in the cluster.
+    """A part of a layer that scripts in `components/scripts` set up on a machine or in the cluster, without Helm.
 
-    If `node` is empty, the scripts run on any ready server. The scripts in `undo` remove the service. The script
-    `drift_check` prints how the actual state differs from the state that the `run` scripts set up. Two services of one
-    machine need different `drift_check` scripts. With `runs_last`, homelab sets up the service after all other parts of
-    the layer, and removes the service before all other parts of the layer.
+    If `node` is empty, homelab runs the service's scripts on any server with a ready API. homelab runs the scripts in
+    `undo` to remove the service. The script `drift_check` prints each difference between the actual state and the state
+    that the `run` scripts created. Two services on the same machine must not use the same `drift_check` script. With
+    `runs_last`, homelab creates the service after all other parts of the layer, and removes the service first.
     """
 
     name: str

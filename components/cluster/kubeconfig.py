@@ -1,4 +1,4 @@
-"""Kubeconfigs of the stack. Private keys never leave the stack; the cluster signs the client certificates."""
+"""Kubeconfigs of the administrator and of app stacks: Kubernetes signs the certificates, and Pulumi keeps the keys."""
 
 import base64
 import hashlib
@@ -22,10 +22,11 @@ from components.provider_resources import Connection, RandomSecret, Task, step
 ADMIN, APPS = "admin", "apps"
 USERS = (ADMIN, APPS)
 VALIDITY_DAYS = 365
-"""Validity of client certificates in days. `pulumi up` renews a certificate in the last quarter of its validity."""
+"""Validity of client certificates in days. `pulumi up` renews a client certificate in the last quarter of its validity
+period."""
 KEY_BYTES = 32
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the P-256 curve. Private keys are positive integers below this order."""
+"""Order of the P-256 curve. A private key is a positive integer below the order of the curve."""
 
 
 Rights = Callable[[str], list[Manifest]]
@@ -33,13 +34,13 @@ Rights = Callable[[str], list[Manifest]]
 
 
 def _administrator(user: str) -> list[Manifest]:
-    # a dedicated user gets cluster-admin, because the permissions of K3s' own administrator cannot be revoked
+    # a separate user gets cluster-admin, because the permissions of K3s' built-in administrator cannot be revoked
     return [rbac.cluster_role_binding(user, _binding(ADMIN), "cluster-admin")]
 
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """A kubeconfig of the stack, and the name of the Kubernetes user in the kubeconfig."""
+    """A kubeconfig that `pulumi up` creates, and the name of its Kubernetes user."""
 
     user: pulumi.Output[str]
     text: pulumi.Output[str]
@@ -54,10 +55,10 @@ def create_kubeconfigs(
     *,
     app_rights: Rights,
 ) -> dict[str, Kubeconfig]:
-    """Create the kubeconfigs of the administrator and of app stacks.
+    """Create one kubeconfig for the administrator and one kubeconfig for app stacks.
 
-    The private keys come from homelab's provider plugin. A server receives only the certificate signing requests, which
-    contain no secrets, and submits the requests to the cluster.
+    homelab's Pulumi provider generates the private keys. A K3s server receives only the certificate signing requests,
+    and submits the requests to the Kubernetes API.
     """
     generation = settings.k3s.rotation.kubeconfigs
     immutable = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["bytes"]))
@@ -89,7 +90,7 @@ def _binding(name: str) -> str:
 
 
 def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
-    """Return unpredictable user names, because a leaked kubeconfig could request certificates for predictable names."""
+    """Return random user names, because an old kubeconfig could request certificates for predictable user names."""
     return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in USERS}
 
 
@@ -110,7 +111,10 @@ def _requests(users_and_keys: Sequence[Mapping[str, str]]) -> str:
 
 
 def signing_request(key: str, user: str) -> str:
-    """Return a user's certificate signing request as PEM in base64. The same key always produces the same request."""
+    """Return the certificate signing request of a Kubernetes user as base64-encoded PEM.
+
+    The same private key always produces the same certificate signing request.
+    """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
     unsigned = x509.CertificateSigningRequestBuilder().subject_name(subject)
     signed = unsigned.sign(_derived_key(key), hashes.SHA256(), ecdsa_deterministic=True)
@@ -118,18 +122,18 @@ def signing_request(key: str, user: str) -> str:
 
 
 def _derived_key(key: str) -> ec.EllipticCurvePrivateKey:
-    """Derive a P-256 private key from random hexadecimal digits."""
+    """Derive a P-256 private key from a secret of random hexadecimal digits."""
     return ec.derive_private_key(int(key, 16) % (_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def private_key(key: str) -> str:
-    """Derive a private key from random hexadecimal digits, and return the key as PEM in base64."""
+    """Derive a private key from a secret of random hexadecimal digits, and return the key as base64-encoded PEM."""
     form, clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return base64.b64encode(_derived_key(key).private_bytes(serialization.Encoding.PEM, form, clear)).decode()
 
 
 def _text(settings: ClusterSettings, index: int, signed_and_key: Sequence[str]) -> str:
-    """Render the kubeconfig of the user at `index` in `USERS`, with the signed certificate and the private key."""
+    """Render the kubeconfig of the user `USERS[index]` from the signed client certificate and the private key."""
     signed, key = signed_and_key
     ca, *certificates = signed.split()
     if len(certificates) != len(USERS):

@@ -1,4 +1,4 @@
-"""Component `Node`: prepares a machine, joins the machine to the cluster, applies changes, and removes the machine."""
+"""Pulumi component `Node`: prepares a machine, joins the machine to the cluster, applies changes, and removes nodes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,14 @@ from components.settings.addresses import is_ipv6
 PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
-"""Number of servers, and number of agents, that may join at once. Joins time out if more nodes join at once."""
+"""Number of servers, and number of agents, that may join the cluster at the same time. If more machines join the
+cluster at the same time, some joins time out."""
 SYSCTL = {
-    # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the default
+    # nodes forward pod traffic; kubelet and containerd need more inotify instances and watches than the kernel default
     "net.ipv4.ip_forward": 1,
     "fs.inotify.max_user_instances": 8192,
     "fs.inotify.max_user_watches": 524288,
-    # kubelet and K3s' hardening guide require the following values
+    # kubelet and the hardening guide of K3s require the following kernel parameters
     "vm.overcommit_memory": 1,
     "vm.panic_on_oom": 0,
     "kernel.panic": 10,
@@ -32,13 +33,15 @@ SYSCTL = {
     "kernel.keys.root_maxbytes": 25000000,
 }
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
-"""Kernel parameters that only clusters with IPv6 get. IPv6 forwarding makes a kernel ignore router advertisements, and
-some kernels lack IPv6."""
+"""Kernel parameters that homelab sets only in clusters with IPv6, because kernels with IPv6 forwarding ignore router
+advertisements, and some kernels lack IPv6."""
 
 DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
+    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"]),
+    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"], turn=True),
     step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
     step("node/reboot.sh", when=["reboot"], reboots=True),
     step("node/prepare.sh", when=["reboot"]),
@@ -66,6 +69,7 @@ ROLL = (
     step("node/export-ca.sh", on="server", exports=CA_EXPORTS),
     step("node/stage-k3s.sh"),
     step("cluster/wait-for-quorum.sh", on="server", when=["changed", "member"]),
+    step("cluster/wait-for-quorum.sh", on="server", when=["changed", "member"], turn=True),
     step("etcd/snapshot-before-upgrade.sh", on="server", when=["upgrade", "member"], turn=True),
     step("cluster/drain.sh", on="server", when=["changed", "member"], turn=True),
     step("node/install-k3s.sh", when=["changed"], turn=True),
@@ -75,7 +79,7 @@ ROLL = (
 
 
 class TaskInputs(TypedDict, total=False):
-    """Optional inputs of a node's task."""
+    """Optional inputs of a Pulumi task that configures a node."""
 
     variables: Mapping[str, str]
     undo: Sequence[Step]
@@ -85,7 +89,7 @@ class TaskInputs(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ClusterInputs:
-    """Inputs that all nodes of a cluster share."""
+    """Task inputs that are the same for all nodes of a cluster."""
 
     cluster: ClusterSettings
     kube_vip: str
@@ -98,9 +102,10 @@ class ClusterInputs:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor prepares the machine. `bootstrap` or `join` adds the machine to the cluster once. `roll` applies all
-    later changes, to one server or to `max_unavailable` agents at a time. Deleting the resource removes the node from
-    the cluster and undoes all changes to the machine.
+    The constructor creates the task that prepares the machine for K3s. The task of `bootstrap` or `join` adds the
+    machine to the cluster once. The task of `roll` applies all later changes, to one server or to `max_unavailable`
+    agents at a time. When Pulumi deletes the component, homelab removes the node from the cluster and undoes all
+    changes to the machine.
     """
 
     def __init__(self, settings: NodeSettings, shared: ClusterInputs, opts: pulumi.ResourceOptions) -> None:
@@ -117,20 +122,29 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def bootstrap(self) -> Task:
-        """Bootstrap the cluster on this machine. Pulumi's state records the task, so the task never runs again."""
+        """Create the task that bootstraps the cluster on the first server.
+
+        Pulumi records the finished task in its state, so the task never runs again.
+        """
         return self._task(
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
         )
 
     def join(self, bootstrapped: Task) -> Task:
-        """Join the machine to the cluster. The task repeats only if the machine has lost its membership data."""
+        """Create the task that joins the machine to the cluster.
+
+        The task runs again only if the machine has lost its membership data.
+        """
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
             drift_check="drift/membership.sh", run_once=True, variables=self._variables,
         )  # fmt: skip
 
     def roll(self, after: Sequence[pulumi.Resource]) -> Task:
-        """Apply changes. Disruptive steps run on one server at a time, or on up to `max_unavailable` agents."""
+        """Create the task that applies later changes to the node.
+
+        Steps that disrupt a node run on one server at a time, or on up to `max_unavailable` agents at a time.
+        """
         labels = "\n".join(f"{key}={value}" for key, value in sorted(self.settings.labels.items()))
         variables = {**self._variables, "LABELS": labels, "DRAIN_SECONDS": str(DRAIN_SECONDS)}
         return self._task(f"{self.settings.name}-roll", ROLL, after, drift_check="drift/k3s.sh", variables=variables)
@@ -200,7 +214,7 @@ class Node(pulumi.ComponentResource):
 
 
 def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return how many nodes may run a task at once: `MAX_PARALLEL_JOINS`, one server, or `max_unavailable` agents."""
+    """Return how many nodes may run a task at once: eight joining nodes, one server, or `max_unavailable` agents."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":
@@ -209,11 +223,11 @@ def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequenc
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings, host: HostRequirements) -> list[str]:
-    """Return the names of the distribution packages that the machine needs."""
+    """Return the names of the apt packages that homelab installs on the machine."""
     return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
 
 
 def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:
-    """Return the kernel parameters (sysctl) that the machine needs."""
+    """Return the kernel parameters (sysctl) that homelab sets on the machine."""
     addresses = (*cluster.network.pods, *cluster.network.services, *node.addresses)
     return SYSCTL | (SYSCTL_IPV6 if any(is_ipv6(address) for address in addresses) else {})

@@ -1,9 +1,9 @@
-"""Settings of the cluster: the section `homelab:cluster` of the stack file."""
+"""Settings of the K3s cluster, from the section `homelab:cluster` of the stack file."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.cluster.k3s.settings import (
     K3sSettings,
@@ -17,6 +17,7 @@ from components.cluster.k3s.settings import (
 )
 from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge_ssh
 from components.settings.addresses import default_lan
+from components.settings.errors import setting_error
 from components.settings.fields import (
     Address,
     Cidr,
@@ -32,7 +33,7 @@ from components.settings.fields import (
     StrictBool,
     Taint,
 )
-from components.settings.model import UNKNOWN, Model, UnknownValueError
+from components.settings.model import Model
 
 __all__ = [
     "ApiSettings",
@@ -61,39 +62,43 @@ def _default_port(validated: dict[str, Any]) -> int:
 
 
 class ApiSettings(Model):
-    """Endpoint of the Kubernetes API. A cluster with one server does not need these settings."""
+    """Endpoint of the Kubernetes API. A cluster with only one server needs neither a virtual IP nor a load balancer."""
 
     vip: Address | None = None
-    """Virtual IP of the API: a free address of the LAN, which one server holds at any time."""
+    """Virtual IP of the API: an unused address of the LAN, which homelab assigns to one server at a time."""
     by: Literal["keepalived", "kube-vip"] = "keepalived"
-    """Program that moves the virtual IP to a healthy server."""
+    """Program that assigns the virtual IP to a healthy server."""
     balancer: Literal["haproxy"] | None = None
-    """Load balancer behind keepalived's virtual IP. HAProxy on every server forwards requests to all ready API
-    servers."""
+    """Load balancer for API requests to keepalived's virtual IP. HAProxy runs on every server, and forwards requests to
+    all servers with a ready API."""
     external: Host | None = None
-    """Host name or IP address of your own load balancer in front of all servers. Set either `external` or `vip`."""
+    """Host name or IP address of your own load balancer in front of all K3s servers. Set either `external` or `vip`,
+    not both."""
     port: Port = Field(default_factory=_default_port)
-    """Port of the load balancer. Default: 7443 with `balancer`, and 6443 without `balancer`. A virtual IP without a
-    load balancer always uses 6443."""
+    """Port of the load balancer. Default: 7443 with `balancer: haproxy`, otherwise 6443. A virtual IP without
+    `balancer` always uses port 6443."""
     tls_sans: tuple[Host, ...] = ()
-    """Additional host names and IP addresses (SANs) in the API server's certificate."""
+    """Additional host names and IP addresses (SANs) in the certificate of the API server."""
 
 
 class NetworkSettings(Model):
-    """CNI plugin, pod CIDRs and Service CIDRs. In a dual-stack cluster, `pods` and `services` list two CIDRs each."""
+    """CNI plugin, pod CIDRs and Service CIDRs of the cluster.
+
+    A dual-stack cluster needs two CIDRs under `pods` and two CIDRs under `services`.
+    """
 
     cni: Literal["flannel", "none"] = "flannel"
-    """Pod network: K3s' flannel, or `none` if you install another CNI plugin."""
+    """CNI plugin: flannel from K3s, or `none` if you install another CNI plugin."""
     flannel_backend: Literal["vxlan", "host-gw", "wireguard-native"] = "vxlan"
-    """Flannel's backend, which carries pod traffic between nodes."""
+    """Backend with which flannel carries pod traffic between nodes."""
     pods: tuple[Cidr, ...] = ("10.42.0.0/16",)
     """Pod CIDRs."""
     services: tuple[Cidr, ...] = ("10.43.0.0/16",)
-    """Service CIDRs, with the IP families in the same order as in `pods`."""
+    """Service CIDRs, with the IP families in the same order as the pod CIDRs."""
 
     @property
     def dual_stack(self) -> bool:
-        """Whether pods have both an IPv4 and an IPv6 address."""
+        """Whether pods have both an IPv4 address and an IPv6 address."""
         return len(self.pods) > 1
 
 
@@ -101,99 +106,104 @@ class NodeSettings(Model):
     """One machine of the cluster."""
 
     name: DnsLabel
-    """Name of the node. homelab also sets the machine's host name to the node's name."""
+    """Name of the Kubernetes Node. homelab also uses the node's name as the machine's host name."""
     role: Literal["server", "agent"]
-    """Role of the node: servers run the control plane, etcd and workloads; agents run workloads only."""
+    """Role of the node. A `server` runs the control plane, etcd and workloads; an `agent` runs only workloads."""
     address: Address
-    """IP address of the machine, for SSH and for joining the cluster."""
+    """IP address of the machine, which homelab uses for SSH and for joining the cluster."""
     second_address: Address | None = None
-    """The machine's address of the IP family that `address` does not have. Dual-stack clusters require a second address
-    for every node."""
+    """IP address of the machine in the other IP family: IPv6 if `address` is IPv4, or IPv4 if `address` is IPv6. In a
+    dual-stack cluster, every node needs a second address."""
     host_key: HostKey
-    """The machine's public SSH host key. homelab does not connect to a machine with another host key."""
+    """Public SSH host key of the machine. homelab refuses to connect to a machine that has another host key."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Expected architecture. homelab rejects a machine with another architecture. Default: any architecture."""
+    """Expected CPU architecture. homelab refuses a machine with another architecture. Default: any architecture."""
     interface: Interface | None = None
-    """Name of the network interface in the LAN. Default: the interface that has the node's `address`."""
+    """Name of the machine's network interface in the LAN. Default: the network interface that has the IP address in
+    `address`."""
     ssh: NodeSSHSettings = NodeSSHSettings()
-    """SSH settings of this machine, which override the cluster's `ssh`."""
+    """SSH settings for one machine, which override the cluster's `ssh`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Kubernetes labels of the node."""
     taints: tuple[Taint, ...] = ()
-    """Kubernetes taints of the node, each in the form `key=value:Effect` or `key:Effect`."""
+    """Kubernetes taints of the node. Write each taint as `key=value:Effect` or `key:Effect`."""
     options: Options = Field(default_factory=dict)
-    """Additional K3s options of this node, which override the options under `k3s`."""
+    """Additional K3s options for one node, which override the K3s options under `k3s`."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The node's addresses: first `address`, then `second_address` if the node has a second address."""
+        """IP addresses of the node: `address`, and then `second_address` if set."""
         return (self.address, self.second_address) if self.second_address else (self.address,)
 
 
 class AppsSettings(Model):
-    """Permissions of the cluster's apps beyond the defaults."""
+    """Permissions of apps in the cluster beyond the defaults."""
 
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
-    """Least restrictive Pod Security level that an app may use. `baseline` allows apps to run containers as root and to
-    mount NFS shares. `privileged` allows apps to become root on the nodes."""
+    """Least restrictive Pod Security level that apps may use. With `baseline`, containers may run as root, and apps may
+    mount NFS shares. With `privileged`, an app can become root on the nodes."""
     nfs: StrictBool = False
-    """Install an NFS client on all nodes, so that apps can mount NFS shares. An app that mounts an NFS share can act as
-    any user of the share."""
+    """Whether homelab installs an NFS client on all machines, so that apps can mount NFS shares. An app that mounts an
+    NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
 
 
-def _lan_of_first_server(validated: dict[str, Any]) -> Any:
-    nodes = () if validated["nodes"] is UNKNOWN else validated["nodes"]
-    try:
-        return default_lan(next(node.address for node in nodes if node.role == "server"))
-    except (UnknownValueError, StopIteration):
-        return UNKNOWN  # the checks of the nodes report the cause
+def _require_server(nodes: tuple[NodeSettings, ...]) -> tuple[NodeSettings, ...]:
+    if not nodes:
+        raise setting_error("is empty", "add at least one node with role server")
+    if not any(node.role == "server" for node in nodes):
+        raise setting_error("has no server", "set role: server on one node or on three nodes")
+    return nodes
+
+
+def _lan_of_first_server(validated: dict[str, Any]) -> str:
+    return default_lan(next(node.address for node in validated["nodes"] if node.role == "server"))
 
 
 class ClusterSettings(Model):
-    """A K3s cluster and its machines."""
+    """Settings of a K3s cluster and of its machines."""
 
     name: DnsLabel
     """Name of the cluster."""
     domain: Domain
-    """Domain of the lab. Host names of the lab's services are subdomains of this domain."""
+    """Domain of the lab. The host names of layers and apps are subdomains of the lab's domain."""
     ssh: SSHSettings
-    """SSH login on the machines. A node's own `ssh` overrides the cluster's `ssh`."""
-    nodes: tuple[NodeSettings, ...]
-    """The machines: an odd number of servers, such as one or three, and any number of agents."""
+    """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
+    nodes: Annotated[tuple[NodeSettings, ...], AfterValidator(_require_server)]
+    """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
-    """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: /64 subnet) of the first server."""
+    """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: the /64 subnet) of the first server's address."""
     api: ApiSettings = ApiSettings()
     """Endpoint of the Kubernetes API."""
     network: NetworkSettings = NetworkSettings()
-    """CNI plugin, pod CIDRs and Service CIDRs."""
+    """CNI plugin, pod CIDRs and Service CIDRs of the cluster."""
     k3s: K3sSettings
     """Settings of K3s, such as version, options and snapshots."""
     registries: RegistriesSettings = RegistriesSettings()
-    """Mirrors of image registries, and credentials for image registries."""
+    """Mirrors and credentials of image registries."""
     hardening: Literal["default", "cis"] = "default"
-    """Hardening level. `default` applies measures without side effects. `cis` applies K3s' complete hardening guide,
-    including the Pod Security level `restricted`."""
+    """Hardening level. `default` applies only measures that do not restrict workloads. `cis` applies all measures of
+    K3s' hardening guide, including the Pod Security level `restricted`."""
     apps: AppsSettings = AppsSettings()
-    """Permissions of apps beyond the defaults."""
+    """Permissions of apps in addition to the default permissions."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node has the only replica of a volume, whose data is
-    then lost."""
+    """Names of nodes that homelab may remove even if a node stores the only replica of a volume, whose data is then
+    lost."""
     max_unavailable: PositiveInt = 1
-    """Number of agents that may be unavailable at the same time during a change."""
+    """Number of agents that may be unavailable at the same time while `pulumi up` applies changes."""
 
     @property
     def servers(self) -> tuple[NodeSettings, ...]:
-        """The servers of the cluster, in the order of the stack file."""
+        """The servers (nodes with control plane and etcd), in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "server")
 
     @property
     def agents(self) -> tuple[NodeSettings, ...]:
-        """The agents of the cluster, in the order of the stack file."""
+        """The agents (nodes without control plane), in the order of the stack file."""
         return tuple(node for node in self.nodes if node.role == "agent")
 
     @property
     def endpoint_host(self) -> str:
-        """Host of the API endpoint: your own load balancer, the virtual IP, or the address of the only server."""
+        """Host name or IP address of the API endpoint: your own load balancer, the virtual IP, or the only server."""
         return self.api.external or self.api.vip or self.servers[0].address
 
     @property
@@ -202,15 +212,18 @@ class ClusterSettings(Model):
         return self.api.port
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy of the settings that also disables the packaged K3s components in `packaged`."""
+        """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 
     def with_node_labels(self, labels: Callable[[NodeSettings], Mapping[str, str]]) -> "ClusterSettings":
-        """Return a copy of the settings with additional node labels. Labels in the stack file take precedence."""
+        """Return a copy of the settings with additional labels for each node.
+
+        Labels in the stack file override the additional labels.
+        """
         nodes = tuple(node.model_copy(update={"labels": {**labels(node), **node.labels}}) for node in self.nodes)
         return self.model_copy(update={"nodes": nodes})
 
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
-        """Return the SSH settings of `node`: the cluster's `ssh`, overridden by the node's own `ssh`."""
+        """Return the SSH settings of `node`: settings in the node's `ssh` override settings in the cluster's `ssh`."""
         return merge_ssh(self.ssh, node.ssh)

@@ -1,4 +1,4 @@
-"""SSH settings: how homelab connects to machines, directly or through a bastion, and becomes root."""
+"""SSH settings: user, port and keys for connections to machines, an optional bastion, and the use of sudo."""
 
 from pydantic import Field
 
@@ -7,62 +7,69 @@ from components.settings.model import Model, SecretRef
 
 
 class BastionSettings(Model):
-    """A bastion (SSH jump host) for connections to machines."""
+    """A bastion (SSH jump host) through which homelab connects to machines."""
 
     address: Host
-    """Name or IP address of the bastion."""
+    """Host name or IP address of the bastion."""
     user: User
     """User to log in as."""
     port: Port = 22
     """SSH port of the bastion."""
     host_key: HostKey
-    """Public host key of the bastion. homelab refuses a bastion that shows another key."""
+    """Public SSH host key of the bastion. homelab refuses to connect to a bastion that has another host key."""
     private_key: SecretRef | None = None
-    """Secret that contains the private key for the bastion. Default: the private key for the machine."""
+    """Pulumi secret that contains the private SSH key for the bastion. Default: the private key with which homelab logs
+    in to the machine."""
 
 
 class SSHSettings(Model):
     """SSH login for the machines."""
 
     user: User
-    """User to log in as: root, or a user with passwordless sudo."""
+    """User name for the SSH login: root, or a user with passwordless sudo."""
     port: Port = 22
     """SSH port of the machines."""
     private_key: SecretRef | None = None
-    """Secret that contains the private key (OpenSSH format, no passphrase). Set either `privateKey` or `agent`."""
+    """Pulumi secret that contains the private SSH key, in OpenSSH format and without a passphrase. Set either
+    `privateKey` or `agent`, not both."""
     agent: StrictBool = False
-    """Use the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`."""
+    """Whether homelab uses the keys of the SSH agent on your workstation. Set either `agent` or `privateKey`, not
+    both."""
     sudo: StrictBool = Field(default_factory=lambda fields: fields.get("user") != "root")
-    """Become root through sudo. Default: true for all users except root."""
+    """Whether homelab uses sudo to become root on a machine. Default: true for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. Default: none."""
+    """Bastion through which homelab connects. Default: none."""
     host_authority: CaPublicKey | None = None
-    """Public key of an SSH CA. If the host key of a machine or bastion differs from `hostKey`, homelab accepts a host
-    certificate that this CA signed for the machine's or bastion's address."""
+    """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only a
+    host certificate that the SSH CA signed for the address of the machine or bastion."""
 
 
 class NodeSSHSettings(Model):
-    """SSH settings of one machine. Settings that the machine's `ssh` omits come from the cluster's `ssh`."""
+    """SSH settings of one machine.
+
+    If the machine's `ssh` omits a setting, homelab uses the setting in the cluster's `ssh`.
+    """
 
     user: User | None = None
     """User to log in as."""
     port: Port | None = None
     """SSH port of the machine."""
     private_key: SecretRef | None = None
-    """Secret that contains the private key for this machine."""
+    """Pulumi secret that contains the private SSH key for the machine."""
     agent: StrictBool | None = None
-    """Use the keys of the SSH agent on your workstation."""
+    """Whether homelab uses the keys of the SSH agent on your workstation."""
     sudo: StrictBool | None = None
-    """Become root through sudo. Default: the cluster's `ssh.sudo` if set. If `ssh.sudo` is unset, the default is true
-    for all users except root."""
+    """Whether homelab uses sudo to become root on a machine. Default: `ssh.sudo` of the cluster, if set. If the cluster
+    does not set `ssh.sudo`, the default is true for all users except root."""
     bastion: BastionSettings | None = None
-    """Bastion to connect through. `null` connects to this machine directly, even if the cluster has a bastion."""
+    """Bastion through which homelab connects. With `bastion: null`, homelab connects to the machine directly, even if
+    the cluster has a bastion."""
 
 
 def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
-    """Return the SSH settings in `common`, overridden by the SSH settings in `own`.
+    """Return the SSH settings in `common`, with the settings in `own` as overrides.
 
-    A `privateKey` in `own` disables the `agent` in `common`, and an `agent` in `own` removes the `privateKey` in
+    A `privateKey` in `own` replaces an `agent` in `common`, and an `agent` in `own` replaces a `privateKey` in
     `common`.
     """
     overrides = {name: getattr(own, name) for name in own.model_fields_set}

@@ -1,1 +1,1 @@
-"""Kubernetes objects and Helm charts as data."""
+"""Kubernetes objects and Helm charts as plain Python data."""

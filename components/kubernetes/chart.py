@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Chart:
-    """A Helm chart in a Helm repository or, with oci://, in an OCI registry. `sha256` pins its archive."""
+    """A Helm chart in a Helm repository or, if the URL starts with oci://, in an OCI registry.
+
+    `sha256` is the checksum of the chart's archive.
+    """
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""Kubernetes objects as data, and the conversion of such objects to Pulumi resources."""
+"""Kubernetes objects as Python data, the secrets in these objects, and the conversion to Pulumi resources."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -11,14 +11,15 @@ import pulumi
 from components.settings.model import SecretRef
 
 Json = Any
-"""JSON data that may contain secrets: Outputs, and all types that `resolve_secrets` replaces."""
+"""JSON data that may contain secrets: Pulumi Outputs, and the types that `resolve_secrets` replaces with Pulumi
+Outputs."""
 Manifest = dict[str, Json]
 """A Kubernetes object."""
 
 
 @dataclass(frozen=True)
 class DerivedPassword:
-    """A password that homelab derives from the layer's random bytes and `name`: up to 64 hexadecimal digits."""
+    """A password of up to 64 hexadecimal digits that homelab derives from `name` and a random secret of the layer."""
 
     name: str
     length: int = 32
@@ -26,14 +27,17 @@ class DerivedPassword:
 
 @dataclass(frozen=True)
 class BcryptHash:
-    """The bcrypt hash of a secret. Pulumi's state stores the salt, so the hash changes only if the secret changes."""
+    """The bcrypt hash of a secret.
+
+    Pulumi's state stores the salt of the hash, so the hash changes only if the secret changes.
+    """
 
     secret: SecretRef | DerivedPassword
 
 
 @dataclass(frozen=True)
 class SecretTemplate:
-    """A text template whose `{}` placeholders are replaced by secrets."""
+    """A text template, in which homelab replaces each placeholder `{}` with a secret."""
 
     template: str
     parts: tuple[SecretRef | DerivedPassword | BcryptHash, ...]
@@ -41,7 +45,7 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A secret text that the function `compute` derives from the layer's random bytes (hexadecimal digits)."""
+    """A secret that the function `compute` derives from a random secret of the layer, given as hexadecimal digits."""
 
     compute: Callable[[str], str]
 
@@ -54,9 +58,9 @@ def _no_salt() -> pulumi.Output[str]:
 
 
 def resolve_secrets(tree: Json, salt: SaltFactory = _no_salt) -> Json:
-    """Replace each secret reference in `tree` with a secret Pulumi Output.
+    """Return a copy of `tree` in which a secret Pulumi Output replaces each reference to a secret.
 
-    The function `salt` returns 16 random bytes as hexadecimal digits.
+    The function `salt` must return 16 random bytes as hexadecimal digits.
     """
     if isinstance(tree, SecretRef | DerivedPassword | BcryptHash | SecretTemplate | ComputedSecret):
         return _resolve_secret(tree, salt)
@@ -82,18 +86,18 @@ def _resolve_secret(
 
 
 def derive_password(salt: str, wanted: DerivedPassword) -> str:
-    """Derive a password from `salt`, which is 16 secret bytes as hexadecimal digits."""
+    """Derive a password from `salt`, which contains 16 secret random bytes as hexadecimal digits."""
     return hmac.new(bytes.fromhex(salt), wanted.name.encode(), "sha256").hexdigest()[: wanted.length]
 
 
 def bcrypt_hash(password: str, salt: str) -> str:
-    """Hash the first 72 bytes of a password with bcrypt. The `salt` contains 16 bytes as hexadecimal digits."""
+    """Hash the first 72 bytes of a password with bcrypt. `salt` contains 16 bytes as hexadecimal digits."""
     prefix = b"$2b$12$" + bcrypt_base64(bytes.fromhex(salt))
     return bcrypt.hashpw(password.encode()[:72], prefix).decode()
 
 
 def bcrypt_base64(raw: bytes) -> bytes:
-    """Encode bytes in bcrypt's variant of Base64, which uses another alphabet than RFC 4648."""
+    """Encode bytes in bcrypt's Base64, whose alphabet differs from the alphabet of RFC 4648."""
     alphabet = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     bits = "".join(f"{byte:08b}" for byte in raw)
     bits += "0" * (-len(bits) % 6)
@@ -101,26 +105,26 @@ def bcrypt_base64(raw: bytes) -> bytes:
 
 
 def secret_manifest(metadata: Mapping[str, Json], data: Mapping[str, Json]) -> Manifest:
-    """Build a Kubernetes Secret from plain texts (`stringData`)."""
+    """Build a Kubernetes Secret from unencoded texts (`stringData`)."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": dict(metadata), "stringData": dict(data)}
 
 
 def is_custom_resource(manifest: Manifest) -> bool:
-    """Whether a CRD defines the object's kind: the API group contains a dot and is not built into Kubernetes."""
+    """Whether the object is a custom resource: its API group contains a dot, and is not built into Kubernetes."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and group not in _OWN_GROUPS
 
 
 def create_resource(manifest: Manifest, name: str, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Create the Pulumi resource of a Kubernetes object.
+    """Create the Pulumi resource for a Kubernetes object.
 
-    The manifest must contain Pulumi Outputs instead of secret references.
+    `manifest` must contain Pulumi Outputs instead of references to secrets.
     """
     version, kind = manifest["apiVersion"], manifest["kind"]
     token = f"kubernetes:{version if '/' in version else f'core/{version}'}:{kind}"
     secret_fields = ["data", "stringData"] if kind == "Secret" else []
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=secret_fields))
-    # the SDK's typed classes import slowly, and accept only metadata and spec for custom resources
+    # Pulumi's typed Kubernetes classes import slowly, and its CustomResource class accepts only metadata and spec
     return pulumi.CustomResource(token, name, manifest, opts)
 
 
@@ -132,4 +136,4 @@ _OWN_GROUPS = frozenset(
         "storage",
     )
 )  # fmt: skip
-"""API groups with a dot that are built into Kubernetes."""
+"""API groups that contain a dot, and that are built into Kubernetes."""

@@ -1,4 +1,4 @@
-"""RBAC: bindings of users to ClusterRoles."""
+"""RBAC objects that bind users to ClusterRoles."""
 
 from components.kubernetes.manifest import Json, Manifest
 
@@ -6,7 +6,7 @@ API_GROUP = "rbac.authorization.k8s.io"
 
 
 def binding(kind: str, user: Json, role: str) -> dict[str, Json]:
-    """Return a ClusterRoleBinding or RoleBinding (`kind`) of one user to a ClusterRole, without its metadata."""
+    """Return a ClusterRoleBinding or RoleBinding (`kind`) that grants a ClusterRole to one user, without `metadata`."""
     return {
         "apiVersion": f"{API_GROUP}/v1",
         "kind": kind,
@@ -16,5 +16,5 @@ def binding(kind: str, user: Json, role: str) -> dict[str, Json]:
 
 
 def cluster_role_binding(user: str, name: str, role: str) -> Manifest:
-    """Return a ClusterRoleBinding of one user to a ClusterRole."""
+    """Return a ClusterRoleBinding that grants a ClusterRole to one user."""
     return {**binding("ClusterRoleBinding", user, role), "metadata": {"name": name}}

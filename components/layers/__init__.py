@@ -1,1 +1,1 @@
-"""Layers of the platform: one module or package for each system."""
+"""Layers of the platform: one Python module or package for each layer, such as MetalLB or Longhorn."""

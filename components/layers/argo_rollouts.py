@@ -1,4 +1,4 @@
-"""Argo Rollouts: canary and blue-green rollouts of apps."""
+"""Argo Rollouts, which performs canary and blue-green rollouts of apps."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,14 @@ from components.settings.model import Model
 
 
 class ArgoRolloutsSettings(Model):
-    """Argo Rollouts: canary and blue-green rollouts for apps that set `strategy`. This layer has no settings."""
+    """Settings of Argo Rollouts, which performs canary and blue-green rollouts of apps that set `strategy`.
+
+    The layer argoRollouts has no settings.
+    """
 
 
 class ArgoRollouts(Layer[ArgoRolloutsSettings]):
-    """Argo Rollouts, required by apps with the setting `strategy`."""
+    """Layer for Argo Rollouts, which apps with the setting `strategy` require."""
 
     key = "argoRollouts"
     settings_type = ArgoRolloutsSettings
@@ -22,7 +25,7 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
     user_data_queries = ("rollouts.argoproj.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of Argo Rollouts' controller, which has up to two replicas with leader election."""
+        """Return the Helm values of Argo Rollouts' controller: up to two replicas, with leader election."""
         replicas = self.lab.replicas(2)
         metrics = {"enabled": True, "serviceMonitor": {"enabled": self.has_monitoring}}
         controller: dict[str, Json] = {
@@ -33,10 +36,13 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/component": "rollouts-controller"}),
             "metrics": metrics,
         }
-        # the dashboard of Argo Rollouts is disabled, because the dashboard requires no login
+        # the dashboard of Argo Rollouts stays disabled, because anyone could use it without a login
         values = {"installCRDs": True, "keepCRDs": True, "controller": controller, "dashboard": {"enabled": False}}
         return {"argo-rollouts": values}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace of Argo Rollouts. Apps with the setting `strategy` need the output `rollouts`."""
+        """Return the namespace of Argo Rollouts as a stack output.
+
+        Apps whose stack file sets `strategy` need the stack output `rollouts`.
+        """
         return {"rollouts": self.namespace}

@@ -1,4 +1,4 @@
-"""Calico: the pod network, with enforcement of NetworkPolicies."""
+"""Settings of Calico, a CNI plugin that also enforces NetworkPolicies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -10,18 +10,19 @@ from components.settings.errors import Finding
 from components.settings.model import Model
 
 CRD_CHART = "crd.projectcalico.org.v1"
-"""Chart of Calico's CRDs, including the CRDs of Calico's operator."""
+"""Helm chart with the CRDs of Calico and of the Tigera operator."""
 
 
 class CalicoSettings(Model):
-    """Calico: the pod network, with enforcement of NetworkPolicies."""
+    """Settings of Calico, a CNI plugin that also enforces NetworkPolicies."""
 
     encapsulation: Literal["VXLAN", "VXLANCrossSubnet"] = "VXLAN"
-    """Encapsulation of pod traffic between nodes; `VXLANCrossSubnet` encapsulates only traffic between subnets."""
+    """Encapsulation of pod traffic between nodes. `VXLANCrossSubnet` encapsulates only traffic between different
+    subnets."""
 
 
 class Calico(Layer[CalicoSettings]):
-    """Calico as the pod network of a cluster with `network.cni: none`, with enforcement of NetworkPolicies."""
+    """Layer for Calico, the CNI plugin of a cluster with `network.cni: none`. Calico also enforces NetworkPolicies."""
 
     key = "calico"
     settings_type = CalicoSettings
@@ -35,7 +36,7 @@ class Calico(Layer[CalicoSettings]):
     user_data_queries = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the Tigera operator, which needs no pod network, and of the Calico installation."""
+        """Return the Helm values of the Tigera operator, which needs no pod network itself, and installs Calico."""
         encapsulation = self.settings.encapsulation
         pools = [
             {"cidr": cidr, "encapsulation": encapsulation, "natOutgoing": "Enabled"}
@@ -61,5 +62,5 @@ class Calico(Layer[CalicoSettings]):
         return {CRD_CHART: {}, "tigera-operator": values}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error for each other pod network that is enabled."""
+        """Yield an error for each other CNI plugin that the stack file enables."""
         yield from cni.findings(self.key, self.lab)

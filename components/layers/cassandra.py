@@ -1,4 +1,4 @@
-"""Cassandra: a distributed database, run by the K8ssandra operator."""
+"""Cassandra, a distributed database that the K8ssandra operator manages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,31 +15,35 @@ CLUSTER, DATACENTER = "lab", "dc1"
 
 
 class CassandraClusterSettings(Model):
-    """A Cassandra cluster with one datacenter. The operator stores the superuser's credentials in the Secret
-    lab-superuser."""
+    """Settings of a Cassandra cluster with one datacenter.
+
+    The K8ssandra operator stores the superuser's credentials in the Kubernetes Secret lab-superuser.
+    """
 
     members: PositiveInt | None = None
-    """Number of members, on different nodes. Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
+    """Number of Cassandra members, each on another node. Default: 3, or 1 if the cluster has fewer than 3 untainted
+    nodes."""
     version: Text = "5.0.4"
     """Version of Cassandra."""
     size: Size = "10Gi"
-    """Volume size of each member. The volumes remain when the Cassandra cluster is deleted."""
+    """Volume size of each member. The volumes of the members remain when you delete the Cassandra cluster."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are 2 or more
-    members; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and two or more members,
+    otherwise the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each member, of which Cassandra's heap uses half."""
+    """Memory of each Cassandra member. Cassandra's Java heap uses half of a member's memory."""
 
 
 class CassandraSettings(Model):
-    """Cassandra, run by the K8ssandra operator, which manages `K8ssandraCluster` resources in every namespace."""
+    """Settings of Cassandra. The K8ssandra operator manages the `K8ssandraCluster` resources in all namespaces."""
 
     cluster: CassandraClusterSettings | None = None
-    """Cassandra cluster `lab` in the namespace `cassandra`. Default: no cluster, so only the operators run."""
+    """Cassandra cluster `lab` in the namespace `cassandra`. Default: none, so homelab installs only the K8ssandra
+    operator and cass-operator."""
 
 
 class Cassandra(Layer[CassandraSettings]):
-    """The K8ssandra operator with cass-operator, and optionally a Cassandra cluster."""
+    """Layer for the K8ssandra operator, cass-operator and, if the stack file describes one, a Cassandra cluster."""
 
     key = "cassandra"
     settings_type = CassandraSettings
@@ -57,7 +61,8 @@ class Cassandra(Layer[CassandraSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        Each of the two operators has only one replica, because neither supports leader election.
+        The K8ssandra operator and cass-operator have one replica each, because neither operator supports leader
+        election.
         """
         operators: dict[str, Json] = {
             "global": {"clusterScoped": True},
@@ -69,7 +74,7 @@ class Cassandra(Layer[CassandraSettings]):
         return {"k8ssandra-operator": operators}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the K8ssandraCluster, if `cluster` is set."""
+        """Return the K8ssandraCluster, or nothing if the setting `cluster` is missing."""
         cluster = self.settings.cluster
         if cluster is None:
             return ()
@@ -84,7 +89,7 @@ class Cassandra(Layer[CassandraSettings]):
         }
         if storage_class := volumes.storage_class_for(self.lab, cluster.storage_class, self.members):
             claim["storageClassName"] = storage_class
-        # without this annotation, removing `cluster` from the stack file would delete Cassandra's volumes
+        # the annotation prevents the operator from deleting Cassandra's volumes together with the K8ssandraCluster
         annotations = {"cassandra.datastax.com/delete-pvc": "false"}
         return {
             "serverVersion": cluster.version,
@@ -98,17 +103,17 @@ class Cassandra(Layer[CassandraSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members. Three members keep quorum when one member fails."""
+        """Number of members. A Cassandra cluster of three members tolerates the failure of one member."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum_size
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the host and port to which Cassandra clients connect."""
+        """Return the host and port to which Cassandra clients connect, as a stack output."""
         address = f"{CLUSTER}-{DATACENTER}-service.{self.namespace}.svc:9042"
         return {"cassandra_contact": address} if self.settings.cluster else {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the cluster's StorageClass, number of members and memory."""
+        """Yield errors in the Cassandra cluster's StorageClass, number of members and memory."""
         cluster = self.settings.cluster
         if cluster is None:
             return

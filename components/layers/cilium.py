@@ -1,4 +1,4 @@
-"""Cilium: the pod network, and optionally a replacement of kube-proxy and the assignment of load-balancer IPs."""
+"""Cilium, a CNI plugin that can also replace kube-proxy and assign load-balancer IPs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
@@ -14,19 +14,22 @@ _OPTION = "disable-kube-proxy"
 
 
 class CiliumSettings(Model):
-    """Cilium: the pod network, with enforcement of NetworkPolicies."""
+    """Settings of Cilium, a CNI plugin that also enforces NetworkPolicies."""
 
     replace_kube_proxy: StrictBool = False
-    """Whether Cilium replaces kube-proxy. `replaceKubeProxy` requires `disable-kube-proxy: true` in
-    `k3s.serverOptions`."""
+    """Whether Cilium replaces kube-proxy on all nodes. The setting `replaceKubeProxy` requires `disable-kube-proxy:
+    true` under `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
-    """IP addresses for Services of type LoadBalancer, announced in layer 2. Each entry is a range (`FIRST-LAST`) or a
-    CIDR. `addresses` requires `replaceKubeProxy`, and conflicts with the layer metallb."""
+    """IP addresses for Services of type LoadBalancer, which Cilium announces in layer 2. Write each entry as a range
+    (`FIRST-LAST`) or as a CIDR. The setting `addresses` requires `replaceKubeProxy: true`, and excludes the layer
+    metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):
-    """Cilium as the pod network of a cluster with `network.cni: none`. Cilium can also replace kube-proxy and
-    metallb."""
+    """Layer for Cilium, the CNI plugin of a cluster with `network.cni: none`.
+
+    Cilium can also replace kube-proxy and MetalLB.
+    """
 
     key = "cilium"
     settings_type = CiliumSettings
@@ -37,7 +40,7 @@ class Cilium(Layer[CiliumSettings]):
     user_data_queries = cni.USER_DATA_QUERIES
 
     def values(self) -> Mapping[str, Json]:
-        """Return Cilium's Helm values. Cilium uses the pod CIDR that K3s assigns to each node."""
+        """Return Cilium's Helm values. Cilium assigns pod IPs from the pod CIDR that K3s gives to each node."""
         versions = {ip_network(cidr).version for cidr in self.lab.cluster.network.pods}
         metrics = {"enabled": self.has_monitoring, "serviceMonitor": {"enabled": self.has_monitoring}}
         values: dict[str, Json] = {
@@ -63,12 +66,12 @@ class Cilium(Layer[CiliumSettings]):
         return {"cilium": values | (self._api_endpoint() if self.settings.replace_kube_proxy else {})}
 
     def _api_endpoint(self) -> dict[str, Json]:
-        """Return the API endpoint for Cilium's agents, because the API's Service is unreachable before Cilium runs."""
+        """Return the API endpoint for Cilium, because no pod can reach the Service of the API before Cilium runs."""
         cluster = self.lab.cluster
         return {"k8sServiceHost": cluster.endpoint_host, "k8sServicePort": cluster.endpoint_port}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the pool of load-balancer IPs and the policy that announces these IPs in layer 2."""
+        """Return the CiliumLoadBalancerIPPool, and the CiliumL2AnnouncementPolicy that announces its IPs in layer 2."""
         if not self.settings.addresses:
             return ()
         announced = {"loadBalancerIPs": True, "externalIPs": False}
@@ -78,11 +81,11 @@ class Cilium(Layer[CiliumSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the address ranges from which Services of type LoadBalancer get an IP address."""
+        """Return the address ranges of load-balancer IPs, as a stack output."""
         return {"load_balancer_addresses": list(self.settings.addresses)}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield conflicts with other pod networks, kube-proxy and metallb, and errors in `addresses`."""
+        """Yield conflicts with other CNI plugins, kube-proxy and MetalLB, and errors in the setting `addresses`."""
         yield from cni.findings(self.key, self.lab)
         yield from self._kube_proxy_problems()
         if not self.settings.addresses:

@@ -1,4 +1,4 @@
-"""CloudNativePG: PostgreSQL for apps, replicated across nodes and backed up to S3."""
+"""CloudNativePG, which runs PostgreSQL for apps, with replicas on several nodes and backups in S3."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,20 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-"""Seconds after which the backup plugin's only pod leaves a failed node; without the plugin, no database fails over."""
+"""Seconds after which Kubernetes moves the backup plugin's only pod from a failed node. PostgreSQL databases cannot
+fail over without the backup plugin."""
 
 
 class CloudNativePGSettings(Model):
-    """CloudNativePG: PostgreSQL for apps."""
+    """Settings of CloudNativePG, which runs PostgreSQL for apps."""
 
     backup: ObjectStoreSettings | None = None
-    """Bucket for the backups of apps' databases. Default: the folder `databases` in the platform's `objectStore`, if
-    `objectStore` is set."""
+    """S3 bucket for backups of apps' PostgreSQL databases. Default: the folder `databases` in the bucket of
+    `platform.objectStore`, if set."""
 
 
 class CloudNativePG(Layer[CloudNativePGSettings]):
-    """CloudNativePG with its Barman Cloud plugin, which backs up databases to S3."""
+    """Layer for CloudNativePG and its Barman Cloud plugin, which backs up databases to S3."""
 
     key = "cloudnativePg"
     settings_type = CloudNativePGSettings
@@ -33,7 +34,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        The operator has up to two replicas, but the Barman Cloud plugin supports only one.
+        The operator of CloudNativePG has up to two replicas, but the Barman Cloud plugin supports only one replica.
         """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
@@ -54,7 +55,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace of CloudNativePG, and the bucket for database backups."""
+        """Return the namespace of CloudNativePG and the S3 bucket of database backups, as stack outputs."""
         return {"database_operator": self.namespace, "database_backup": self._store()}
 
     def _store(self) -> Json:

@@ -1,4 +1,4 @@
-"""Consul: a service mesh with mutual TLS."""
+"""Settings of Consul, a service mesh with mutual TLS."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,20 +15,23 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class ConsulSettings(Model):
-    """Consul: a service mesh that encrypts connections and authenticates both ends by certificates (mutual TLS)."""
+    """Consul, a service mesh that encrypts connections and authenticates both ends with certificates (mutual TLS)."""
 
     namespaces: tuple[DnsLabel, ...] = ()
-    """Namespaces of the mesh. In the namespaces of the mesh, pods with the annotation
-    `consul.hashicorp.com/connect-inject: "true"` get a sidecar."""
+    """Namespaces of the mesh. In the namespaces of the mesh, Consul adds a sidecar to pods with the annotation
+    `consul.hashicorp.com/connect-inject: "true"`."""
     size: Size = "10Gi"
     """Volume size of each server."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
-    servers; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three servers, otherwise the
+    cluster's default StorageClass."""
 
 
 class Consul(Layer[ConsulSettings]):
-    """Consul's servers and its sidecar injector, whose webhook covers only the namespaces of the mesh."""
+    """Layer for Consul's servers and sidecar injector.
+
+    Consul's webhook handles only pods in the namespaces of the mesh.
+    """
 
     key = "consul"
     settings_type = ConsulSettings
@@ -39,7 +42,7 @@ class Consul(Layer[ConsulSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return Consul's Helm values: one or three servers, and up to two replicas of the sidecar injector."""
+        """Return the Helm values of Consul: one or three servers, and up to two replicas of the sidecar injector."""
         servers, injectors = self.lab.quorum_size, self.lab.replicas(2)
         consul: dict[str, Json] = {
             "global": {
@@ -59,11 +62,11 @@ class Consul(Layer[ConsulSettings]):
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # pods outside the mesh must be able to start while Consul's webhook is down
+                # pods in all other namespaces must start even if Consul's webhook is down
                 "namespaceSelector": self._namespace_selector(),
-                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that app pods do not have
+                "transparentProxy": {"defaultEnabled": False},  # needs capabilities that pods of apps lack
                 "resources": uncapped_resources("50m", "200Mi"),
-                # sidecars run in pods of apps, for which a Kyverno policy may require memory limits
+                # a Kyverno policy may require memory limits for the pods of apps, in which the sidecars run
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },
@@ -79,7 +82,7 @@ class Consul(Layer[ConsulSettings]):
         return json.dumps({"matchExpressions": [expression]})
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the StorageClass and in the list of namespaces."""
+        """Yield errors in Consul's StorageClass and in the list of the mesh's namespaces."""
         yield from volumes.findings(self.lab, self.settings.storage_class)
         for index, name in enumerate(self.settings.namespaces):
             if name in _SYSTEM or name in self.lab.namespaces:

@@ -1,4 +1,4 @@
-"""CoreDNS: additional DNS zones for pods."""
+"""Additional DNS zones in the CoreDNS of K3s, which pods use for DNS."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,37 +14,37 @@ from components.settings.fields import Address, Domain
 from components.settings.model import Model
 
 _FOLDER = "/etc/coredns/custom"
-"""Mount path of the ConfigMap in K3s' CoreDNS, which imports the `*.server` files as additional server blocks."""
+"""Mount path of the ConfigMap in the CoreDNS of K3s. CoreDNS imports `*.server` files as additional server blocks."""
 _TTL = 60
 
 
 class ZoneSettings(Model):
-    """A DNS zone: a domain and all names below the domain."""
+    """A DNS zone, which is a domain with all names below it."""
 
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
-    """Host names in the zone, with their IP addresses."""
+    """Host names in the zone, each with a list of IP addresses."""
     wildcard: tuple[Address, ...] = ()
-    """IP addresses that CoreDNS returns for every name in the zone that is not in `hosts`. With `wildcard`, CoreDNS
-    queries no other DNS server for the zone."""
+    """IP addresses that CoreDNS returns for all names in the zone that are not under `hosts`. With `wildcard`, CoreDNS
+    never asks another DNS server about names in the zone."""
     forward: tuple[Address, ...] = ()
-    """DNS servers that resolve all names in the zone that `hosts` does not list. Default: the DNS servers of the
-    nodes."""
+    """DNS servers to which CoreDNS forwards requests for names in the zone that are not under `hosts`. Default: the DNS
+    servers of the machines."""
 
 
 class CorednsSettings(Model):
-    """DNS zones that CoreDNS resolves for pods."""
+    """Settings of the DNS zones that CoreDNS resolves for pods."""
 
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
-    """DNS zones by domain. A single host name can also be a zone."""
+    """DNS zones by domain. A DNS zone can also be a single host name."""
 
     def overlapping_zone(self, domain: str) -> str | None:
-        """Return the name of a zone that hides public DNS records of `domain` from pods, or None."""
+        """Return the name of a zone that hides public DNS records of `domain` from pods, or None if there is none."""
         hiding = (name for name, zone in self.zones.items() if zone.wildcard or zone.forward)
         return next((name for name in hiding if _overlap(name, domain)), None)
 
 
 class Coredns(Layer[CorednsSettings]):
-    """DNS zones that K3s' CoreDNS answers itself or forwards to other DNS servers."""
+    """Layer for DNS zones that the CoreDNS of K3s answers itself, or forwards to other DNS servers."""
 
     key = "coredns"
     settings_type = CorednsSettings
@@ -52,11 +52,14 @@ class Coredns(Layer[CorednsSettings]):
     owns_namespace = False
 
     def values(self) -> Mapping[str, Json]:
-        """Return no Helm values: K3s installs CoreDNS."""
+        """Return no Helm values, because K3s installs CoreDNS."""
         return {}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the ConfigMap with the DNS zones. CoreDNS loads changes of the ConfigMap within two minutes."""
+        """Return the ConfigMap that adds the DNS zones to CoreDNS.
+
+        CoreDNS applies a changed ConfigMap within two minutes.
+        """
         zones = self.settings.zones.items()
         data = {f"{name}.server": _server(name, zone) for name, zone in zones}
         data |= {f"{name}.zone": _zone_file(name, zone) for name, zone in zones if zone.wildcard}
@@ -64,7 +67,7 @@ class Coredns(Layer[CorednsSettings]):
         return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}] if data else []
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error for each zone that is empty, has contradictory settings, or shadows the cluster domain."""
+        """Yield an error for each zone that is empty, has contradictory settings, or hides names of the cluster."""
         k3s = self.lab.cluster.k3s
         if "coredns" in k3s.disable:
             yield (), "needs K3s' CoreDNS, which k3s.disable disables", "remove coredns from k3s.disable"
@@ -72,7 +75,7 @@ class Coredns(Layer[CorednsSettings]):
         domain = str(as_tuple(configured)[-1])
         for name, zone in self.settings.zones.items():
             if _overlap(name, domain):
-                yield ("zones", name), f"would shadow names of the cluster domain {domain}", "choose another zone"
+                yield ("zones", name), f"would hide names of the cluster domain {domain}", "choose another zone"
             if not (zone.hosts or zone.wildcard or zone.forward):
                 yield ("zones", name), "is empty", "add hosts, wildcard or forward"
             if zone.wildcard and zone.forward:
@@ -98,9 +101,9 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _server(name: str, zone: ZoneSettings) -> str:
-    """Return the server block of a DNS zone for the Corefile.
+    """Return the Corefile server block of a DNS zone.
 
-    CoreDNS asks its plugins in a fixed order: first hosts, then file, then forward.
+    CoreDNS runs its plugins in a fixed order: first `hosts`, then `file`, then `forward`.
     """
     entries = [f"{address} {host}" for host, addresses in zone.hosts.items() for address in addresses]
     lines = ["errors", f"cache {_TTL}"]
@@ -114,7 +117,7 @@ def _server(name: str, zone: ZoneSettings) -> str:
 
 
 def _zone_file(name: str, zone: ZoneSettings) -> str:
-    """Return the zone file. CoreDNS reloads a zone file when the serial number in the file changes."""
+    """Return the zone file. CoreDNS loads a changed zone file only if the serial number in the file has changed."""
     records_by_type = [("AAAA" if ip_address(address).version == 6 else "A", address) for address in zone.wildcard]
     records = [f"{label} {_TTL} IN {kind} {address}" for label in "@*" for kind, address in records_by_type]
     serial = zlib.crc32("\n".join(records).encode())

@@ -1,4 +1,4 @@
-"""GitLab: Git repositories, merge requests and a container registry, deployed by Argo CD."""
+"""GitLab, which provides Git repositories, merge requests and a container registry. Argo CD deploys GitLab."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -16,29 +16,29 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 
 ARCH = "amd64"
-"""Architecture of the images of GitLab's object store (MinIO)."""
+"""CPU architecture of the images of GitLab's object store (MinIO)."""
 _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab Community Edition. GitLab needs 8 GiB of memory, and ten minutes to start."""
+    """GitLab Community Edition. GitLab needs 8 GiB of memory, and takes about ten minutes to start."""
 
     host: Domain | None = None
-    """Host name of the web UI. Container registry and object store use the host names `registry` and `minio` in the
-    domain of `host`. Default: `gitlab.DOMAIN`."""
+    """Host name of the web UI. GitLab's container registry and object store have the host names `registry` and `minio`
+    in the domain of `host`. Default: `gitlab.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the certificates. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificates of GitLab. Default: the default ClusterIssuer of the layer certManager."""
     root_password: SecretRef
-    """Secret that contains the initial password of `root`, with at least 8 characters. You can change the password
-    later in the web UI."""
+    """Pulumi secret that contains the initial password of GitLab's user `root`, with at least 8 characters. You can
+    change the password later in GitLab's web UI."""
     size: Size = "50Gi"
-    """Volume size for Git repositories."""
+    """Size of the volume for Git repositories."""
     store_size: Size = "20Gi"
-    """Volume size for uploads, artifacts and container images."""
+    """Size of the volume for uploads, artifacts and container images."""
 
 
 class GitLab(Layer[GitLabSettings]):
-    """GitLab as an Application of Argo CD, behind Traefik."""
+    """Layer for GitLab, which Argo CD deploys as an Application, and which clients reach through Traefik."""
 
     key = "gitlab"
     settings_type = GitLabSettings
@@ -49,18 +49,18 @@ class GitLab(Layer[GitLabSettings]):
     user_data_queries = ("persistentvolumeclaims -n gitlab",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return no Helm values: Argo CD installs the chart."""
+        """Return no Helm values, because Argo CD installs the chart of GitLab."""
         return {}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the initial password of root."""
+        """Return the Kubernetes Secret with the initial password of GitLab's user `root`."""
         data = {"password": self.settings.root_password}
         return [secret_manifest(self.metadata(_ROOT_SECRET), data)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the Argo CD Application of GitLab.
+        """Return the Argo CD Application that deploys GitLab.
 
-        A guard prevents the deletion of GitLab while GitLab has volumes.
+        homelab refuses to delete GitLab as long as GitLab has volumes.
         """
         chart = self.lab.charts[_CHART]
         source = {"repository": chart.repository, "chart": chart.name, "revision": chart.version}
@@ -113,13 +113,14 @@ class GitLab(Layer[GitLabSettings]):
         return WebUI(self.lab, self.key, _NAME, self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the host name, the Application's name, the chart's source and the nodes."""
+        """Yield errors in GitLab's host name, Application name, chart source and nodes."""
         further = (self._host_problems(), self._name_problems(), self._chart_problems(), self._store_problems())
         return chain(self.web_ui.findings(), *further)
 
     def _host_problems(self) -> Iterator[Finding]:
         if "." not in self.web_ui.host:
-            yield ("host",), "needs a domain for the registry's host name", "write it as gitlab.lab.example.com"
+            reason = "has no domain, which the host name of GitLab's registry needs"
+            yield ("host",), reason, "write it as gitlab.lab.example.com"
 
     def _store_problems(self) -> Iterator[Finding]:
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
@@ -135,7 +136,7 @@ class GitLab(Layer[GitLabSettings]):
     def _chart_problems(self) -> Iterator[Finding]:
         chart = self.lab.charts.get(_CHART)
         if chart and chart.repository.startswith("oci://"):
-            reason = f"is installed by Argo CD, which is not configured for the registry {chart.repository}"
+            reason = f"is deployed by Argo CD, which has no access to the OCI registry {chart.repository}"
             yield (), reason, "set chartMirror to an https:// URL"
 
 

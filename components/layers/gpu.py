@@ -1,4 +1,4 @@
-"""GPU: NVIDIA graphics cards for pods."""
+"""NVIDIA GPUs, which pods can use."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,24 +18,28 @@ _SHARED_CONFIG = "shared"
 
 
 class GPUSettings(Model):
-    """NVIDIA GPUs for pods with `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`."""
+    """Settings of NVIDIA GPUs.
+
+    A pod with a GPU needs `runtimeClassName: nvidia` and the resource limit `nvidia.com/gpu: 1`.
+    """
 
     nodes: tuple[DnsLabel, ...]
-    """Nodes that have a GPU, with NVIDIA's driver and container toolkit installed."""
+    """Names of the nodes that have a GPU, and on which NVIDIA's driver and container toolkit are already installed."""
     shares: PositiveInt = 1
-    """Number of pods that share one GPU by time-slicing. Time-slicing does not partition the GPU's memory."""
+    """Number of pods that can share one GPU through time-slicing. Pods that share a GPU share all its memory, because
+    time-slicing does not partition the memory."""
 
 
 class GPU(Layer[GPUSettings]):
-    """NVIDIA's device plugin on the nodes that have a GPU."""
+    """Layer for NVIDIA's device plugin, which runs on the nodes that have a GPU."""
 
     key = "gpu"
     settings_type = GPUSettings
     namespace = "gpu"
-    pod_security = "privileged"  # the plugin accesses the GPUs and the kubelet
+    pod_security = "privileged"  # the device plugin accesses the GPUs and the kubelet
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the device plugin for nodes with the label `nvidia.com/gpu.present`."""
+        """Return the Helm values of NVIDIA's device plugin for nodes with the label `nvidia.com/gpu.present`."""
         plugin: dict[str, Json] = {"runtimeClassName": _RUNTIME, "resources": resources("10m", "128Mi")}
         if self.settings.shares > 1:
             shared_gpu = {"name": "nvidia.com/gpu", "replicas": self.settings.shares}
@@ -44,7 +48,7 @@ class GPU(Layer[GPUSettings]):
         return {"nvidia-device-plugin": plugin}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that check the driver and the container runtime of each GPU node."""
+        """Return the services that check NVIDIA's driver and container toolkit on each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
             HostService(
@@ -54,11 +58,11 @@ class GPU(Layer[GPUSettings]):
         ]
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label `nvidia.com/gpu.present` for a node with a GPU."""
+        """Return the label `nvidia.com/gpu.present` if the node has a GPU."""
         return _LABEL if node.name in self.settings.nodes else {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the list of nodes."""
+        """Yield errors in the list of GPU nodes."""
         if not self.settings.nodes:
             yield ("nodes",), "is empty", "list the nodes that have a GPU"
         yield from self.lab.check_node_names(self.settings.nodes, "nodes")

@@ -1,4 +1,4 @@
-"""Harbor: a container registry and a pull-through cache for other registries."""
+"""Harbor, a container registry that is also a pull-through cache for other registries."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,38 +19,42 @@ _USER = "harbor_registry_user"
 
 
 class TokenSettings(Model):
-    """The key pair with which Harbor signs the access tokens of clients."""
+    """The key pair with which Harbor signs the access tokens of registry clients."""
 
     key: SecretRef
-    """Secret that contains the private key (RSA, PEM)."""
+    """Pulumi secret that contains the RSA private key, as PEM."""
     certificate: SecretRef
-    """Secret that contains the certificate of the private key (PEM)."""
+    """Pulumi secret that contains the X.509 certificate of the private key, as PEM."""
 
 
 class HarborSettings(Model):
-    """Harbor: a container registry and a pull-through cache for other registries. Harbor runs only on amd64 nodes."""
+    """Harbor, a container registry that is also a pull-through cache for other registries.
+
+    Harbor needs nodes with the architecture amd64.
+    """
 
     admin_password: SecretRef
-    """Secret that contains the initial password of `admin`. You can change the password later in the web UI."""
+    """Pulumi secret that contains the initial password of Harbor's user `admin`. You can change the password later in
+    Harbor's web UI."""
     host: Domain | None = None
-    """Host name of the web UI and of the registry. Default: `harbor.DOMAIN`."""
+    """Host name of Harbor's web UI and container registry. Default: `harbor.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the certificate. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificate of Harbor. Default: the default ClusterIssuer of the layer certManager."""
     size: Size = "50Gi"
-    """Volume size for container images."""
+    """Size of the volume for container images."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes, which Harbor itself does not replicate. Default: the cluster's default
+    """StorageClass of Harbor's volumes. Harbor does not replicate its data. Default: the cluster's default
     StorageClass."""
     scanner: StrictBool = False
-    """Whether Trivy scans images for known vulnerabilities. Trivy downloads a vulnerability database from the
-    Internet."""
+    """Whether Trivy scans container images for known vulnerabilities. Trivy downloads its vulnerability database from
+    the Internet."""
     token: TokenSettings | None = None
-    """Your own key pair for access tokens. Default: the chart generates a key pair, and an upgrade may replace the key
-    pair."""
+    """Your own key pair, with which Harbor signs access tokens. Default: Harbor's chart generates a key pair, and an
+    upgrade of the chart may replace this key pair."""
 
 
 class Harbor(Layer[HarborSettings]):
-    """Harbor, a container registry and pull-through cache, on amd64 nodes."""
+    """Layer for Harbor, a container registry and pull-through cache that runs on amd64 nodes."""
 
     key = "harbor"
     settings_type = HarborSettings
@@ -62,7 +66,10 @@ class Harbor(Layer[HarborSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Harbor's components have one replica, because only one node can mount a volume."""
+        """Return the Helm values.
+
+        Every component of Harbor has one replica, because only one node at a time can mount its volume.
+        """
         values: dict[str, Json] = {
             "externalURL": f"https://{self.web_ui.host}",
             "expose": self._expose(),
@@ -112,9 +119,9 @@ class Harbor(Layer[HarborSettings]):
         return {"secret": DerivedPassword("core", 16), "xsrfKey": DerivedPassword("xsrf"), **token}
 
     def _registry(self) -> Json:
-        """Return the registry's Helm values.
+        """Return the Helm values of Harbor's component `registry`.
 
-        The htpasswd hash is fixed, because the chart would generate a new hash at each upgrade.
+        homelab computes the htpasswd hash itself, because the chart would generate a new hash at every upgrade.
         """
         password = DerivedPassword("registry-login")
         return {
@@ -137,7 +144,7 @@ class Harbor(Layer[HarborSettings]):
         return {"kubernetes.io/arch": ARCH}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the admin password, Harbor's encryption key and the key pair for tokens."""
+        """Return the Kubernetes Secrets with Harbor's admin password, encryption key and key pair for access tokens."""
         data = {"HARBOR_ADMIN_PASSWORD": self.settings.admin_password, "secretKey": DerivedPassword("encryption", 16)}
         secrets = [secret_manifest(self.metadata(_KEYS), data)]
         if token := self.settings.token:
@@ -147,11 +154,11 @@ class Harbor(Layer[HarborSettings]):
 
     @property
     def web_ui(self) -> WebUI:
-        """The web UI, which has the same host name as the registry."""
+        """The web UI of Harbor, which has the same host name as the container registry."""
         return WebUI(self.lab, self.key, "harbor", self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the host name, the nodes and the StorageClass."""
+        """Yield errors in Harbor's host name, nodes and StorageClass."""
         yield from self.web_ui.findings()
         if not any(node.arch in (None, ARCH) for node in self.lab.schedulable_nodes):
             reason = f"needs an untainted {ARCH} node: Harbor's images exist only for {ARCH}"

@@ -1,4 +1,4 @@
-"""Kafka: event streaming, run by the Strimzi operator."""
+"""Kafka, an event streaming system that the Strimzi operator manages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -16,30 +16,32 @@ _API_VERSION = "kafka.strimzi.io/v1"
 
 
 class KafkaClusterSettings(Model):
-    """A Kafka cluster whose members are both brokers and controllers. Every pod can read and write all topics of the
-    cluster."""
+    """Settings of a Kafka cluster in which every member is both broker and controller.
+
+    Every pod in the cluster can read and write all Kafka topics.
+    """
 
     members: Literal[1, 3] | None = None
-    """Number of members, on different nodes. You cannot change the number of members later. Default: 3, or 1 if the
-    cluster has fewer than 3 untainted nodes."""
+    """Number of Kafka members, each on another node. The number of members cannot change after the first installation.
+    Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
-    members; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, otherwise the
+    cluster's default StorageClass."""
     memory: Size = "1Gi"
-    """Memory of each member, of which Kafka's heap uses half."""
+    """Memory of each Kafka member. Kafka's Java heap uses half of a member's memory."""
 
 
 class KafkaSettings(Model):
-    """Kafka, run by the Strimzi operator, which manages `Kafka` resources in every namespace."""
+    """Settings of Kafka. The Strimzi operator manages the `Kafka` resources in all namespaces."""
 
     cluster: KafkaClusterSettings | None = None
-    """Kafka cluster `lab` in the namespace `kafka`. Default: no cluster, so only the operator runs."""
+    """Kafka cluster `lab` in the namespace `kafka`. Default: none, so homelab installs only the Strimzi operator."""
 
 
 class Kafka(Layer[KafkaSettings]):
-    """The Strimzi operator, and optionally a Kafka cluster."""
+    """Layer for the Strimzi operator and, if the stack file describes one, a Kafka cluster."""
 
     key = "kafka"
     settings_type = KafkaSettings
@@ -60,7 +62,7 @@ class Kafka(Layer[KafkaSettings]):
         return {"strimzi-kafka-operator": operator}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the Kafka cluster, and the PodMonitors for its metrics."""
+        """Return the Kafka cluster, and the PodMonitors that collect its metrics."""
         return [*self._cluster(), *(self._monitors() if self.has_monitoring else ())]
 
     def _cluster(self) -> Iterator[Manifest]:
@@ -89,7 +91,7 @@ class Kafka(Layer[KafkaSettings]):
         yield {"apiVersion": _API_VERSION, "kind": "Kafka", "metadata": self.metadata(CLUSTER), "spec": self._kafka()}
 
     def _kafka(self) -> Json:
-        in_sync = max(1, self.members - 1)  # members that must confirm a write: one member may be down
+        in_sync = max(1, self.members - 1)  # number of members that must confirm a write: one member may be down
         config = {
             "default.replication.factor": self.members,
             "min.insync.replicas": in_sync,
@@ -102,7 +104,7 @@ class Kafka(Layer[KafkaSettings]):
             {"name": "tls", "port": 9093, "type": "internal", "tls": True},
         ]
         metrics = {"metricsConfig": {"type": "strimziMetricsReporter"}} if self.has_monitoring else {}
-        # without the Strimzi operator, the finalizers of Kafka topics would block the deletion of the namespace
+        # once the Strimzi operator is gone, the finalizers of KafkaTopics would block the deletion of the namespace
         environment = [{"name": "STRIMZI_USE_FINALIZERS", "value": "false"}]
         return {
             "kafka": {"listeners": listeners, "config": config, **metrics},
@@ -129,17 +131,17 @@ class Kafka(Layer[KafkaSettings]):
 
     @property
     def members(self) -> int:
-        """Number of members: one or three, because two members lose quorum when one member fails."""
+        """Number of Kafka members: one or three. Two members would lose quorum if one member failed."""
         configured = self.settings.cluster.members if self.settings.cluster else None
         return configured or self.lab.quorum_size
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the bootstrap address for Kafka clients."""
+        """Return the bootstrap address for Kafka clients, as a stack output."""
         address = f"{CLUSTER}-kafka-bootstrap.{self.namespace}.svc:9092"
         return {"kafka_bootstrap": address} if self.settings.cluster else {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the cluster's StorageClass and number of members."""
+        """Yield errors in the Kafka cluster's StorageClass and number of members."""
         cluster = self.settings.cluster
         if cluster is None:
             return

@@ -11,22 +11,21 @@ from components.settings.kubernetes_fields import Size
 
 URL = "http://loki.loki.svc:3100"
 """Endpoint for sending and querying logs."""
-_SCHEMA_SINCE = "2024-04-01"  # earlier than any log entry
+_SCHEMA_SINCE = "2024-04-01"  # a date before every log entry
 _DISABLED_COMPONENTS = ("gateway", "lokiCanary", "test", "chunksCache", "resultsCache", "ruler")
 _UNUSED_TARGETS = ("read", "write", "backend")
 _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(RetainedStorageSettings):
-    """Loki: log storage and search. Loki has one replica. While Loki is unavailable, Vector buffers logs on the
-    nodes."""
+    """Loki: log storage and search. Loki has one replica. While Loki is down, Vector buffers logs on each node."""
 
     memory: Size = "1Gi"
     """Memory of Loki."""
 
 
 class Loki(Layer[LokiSettings]):
-    """Loki in single-binary mode, with a Grafana data source."""
+    """Layer for Loki in single-binary mode, with a Grafana data source for its logs."""
 
     key = "loki"
     settings_type = LokiSettings
@@ -37,7 +36,10 @@ class Loki(Layer[LokiSettings]):
     user_data_queries = ("persistentvolumeclaims -n loki",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Loki's Helm values for a single replica, without the chart's components for large installations."""
+        """Return the Helm values of Loki with one replica.
+
+        The values disable the components of Loki's chart that only large installations need.
+        """
         storage, storage_class = self.storage, self.settings.storage_class
         single: dict[str, Json] = {
             "replicas": 1,
@@ -68,7 +70,7 @@ class Loki(Layer[LokiSettings]):
             "schemaConfig": {"configs": [schema]},
             "storage": self._storage(),
             "compactor": {"retention_enabled": True, "delete_request_store": store},
-            # the journals of nodes contain old entries, so Loki must accept entries of the whole retention period
+            # node journals contain old entries, so Loki must accept entries from the whole retention period
             "limits_config": {"retention_period": hours, "reject_old_samples_max_age": hours},
             "analytics": {"reporting_enabled": False},
         }
@@ -90,18 +92,18 @@ class Loki(Layer[LokiSettings]):
         return RetainedStorage(self.lab, self.key, self.settings)
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the S3 bucket."""
+        """Return the Kubernetes Secret with the credentials for Loki's S3 bucket."""
         return [*self.storage.credential_secrets(self.namespace)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the Grafana data source, which links logs to traces if tempo is enabled."""
+        """Return the Grafana data source of Loki, which links logs to traces if the layer tempo is enabled."""
         if not self.has_monitoring:
             return ()
-        # `$$` stands for one dollar sign, because Grafana expands `$NAME` as a variable
+        # Grafana expands `$NAME` as a variable, so `$$` is needed for one dollar sign
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
         links = {"derivedFields": [link]} if self.lab.is_enabled("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings of Loki's volume and bucket."""
+        """Yield errors in the settings of Loki's volume and S3 bucket."""
         return self.storage.findings()

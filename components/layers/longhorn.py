@@ -1,4 +1,4 @@
-"""Longhorn: volumes replicated across nodes, with backups to S3."""
+"""Longhorn, which replicates volumes across nodes, and backs up volumes to S3."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
@@ -22,34 +22,37 @@ _DISK_LABEL = {"node.longhorn.io/create-default-disk": "true"}
 
 
 class VolumeBackupSettings(Model):
-    """Scheduled backups of all volumes to S3."""
+    """Settings of scheduled volume backups to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: the folder `longhorn` in the platform's `objectStore`."""
+    """Bucket for the backups. Default: the folder `longhorn` in the bucket of `platform.objectStore`."""
     schedule: Schedule = "0 3 * * *"
-    """Cron schedule of the backups, in UTC: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of volume backups in UTC: minute, hour, day of the month, month, day of the week."""
     retain: Annotated[int, Field(strict=True, ge=1, le=100)] = 7
-    """Number of backups that Longhorn retains per volume."""
+    """Number of backups that Longhorn retains for each volume."""
 
 
 class LonghornSettings(Model):
-    """Longhorn: volumes of the StorageClasses `longhorn`, which is replicated, and `longhorn-single`, with one
-    replica."""
+    """Settings of Longhorn.
+
+    The StorageClass `longhorn` replicates volumes, but `longhorn-single` creates only one replica.
+    """
 
     replicas: PositiveInt | None = None
-    """Number of replicas of each volume, on different nodes. Default: 3, or one replica per storage node with fewer
-    than 3 storage nodes."""
+    """Number of replicas of each volume, each on another node. Default: 3; with fewer than 3 storage nodes, one replica
+    for each storage node."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels of the storage nodes, whose disks contain the volumes. Default: all nodes are storage nodes."""
+    """Labels that select the storage nodes. Longhorn stores volumes only on the disks of storage nodes. Default:
+    Longhorn stores volumes on all nodes."""
     path: AbsolutePath = "/var/lib/longhorn"
-    """Directory on the storage nodes for the volumes, where you can mount a separate disk."""
+    """Directory on the storage nodes in which Longhorn stores volumes. You can mount a separate disk at the
+    directory."""
     backup: VolumeBackupSettings | None = None
     """Backups to S3. Default: none."""
 
 
 class Longhorn(Layer[LonghornSettings]):
-    """Longhorn with a replicated StorageClass, and a single-replica StorageClass for databases with their own
-    replication."""
+    """Layer for Longhorn, with StorageClasses for replicated volumes, and for databases that replicate themselves."""
 
     key = "longhorn"
     settings_type = LonghornSettings
@@ -63,7 +66,7 @@ class Longhorn(Layer[LonghornSettings]):
     timeout_seconds = 1200  # Longhorn's uninstall job alone may take 900 s
 
     def values(self) -> Mapping[str, Json]:
-        """Return Longhorn's Helm values. By default, a volume has at most one replica on each storage node."""
+        """Return Longhorn's Helm values. By default, each storage node has at most one replica of a volume."""
         controllers = self.lab.replicas(2)
         sidecars = ("attacher", "provisioner", "resizer", "snapshotter")
         values: dict[str, Json] = {
@@ -91,13 +94,13 @@ class Longhorn(Layer[LonghornSettings]):
             "storageOverProvisioningPercentage": "100",
             "storageMinimalAvailablePercentage": "15",
             "nodeDownPodDeletionPolicy": "delete-both-statefulset-and-deployment-pod",
-            # draining a node with the only replica of a detached volume is allowed: the replica returns with the node
+            # a node with the only replica of a detached volume may be drained, because the replica survives the drain
             "nodeDrainPolicy": "allow-if-replica-is-stopped",
             "orphanResourceAutoDeletion": "replica-data",
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn refuses an uninstall without this flag; homelab's guard refuses the uninstall while volumes exist
+            # Longhorn cannot be uninstalled without the flag; homelab never uninstalls Longhorn while volumes exist
             "deletingConfirmationFlag": "true",
         }
 
@@ -110,7 +113,7 @@ class Longhorn(Layer[LonghornSettings]):
         return {"defaultBackupStore": {"backupTarget": target, "backupTargetCredentialSecret": _BACKUP}}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the S3 bucket."""
+        """Return the Kubernetes Secret with the credentials for the S3 bucket of volume backups."""
         s3 = self._bucket
         if s3 is None:
             return ()
@@ -120,7 +123,7 @@ class Longhorn(Layer[LonghornSettings]):
         return [secret_manifest(self.metadata(_BACKUP), data)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the single-replica StorageClass, and the recurring backup job."""
+        """Return the single-replica StorageClass, and the RecurringJob that backs up volumes."""
         return [_single_replica_class(), *self._backup_job()]
 
     def _backup_job(self) -> Iterator[Manifest]:
@@ -130,7 +133,7 @@ class Longhorn(Layer[LonghornSettings]):
         spec = {
             "name": _BACKUP,
             "task": "backup",
-            "groups": ["default"],  # all volumes without their own recurring jobs
+            "groups": ["default"],  # the group of all volumes without recurring jobs of their own
             "cron": backup.schedule,
             "retain": backup.retain,
             "concurrency": 2,
@@ -139,7 +142,7 @@ class Longhorn(Layer[LonghornSettings]):
         yield {"apiVersion": "longhorn.io/v1beta2", "kind": "RecurringJob", "metadata": metadata, "spec": spec}
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label that makes Longhorn use the node's disk, if `storageNodes` selects the node."""
+        """Return the label that lets Longhorn store replicas on the node's disk, if `storageNodes` selects the node."""
         return _DISK_LABEL if self.settings.storage_nodes and node in self._storage_nodes else {}
 
     @property
@@ -148,7 +151,7 @@ class Longhorn(Layer[LonghornSettings]):
 
     @property
     def replicas(self) -> int:
-        """Number of replicas of each volume."""
+        """Number of replicas of each Longhorn volume."""
         return self.settings.replicas or max(1, min(DEFAULT_REPLICAS, len(self._storage_nodes)))
 
     @property
@@ -157,7 +160,7 @@ class Longhorn(Layer[LonghornSettings]):
         return [node for node in self.lab.schedulable_nodes if labels <= node.labels.items()]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of both StorageClasses: the default StorageClass, and the StorageClass for databases."""
+        """Return the StorageClass of apps' volumes and the StorageClass of apps' databases, as stack outputs."""
         return {
             "storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
             "shared_storage_classes": [STORAGE_CLASS, SINGLE_REPLICA_CLASS],
@@ -166,14 +169,15 @@ class Longhorn(Layer[LonghornSettings]):
         }
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the backups, the storage nodes and the number of replicas."""
+        """Yield errors in Longhorn's backups, storage nodes and number of replicas."""
         if self.settings.backup and self._bucket is None:
             yield ("backup", "s3"), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         count = len(self._storage_nodes)
         if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
         elif not count:
-            yield ("storageNodes",), "matches no untainted node", "add these labels to nodes in cluster.nodes"
+            fix = "add the labels of storageNodes to nodes in cluster.nodes"
+            yield ("storageNodes",), "matches no untainted node", fix
         elif self.settings.replicas and self.settings.replicas > count:
             reason = f"exceeds the number of storage nodes ({count})"
             yield ("replicas",), reason, f"use at most {count}, or add storage nodes"
@@ -188,7 +192,7 @@ def _single_replica_class() -> Manifest:
         "allowVolumeExpansion": True,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",
-        # with `strict-local`, a pod that moves to another node could not mount its volume
+        # with `strict-local`, a pod could not mount its volume after a move to another node
         "parameters": {
             "numberOfReplicas": "1",
             "dataLocality": "best-effort",

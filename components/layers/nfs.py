@@ -1,4 +1,4 @@
-"""NFS: volumes that many pods share, on your own NFS server or on a node of the lab."""
+"""NFS volumes for many pods at the same time, on your own NFS server or on a node of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,6 +7,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer
 from components.settings import fields
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.kubernetes_fields import AbsolutePath
@@ -21,39 +22,47 @@ _CONTROLLER_AFFINITY = {
     "nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [_LINUX]}},  # without nodeAffinity, the chart ignores affinity
     "podAntiAffinity": {_REQUIRED: [_SAME_NODE]},
 }
-"""Affinity that places controllers on different nodes, because the controllers listen on a host port."""
+"""Affinity that places the controller pods on different nodes, because these pods listen on a host port."""
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. The server must give all nodes write access as root (`no_root_squash`)."""
+    """Your own NFS server. The NFS server must give root on all nodes write access (`no_root_squash`)."""
 
     address: fields.Host
     """Host name or IP address of the NFS server."""
     path: AbsolutePath
-    """Directory that the server exports, with a subdirectory for each volume."""
+    """Directory that the NFS server exports, with one subdirectory for each volume."""
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server. The node is a single point of failure: pods with NFS volumes wait while the node is
-    down."""
+    """A node as the NFS server.
+
+    The node is a single point of failure: while the node is down, pods with NFS volumes wait.
+    """
 
     node: DnsLabel
-    """Name of the node. A later change of `node` does not move existing volumes."""
+    """Name of the node. If you change `node` later, homelab does not move existing volumes."""
     path: AbsolutePath = "/srv/nfs"
-    """Directory that the node exports, where you can mount a separate disk."""
+    """Directory that the node exports over NFS. You can mount a separate disk at the directory."""
 
 
 class NfsSettings(Model):
-    """NFS: the StorageClass `nfs` for volumes that many pods share. Set exactly one of `external` and `server`."""
+    """Settings of the StorageClass `nfs`, whose volumes many pods can mount at the same time.
+
+    Set either `external` for your own NFS server or `server` for an NFS server on a node.
+    """
 
     external: ExternalServerSettings | None = None
     """Your own NFS server."""
     server: NodeServerSettings | None = None
-    """An NFS server that homelab sets up on a node."""
+    """NFS server that homelab sets up on a node."""
 
 
 class Nfs(Layer[NfsSettings]):
-    """NFS for volumes that many pods share. The NFS server is your own server or a node of the lab."""
+    """Layer for NFS volumes, which many pods can mount at the same time.
+
+    The NFS server is either your own server or a node of the cluster.
+    """
 
     key = "nfs"
     settings_type = NfsSettings
@@ -64,9 +73,9 @@ class Nfs(Layer[NfsSettings]):
     user_data_queries = (volume_query(STORAGE_CLASS),)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the NFS driver's Helm values.
+        """Return the Helm values of the CSI driver for NFS.
 
-        Snapshots are disabled, because a snapshot would be a copy on the same server.
+        homelab disables snapshots, because the driver would copy the whole volume on the same NFS server.
         """
         replicas = 2 if len(self.lab.schedulable_nodes) > 1 else 1
         values: dict[str, Json] = {
@@ -76,7 +85,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that runs the NFS server, which accepts only nodes of the cluster as clients."""
+        """Return the service that runs an NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()
@@ -102,7 +111,7 @@ class Nfs(Layer[NfsSettings]):
         ]
 
     def _share(self) -> tuple[str, str]:
-        """Return the address and the exported directory of the NFS server."""
+        """Return the address of the NFS server and the directory that the NFS server exports."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
@@ -115,9 +124,8 @@ class Nfs(Layer[NfsSettings]):
         return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the choice of the NFS server."""
+        """Yield errors in the settings that select the NFS server."""
         server = self.settings.server
-        if (server is None) is (self.settings.external is None):
-            yield (), "needs exactly one of external and server", "add one, or keep one of them"
+        yield from exactly_one((), self.settings, "external", "server")
         if server and server.node not in [node.name for node in self.lab.cluster.nodes]:
             yield ("server", "node"), "is not a node of the cluster", "use a name from cluster.nodes"

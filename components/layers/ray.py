@@ -1,4 +1,4 @@
-"""Ray: distributed Python programs."""
+"""Ray, which runs distributed Python programs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ def _version(value: str) -> str:
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster. Ray adjusts the number of workers to the demand of Ray programs."""
+    """Workers of a Ray cluster. Ray adjusts the number of workers to the load of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
     """Minimum number of workers."""
@@ -39,18 +39,20 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. The Secret with the cluster's name contains a token, with which users can run any code in the
-    cluster."""
+    """A Ray cluster. A Kubernetes Secret with the name of the Ray cluster contains a token.
+
+    Whoever has the token can run any code in the Ray cluster.
+    """
 
     version: Annotated[str, TextType("Ray version", _version, _VERSION)] = "2.53.0"
     """Version of Ray in the image."""
     image: Image | None = None
-    """Image of head and workers. Default: `rayproject/ray` with the tag for `version` and `arch`."""
+    """Image of head and workers. Default: the image `rayproject/ray` with the tag for `version` and `arch`."""
     arch: Literal["amd64", "arm64"] | None = None
-    """Architecture of the nodes for the Ray cluster: each Ray image supports only one architecture. Default: `arm64` if
-    all untainted nodes have `arch: arm64`, and `amd64` if not."""
+    """CPU architecture of the nodes that run the Ray cluster, because a Ray image supports only one architecture.
+    Default: `arm64` if all untainted nodes have `arch: arm64`, otherwise `amd64`."""
     cpu: Cpu = "500m"
-    """CPUs of the head, which runs no Ray tasks."""
+    """Number of CPUs for the Ray head, which runs no Ray tasks."""
     memory: Size = "2Gi"
     """Memory of the head."""
     workers: RayWorkersSettings = RayWorkersSettings()
@@ -58,14 +60,15 @@ class RayClusterSettings(Model):
 
 
 class RaySettings(Model):
-    """Ray, run by the KubeRay operator, which manages `RayCluster` resources in every namespace."""
+    """Settings of Ray. The KubeRay operator manages the `RayCluster` resources in all namespaces."""
 
     clusters: dict[AppName, RayClusterSettings] = Field(default_factory=dict)
-    """Ray clusters in the namespace `ray`, by name. Ray programs connect to `ray://NAME-head-svc.ray.svc:10001`."""
+    """Ray clusters by name. homelab creates the Ray clusters in the namespace `ray`. A Ray program connects to the
+    cluster NAME at `ray://NAME-head-svc.ray.svc:10001`."""
 
 
 class Ray(Layer[RaySettings]):
-    """The KubeRay operator, and Ray clusters by name."""
+    """Layer for the KubeRay operator and the Ray clusters of the stack file."""
 
     key = "ray"
     settings_type = RaySettings
@@ -131,7 +134,7 @@ class Ray(Layer[RaySettings]):
         return cluster.arch or ("arm64" if known == {"arm64"} else "amd64")
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the workers and the architecture of Ray clusters."""
+        """Yield errors in the workers and the CPU architecture of Ray clusters."""
         known = {node.arch for node in self.lab.schedulable_nodes}
         for name, cluster in self.settings.clusters.items():
             path = ("clusters", name)

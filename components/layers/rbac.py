@@ -1,4 +1,4 @@
-"""RBAC: permissions of people in the cluster, granted through groups."""
+"""RBAC permissions of people in the Kubernetes cluster, which people get through groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -18,25 +18,31 @@ _EVERYWHERE = "*"
 
 
 class GroupSettings(Model):
-    """Permissions of a group, as Kubernetes' user-facing roles."""
+    """Permissions of a group as Kubernetes' user-facing roles, such as `view` and `edit`."""
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
-    """Role of the group in the whole cluster; `cluster-admin` has all permissions."""
+    """Role of the group in the whole cluster. The role `cluster-admin` has all permissions."""
     namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
-    """Role of the group by namespace. For a namespace that is created later, run `pulumi up` again to grant the
-    role."""
+    """Role of the group in each namespace, by namespace. If a namespace is created later, run `pulumi up` again to
+    grant the role in the namespace."""
 
 
 class RbacSettings(Model):
-    """Permissions of people in the cluster. `./homelab kubeconfig --user NAME` creates a person's kubeconfig."""
+    """Settings of people's permissions in the Kubernetes cluster.
+
+    The command `./homelab kubeconfig --user NAME` creates a kubeconfig for one person.
+    """
 
     people: dict[DnsLabel, tuple[DnsLabel, ...]] = Field(default_factory=dict)
-    """People by name, each with a list of groups."""
+    """People by name. Each person has a list of groups."""
     groups: dict[DnsLabel, GroupSettings] = Field(default_factory=dict)
-    """Groups by name, each with roles in the cluster or in namespaces."""
+    """Groups by name. Each group has roles in the whole cluster or in namespaces."""
 
     def role_bindings(self) -> list[tuple[str, str, str]]:
-        """Return all permissions as (namespace, role, person). The namespace `*` stands for the whole cluster."""
+        """Return all permissions as tuples (namespace, role, person).
+
+        The namespace `*` means the whole cluster.
+        """
         return sorted({
             (namespace, role, person)
             for person, groups in self.people.items()
@@ -50,10 +56,10 @@ def _roles(group: GroupSettings) -> dict[str, str]:
 
 
 class Rbac(Layer[RbacSettings]):
-    """People and groups, with roles in namespaces or in the whole cluster.
+    """Layer for people and groups, whose roles apply to namespaces or to the whole cluster.
 
-    Role bindings list people instead of groups, so the removal of a person revokes the person's permissions at once. A
-    script creates the role bindings, because app stacks create the namespaces of apps.
+    A RoleBinding names people and not groups, so a person who is removed from the stack file loses all permissions at
+    once. A script instead of Pulumi creates the RoleBindings, because app stacks create the namespaces of apps later.
     """
 
     key = "rbac"
@@ -62,11 +68,14 @@ class Rbac(Layer[RbacSettings]):
     owns_namespace = False
 
     def values(self) -> Mapping[str, Json]:
-        """Return no Helm values, because RBAC is part of Kubernetes."""
+        """Return no Helm values, because Kubernetes itself contains RBAC."""
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that creates the role bindings. Every Pulumi run checks the role bindings for drift."""
+        """Return the service that creates the RoleBindings and ClusterRoleBindings.
+
+        Every Pulumi run checks the RoleBindings for drift.
+        """
         lines = (
             f"{space} homelab-{role}-{person} {role} {person}" for space, role, person in self.settings.role_bindings()
         )
@@ -74,7 +83,7 @@ class Rbac(Layer[RbacSettings]):
         return [HostService("rights", "", ("rbac/apply.sh",), ("rbac/delete.sh",), "rbac/check.sh", variables)]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors: people without groups, unknown groups, groups without people, and roles without effect."""
+        """Yield errors: people without groups, unknown groups, groups without people, and roles that grant nothing."""
         groups, people = self.settings.groups, self.settings.people
         for person, memberships in people.items():
             if not memberships:

@@ -1,4 +1,4 @@
-"""Sealed Secrets: encrypted secrets that are safe in Git, because only the cluster can decrypt them."""
+"""Sealed Secrets: encrypted secrets that may be stored in Git, because only the cluster can decrypt them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,41 +19,48 @@ _GENERATE = "generate an RSA key with `openssl req -x509 -newkey rsa:4096 …`, 
 
 
 class SealingKeySettings(Model):
-    """A key pair that decrypts the secrets sealed with its certificate."""
+    """Settings of a key pair, whose private key decrypts the secrets that users seal with its certificate."""
 
     certificate: Certificate
-    """Public certificate of the key pair: the output of `base64 -w0 sealing.crt`."""
+    """Certificate of the key pair, encoded with `base64 -w0 sealing.crt`."""
     private_key: SecretRef
-    """Secret that contains the private key, as PEM."""
+    """Pulumi secret that contains the private key of the key pair, as PEM."""
 
     @property
     def secret_name(self) -> str:
-        """Name of the key pair's Kubernetes Secret. The name does not depend on the key pair's position in the list."""
+        """Name of the Kubernetes Secret that contains the key pair.
+
+        The name of the Secret does not depend on the position of the key pair in the list.
+        """
         return f"given-{hashlib.sha256(self.certificate.encode()).hexdigest()[:12]}"
 
 
 class SealedSecretsSettings(Model):
-    """Sealed Secrets: encrypted secrets that are safe in Git, because only the cluster can decrypt them."""
+    """Sealed Secrets: encrypted secrets that may be stored in Git, because only the cluster can decrypt them."""
 
     keys: tuple[SealingKeySettings, ...] = ()
-    """Key pairs, with the newest first. Older key pairs decrypt older secrets. Default: the controller generates key
-    pairs."""
+    """Key pairs for sealing, with the newest key pair first. The Sealed Secrets controller uses older key pairs to
+    decrypt older secrets. Default: the Sealed Secrets controller generates key pairs."""
     renewal_days: Annotated[int, Field(strict=True, ge=0)] = 30
-    """Days after which the controller generates an additional key pair. 0 disables renewal. Not allowed with `keys`."""
+    """Number of days after which the Sealed Secrets controller generates an additional key pair. 0 disables renewal.
+    Not allowed with `keys`."""
 
 
 class SealedSecrets(Layer[SealedSecretsSettings]):
-    """Sealed Secrets with your own key pairs, which outlive the cluster, or with generated key pairs."""
+    """Layer for Sealed Secrets, with your own key pairs, which outlive the cluster, or with generated key pairs."""
 
     key = "sealedSecrets"
     settings_type = SealedSecretsSettings
-    namespace = "sealed-secrets"  # kubeseal's default is kube-system, which no layer owns; --cert needs none
+    namespace = "sealed-secrets"  # not kubeseal's default kube-system, which no layer owns; kubeseal --cert needs none
     charts_with_crds_folder = ("sealed-secrets",)
     user_data = "sealing keys that are nowhere else"
     user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Changed keys restart the controller, which reads keys only at startup."""
+        """Return the Helm values.
+
+        If the key pairs change, the controller restarts, because it reads key pairs only at startup.
+        """
         names = ",".join(key.secret_name for key in self.settings.keys)
         days = 0 if names else self.settings.renewal_days
         values: dict[str, Json] = {
@@ -66,7 +73,10 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         return {"sealed-secrets": values}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the key pairs. With an existing key pair, the controller generates no key pair."""
+        """Return the Kubernetes Secrets that contain the key pairs.
+
+        The Sealed Secrets controller generates no key pair if it finds an existing key pair.
+        """
         return [self._key_secret(key) for key in self.settings.keys]
 
     def _key_secret(self, key: SealingKeySettings) -> Manifest:
@@ -81,12 +91,12 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
         }
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the certificate for sealing, or None if the controller generates the key pair."""
+        """Return the certificate for sealing as a stack output, or None if the controller generates key pairs."""
         keys = self.settings.keys
         return {"sealing_certificate": certificates.decode_pem(keys[0].certificate) if keys else None}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in `keys`, and a conflict between `keys` and `renewalDays`."""
+        """Yield errors in the setting `keys`, and a conflict between `keys` and `renewalDays`."""
         keys = self.settings.keys
         if keys and "renewal_days" in self.settings.model_fields_set:
             reason = "is not allowed with keys, because generated keys would be lost with the cluster"

@@ -1,4 +1,4 @@
-"""SeaweedFS: an S3 service inside the lab."""
+"""SeaweedFS, an S3 service that runs in the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,27 +21,35 @@ _IDENTITY = (
 
 
 class SeaweedFSSettings(Model):
-    """SeaweedFS: S3 buckets on disks of the lab. Objects without another copy are lost if the lab is lost."""
+    """Settings of SeaweedFS, which provides S3 buckets on disks of the lab.
+
+    If the lab is destroyed, all objects that have no copy elsewhere are lost.
+    """
 
     access_key: SecretRef
-    """Secret that contains the access key ID: letters and digits."""
+    """Pulumi secret that contains the access key ID for S3, with only letters and digits."""
     secret_key: SecretRef
-    """Secret that contains the secret access key: letters and digits."""
+    """Pulumi secret that contains the secret access key for S3, with only letters and digits."""
     buckets: tuple[Bucket, ...] = ()
-    """Buckets to create. Removing a bucket from the list does not delete the bucket."""
+    """Buckets to create. homelab does not delete a bucket that you remove from `buckets`."""
     size: Size = "50Gi"
-    """Size of the data volume on each node that stores a replica. You can only increase the size."""
+    """Size of the data volume on each node that stores a replica. You can increase the size of the volume later, but
+    not decrease it."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the data volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are two
-    replicas; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes that contain the objects. Default: `longhorn-single` with the layer longhorn and two
+    replicas, otherwise the cluster's default StorageClass."""
     host: Domain | None = None
-    """Host name of the S3 service for clients outside the cluster, through Traefik. Default: `s3.DOMAIN`."""
+    """Host name at which clients outside the cluster reach the S3 service through Traefik. Default: `s3.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the host name's certificate. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificate of the S3 service. Default: the default ClusterIssuer of the layer
+    certManager."""
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """SeaweedFS with one key for all buckets. On two or more untainted nodes, all data have two replicas."""
+    """Layer for SeaweedFS, with one S3 key for all buckets.
+
+    If the cluster has two or more untainted nodes, SeaweedFS stores two replicas of all data.
+    """
 
     key = "seaweedfs"
     settings_type = SeaweedFSSettings
@@ -52,9 +60,9 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of masters, volume servers and filer.
+        """Return the Helm values of SeaweedFS: masters, volume servers and filer.
 
-        A NetworkPolicy allows pods to reach only the S3 port.
+        A NetworkPolicy blocks all ports of SeaweedFS except the S3 port for other pods.
         """
         data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Json] = {
@@ -73,7 +81,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             },
             "filer": self._filer(),
             "s3": {"ingress": self._ingress()},
-            # only the S3 port has authentication, so other pods must not reach the internal ports
+            # only the S3 port requires a login, so a NetworkPolicy blocks all other ports for pods of apps
             "networkPolicy": {"enabled": True, "extraIngress": self._extra_ingress()},
         }
         return {"seaweedfs": values}
@@ -84,7 +92,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # SeaweedFS allocates this number of 1 GB volumes at the first write to a bucket
+            # number of 1 GB SeaweedFS volumes that SeaweedFS creates at the first write to a bucket
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 
@@ -115,7 +123,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return {"type": "persistentVolumeClaim", "size": size, "storageClass": storage_class or ""}
 
     def _extra_ingress(self) -> list[Json]:
-        """Return the NetworkPolicy rules: all clients can reach S3, and Prometheus can reach the metrics."""
+        """Return NetworkPolicy rules that let all clients reach the S3 port, and let Prometheus collect metrics."""
         s3_rule: Json = {"ports": [{"protocol": "TCP", "port": _PORT}]}
         if not self.has_monitoring:
             return [s3_rule]
@@ -134,18 +142,18 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the key for all buckets, in SeaweedFS' format."""
+        """Return the Kubernetes Secret that contains the S3 key for all buckets, in the format of SeaweedFS."""
         data = {"seaweedfs_s3_config": SecretTemplate(_IDENTITY, (self.settings.access_key, self.settings.secret_key))}
         return [secret_manifest(self.metadata(_KEYS), data)]
 
     @property
     def ingress(self) -> WebUI:
-        """The S3 service's Ingress, for clients outside the cluster."""
+        """Ingress of the S3 service for clients outside the cluster."""
         return WebUI(self.lab, self.key, "s3", self.settings.host, self.settings.issuer)
 
     @property
     def replicas(self) -> int:
-        """Number of replicas of all data, on different nodes."""
+        """Number of replicas of all data in SeaweedFS, each on another node."""
         return max(1, min(2, len(self.lab.schedulable_nodes)))
 
     @property
@@ -153,11 +161,11 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
         return volumes.storage_class_for(self.lab, self.settings.storage_class, self.replicas)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the S3 endpoint for pods."""
+        """Return the URL of the S3 service for pods, as a stack output."""
         return {"object_store_endpoint": f"http://seaweedfs-s3.{self.namespace}.svc:{_PORT}"}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the buckets, the volumes and the Ingress."""
+        """Yield errors in the buckets, volumes and Ingress of SeaweedFS."""
         yield from self.ingress.findings()
         if len(set(self.settings.buckets)) < len(self.settings.buckets):
             yield ("buckets",), "lists a bucket twice", "list each bucket once"

@@ -1,4 +1,4 @@
-"""The snapshot controller: volume snapshots through the Kubernetes API."""
+"""Kubernetes' snapshot controller, which takes volume snapshots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,14 +9,14 @@ from components.settings.model import Model
 
 
 class SnapshotControllerSettings(Model):
-    """The snapshot controller, which K3s does not include."""
+    """Settings of Kubernetes' snapshot controller, which K3s does not contain."""
 
     deletion: Literal["Delete", "Retain"] = "Delete"
-    """Whether a snapshot is deleted or retained when its VolumeSnapshot is deleted."""
+    """Whether Kubernetes deletes or retains a snapshot when you delete its VolumeSnapshot."""
 
 
 class SnapshotController(Layer[SnapshotControllerSettings]):
-    """The snapshot controller with its CRDs, and a VolumeSnapshotClass for Longhorn's volumes."""
+    """Layer for the snapshot controller and its CRDs, with a VolumeSnapshotClass for Longhorn."""
 
     key = "snapshotController"
     settings_type = SnapshotControllerSettings
@@ -26,7 +26,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
     user_data_queries = ("volumesnapshots.snapshot.storage.k8s.io -A",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the snapshot controller, which has up to two replicas with leader election."""
+        """Return the Helm values of the snapshot controller: up to two replicas, with leader election."""
         replicas = self.lab.replicas(2)
         controller: dict[str, Json] = {
             "replicaCount": replicas,
@@ -39,9 +39,9 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
         return {"snapshot-controller": {"controller": controller}}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the VolumeSnapshotClass.
+        """Return the VolumeSnapshotClass for volumes of Longhorn.
 
-        The chart cannot create the class, because the chart also installs the CRD.
+        The chart cannot create a VolumeSnapshotClass, because the chart itself installs the CRD of VolumeSnapshotClass.
         """
         if not self.lab.is_enabled("longhorn"):
             return ()
@@ -56,7 +56,7 @@ class SnapshotController(Layer[SnapshotControllerSettings]):
             "metadata": metadata,
             "driver": "driver.longhorn.io",
             "deletionPolicy": self.settings.deletion,
-            # type `snap` stores snapshots on the volume's own disks; type `bak` would create Longhorn backups
+            # with `snap`, Longhorn stores snapshots on the volume's own disks; `bak` would create Longhorn backups
             "parameters": {"type": "snap"},
         }
         return [snapshot_class]

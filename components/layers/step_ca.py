@@ -1,4 +1,4 @@
-"""step-ca: a CA for short-lived certificates, through ACME and as an issuer of cert-manager."""
+"""step-ca, a CA for short-lived certificates, which clients get through ACME or cert-manager."""
 
 import hashlib
 import json
@@ -20,37 +20,41 @@ ISSUER = "step"
 
 
 class StepProvisionerSettings(Model):
-    """The provisioner from `step ca init`, with which cert-manager requests certificates."""
+    """Settings of the provisioner from `step ca init`, with which cert-manager requests certificates."""
 
     name: Text = "admin"
-    """Name of the provisioner, as passed to `step ca init`."""
+    """Name of the provisioner that you passed to `step ca init`."""
     key_id: Text
-    """Key ID of the provisioner: the field `.key.kid` of the provisioner's definition."""
+    """Key ID of the provisioner, from the field `.key.kid` of its definition."""
     definition: SecretRef
-    """Secret that contains the provisioner's definition: the first entry of `.authority.provisioners` in ca.json."""
+    """Pulumi secret that contains the definition of the provisioner: the first entry of `.authority.provisioners` in
+    ca.json."""
 
 
 class StepCaSettings(Model):
-    """step-ca: your own CA, created by `step ca init`. You must keep the files of `step ca init`."""
+    """Settings of step-ca, your own CA, which you create with `step ca init`.
+
+    Keep the files that `step ca init` has created.
+    """
 
     root: Certificate
-    """Root certificate, which your devices must trust: the output of `base64 -w0 root_ca.crt`."""
+    """Root certificate, which your devices must trust, encoded with `base64 -w0 root_ca.crt`."""
     intermediate: Certificate
-    """Intermediate certificate, which signs all issued certificates: the output of `base64 -w0 intermediate_ca.crt`."""
+    """Intermediate certificate, which signs all issued certificates, encoded with `base64 -w0 intermediate_ca.crt`."""
     intermediate_key: SecretRef
-    """Secret that contains the private key of the intermediate certificate, encrypted by `step ca init`."""
+    """Pulumi secret that contains the private key of the intermediate certificate, as `step ca init` encrypted it."""
     password: SecretRef
-    """Secret that contains the password of the intermediate key and of the provisioner."""
+    """Pulumi secret that contains the password of the intermediate certificate's key and of the provisioner."""
     provisioner: StepProvisionerSettings
-    """Provisioner with which cert-manager requests certificates."""
+    """Provisioner of step-ca with which cert-manager requests certificates."""
     lan: StrictBool = False
-    """Whether ACME clients in the LAN can reach step-ca, at a load-balancer IP of metallb."""
+    """Whether ACME clients in the LAN can reach step-ca, through a load-balancer IP of MetalLB."""
     host: Domain | None = None
     """Host name of step-ca for ACME clients in the LAN. Default: `ca.DOMAIN`."""
 
 
 class StepCa(Layer[StepCaSettings]):
-    """step-ca with the ACME provisioner `acme`, and the cert-manager issuer `step`."""
+    """Layer for step-ca, with an ACME provisioner named `acme`, and a cert-manager issuer named `step`."""
 
     key = "stepCa"
     settings_type = StepCaSettings
@@ -60,13 +64,13 @@ class StepCa(Layer[StepCaSettings]):
     charts_with_crds_folder = ("step-issuer",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of step-ca (without generated keys) and of step-ca's issuer for cert-manager."""
+        """Return the Helm values of step-ca (with your own keys), and of step-issuer for cert-manager."""
         existing = dict.fromkeys(("enabled", "ca", "certsAsSecret", "configAsSecret"), True)
         step_ca: dict[str, Json] = {
             "existingSecrets": existing,
             "bootstrap": {"enabled": False, "configmaps": False, "secrets": False},
             "ca": {"db": {"size": "1Gi"}},
-            # changed keys must restart the pod, because step-ca reads keys only at startup
+            # step-ca reads its keys only at startup, so changed keys must restart the pod
             "podExtraLabels": {"homelab/keys": self._digest},
             "resources": resources("25m", "128Mi"),
             "service": {"type": "LoadBalancer" if self.settings.lan else "ClusterIP"},
@@ -93,7 +97,10 @@ class StepCa(Layer[StepCaSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with your certificates, key, password and configuration. The chart then generates none."""
+        """Return the Kubernetes Secrets with the certificates, key, password and configuration of step-ca.
+
+        With existing Secrets, the chart of step-ca generates no keys of its own.
+        """
         settings, definition = self.settings, self.settings.provisioner.definition
         template = (
             json.dumps(self._config()).replace("{", "{{").replace("}", "}}").replace(json.dumps(_JWK_PLACEHOLDER), "{}")
@@ -125,11 +132,11 @@ class StepCa(Layer[StepCaSettings]):
 
     @property
     def host_name(self) -> str:
-        """Host name of step-ca in the LAN."""
+        """Host name of step-ca for clients in the LAN."""
         return self.settings.host or f"ca.{self.lab.cluster.domain}"
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the access from the LAN and in the certificates."""
+        """Yield errors in the settings for access from the LAN, and in the CA certificates."""
         if self.settings.lan and not self.lab.is_enabled("metallb"):
             yield ("lan",), "needs metallb, which is disabled", "add metallb next to stepCa"
         if self.settings.host and not self.settings.lan:

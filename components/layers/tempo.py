@@ -1,4 +1,4 @@
-"""Tempo: trace storage and search."""
+"""Tempo, which stores traces of apps and searches in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,21 +12,21 @@ from components.settings.kubernetes_fields import Size
 
 HOST = "tempo.tempo.svc"
 OTLP_PORT = 4318
-"""Port for sending traces, with OTLP over HTTP."""
+"""Port to which apps send traces with OTLP over HTTP."""
 _DATA = "/var/tempo"
 
 
 class TempoSettings(RetainedStorageSettings):
-    """Tempo: trace storage and search. Tempo has one replica."""
+    """Tempo, which stores traces of apps and searches in them. Tempo has one replica."""
 
     retention_days: PositiveInt = 14
-    """Days after which Tempo deletes traces."""
+    """Number of days after which Tempo deletes traces."""
     memory: Size = "1Gi"
     """Memory of Tempo."""
 
 
 class Tempo(Layer[TempoSettings]):
-    """Tempo in single-binary mode, with an OTLP receiver and a Grafana data source."""
+    """Layer for Tempo in single-binary mode, with an OTLP receiver and a Grafana data source."""
 
     key = "tempo"
     settings_type = TempoSettings
@@ -37,7 +37,7 @@ class Tempo(Layer[TempoSettings]):
     user_data_queries = ("persistentvolumeclaims -n tempo",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Tempo's Helm values. The chart enables Tempo's OTLP receiver by default."""
+        """Return Tempo's Helm values. The OTLP receiver is enabled by default in Tempo's chart."""
         storage_class = self.settings.storage_class
         tempo: dict[str, Json] = {
             "retention": self.storage.retention,
@@ -80,14 +80,14 @@ class Tempo(Layer[TempoSettings]):
         return RetainedStorage(self.lab, self.key, self.settings)
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the S3 bucket."""
+        """Return the Kubernetes Secret with the credentials for Tempo's S3 bucket."""
         return [*self.storage.credential_secrets(self.namespace)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the Grafana data source, which links traces to logs if loki is enabled."""
+        """Return the Grafana data source of Tempo, which links traces to logs if the layer loki is enabled."""
         if not self.has_monitoring:
             return ()
-        # `$$` stands for one dollar sign, because Grafana expands `$NAME` as a variable
+        # Grafana expands `$NAME` as a variable, so `$$` is needed for one dollar sign
         query = '{source="pods"} |= "$${__trace.traceId}"'
         time_range = {"spanStartTimeShift": "-5m", "spanEndTimeShift": "5m"}
         logs = {"tracesToLogsV2": {"datasourceUid": "loki", "customQuery": True, "query": query, **time_range}}
@@ -95,9 +95,9 @@ class Tempo(Layer[TempoSettings]):
         return [grafana.data_source(self.metadata("grafana-data-source"), "tempo", f"http://{HOST}:3200", **links)]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the endpoint to which apps send traces."""
+        """Return the endpoint to which apps send traces, as a stack output."""
         return {"traces_endpoint": f"http://{HOST}:{OTLP_PORT}"}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings of Tempo's volume and bucket."""
+        """Yield errors in the settings of Tempo's volume and S3 bucket."""
         return self.storage.findings()

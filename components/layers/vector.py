@@ -1,4 +1,4 @@
-"""Vector: sends the logs of pods and the journals of nodes to Loki."""
+"""Vector, which sends the logs of pods and the journals of nodes to Loki."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
 
 _BUFFER = 512 * 1024**2
-"""Bytes of pod logs, and of journals, that each node buffers while Loki is unavailable."""
+"""Bytes of pod logs, and bytes of journals, that Vector buffers on each node while Loki is down."""
 _JOURNAL = """\
 .program = .SYSLOG_IDENTIFIER || "unknown"
 .message = .message || ""
@@ -20,13 +20,16 @@ class VectorSettings(Model):
     """Vector: sends logs to Loki."""
 
     journals: StrictBool = True
-    """Whether Vector also sends the journals of the nodes."""
+    """Whether Vector also sends the systemd journals of the nodes to Loki."""
     exclude: tuple[DnsLabel, ...] = ()
-    """Namespaces to exclude: Vector does not send the logs of pods in these namespaces."""
+    """Namespaces whose pod logs Vector does not send to Loki."""
 
 
 class Vector(Layer[VectorSettings]):
-    """Vector on every node. Vector stores read positions on the node, so that no log entry is sent twice."""
+    """Layer for Vector, which runs on every node.
+
+    Vector stores its read positions on the node, so it sends no log entry twice.
+    """
 
     key = "vector"
     settings_type = VectorSettings
@@ -35,7 +38,7 @@ class Vector(Layer[VectorSettings]):
     requires = ("loki",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Vector's Helm values, with the Debian image, because only the Debian image contains journalctl."""
+        """Return the Helm values of Vector. Only Vector's Debian image contains journalctl."""
         values: dict[str, Json] = {
             "role": "Agent",
             "image": {"base": "debian"},
@@ -70,7 +73,7 @@ class Vector(Layer[VectorSettings]):
             "sinks": sinks,
         }
         if self.settings.journals:
-            # also send journals of earlier boots, because the last entries before a reboot show why a machine failed
+            # journals of earlier boots are included, because the last entries before a reboot show why a machine failed
             sources["journal"] = {"type": "journald", "current_boot_only": False}
             sinks["loki_journals"] = _loki("journals", program="program", node="host")
             config["transforms"] = {"journals": {"type": "remap", "inputs": ["journal"], "source": _JOURNAL}}
@@ -83,7 +86,10 @@ class Vector(Layer[VectorSettings]):
 
 
 def _loki(source: str, **labels: str) -> Json:
-    """Return a Loki sink for the log source `source`. `labels` maps Loki labels to fields of log entries."""
+    """Return the Vector sink that sends the logs of `source` to Loki.
+
+    `labels` maps names of Loki labels to fields of log entries.
+    """
     return {
         "type": "loki",
         "inputs": [source],
@@ -96,12 +102,12 @@ def _loki(source: str, **labels: str) -> Json:
 
 
 def _field(path: str) -> str:
-    """Return Vector's template for a field, escaped so that the chart does not expand the template."""
+    """Return Vector's template for a field, with escapes that protect the template from Helm."""
     return "{{ `{{ " + path + " }}` }}"
 
 
 def _files() -> dict[str, Json]:
-    """Return the mounts of the host's logs and of the machine ID, which journalctl needs to find the host's journal."""
+    """Return the mounts of the node's logs and of its machine ID, with which journalctl finds the node's journal."""
     paths = {"logs": "/var/log", "journal": "/run/log/journal", "machine-id": "/etc/machine-id"}
     types = {"logs": "Directory", "journal": "DirectoryOrCreate", "machine-id": "File"}
     volumes = [{"name": name, "hostPath": {"path": path, "type": types[name]}} for name, path in paths.items()]

@@ -1,4 +1,4 @@
-"""Velero: backups of apps and their volumes to S3, for restores into the same or another cluster."""
+"""Velero, which backs up apps and their volumes to S3, and restores them into the same or another cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,44 +11,44 @@ from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, PositiveInt, Schedule
 from components.settings.model import Model, SecretRef
 
-# each minor version of Velero needs a matching version of the plugin: upgrade both together
+# each minor version of Velero needs a matching version of the AWS plugin, so upgrade both together
 AWS_PLUGIN_IMAGE = "velero/velero-plugin-for-aws:v1.14.1"
 _KEYS = "object-store"
 _REPOSITORY = "velero-repo-credentials"
-"""Name of the Secret with the password of backup repositories. Velero creates the Secret only if the Secret is
-missing."""
+"""Name of the Kubernetes Secret with the password of Velero's backup repositories. Velero creates the Secret only if it
+is missing."""
 
 
 class BackupScheduleSettings(Model):
     """A scheduled backup."""
 
     schedule: Schedule = "0 2 * * *"
-    """Cron schedule in UTC: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of the backup in UTC: minute, hour, day of the month, month, day of the week."""
     namespaces: tuple[DnsLabel, ...] = ()
-    """Namespaces to back up. Default: all namespaces, except the namespaces in `exclude`."""
+    """Namespaces to back up. Default: all namespaces except the namespaces under `exclude`."""
     exclude: tuple[DnsLabel, ...] = ("kube-system", "monitoring", "loki", "tempo")
-    """Namespaces to exclude from backups. Default: namespaces that `pulumi up` recreates, and namespaces with data that
-    another cluster cannot use."""
+    """Namespaces that Velero does not back up. Default: namespaces that `pulumi up` can recreate, and namespaces whose
+    data is useless in another cluster."""
     retention_days: PositiveInt = 14
-    """Days for which Velero retains each backup."""
+    """Number of days for which Velero retains a backup."""
 
 
 class VeleroSettings(Model):
-    """Velero: backups of apps and their volumes to S3."""
+    """Settings of Velero, which backs up apps and their volumes to S3."""
 
     s3: ObjectStoreSettings | None = None
-    """Bucket for the backups. Default: the folder `velero` in the platform's `objectStore`."""
+    """Bucket for the backups. Default: the folder `velero` in the bucket of `platform.objectStore`."""
     password: SecretRef
-    """Secret that contains the password for the encryption of volume backups. Without the password, you cannot restore
-    volume backups."""
+    """Pulumi secret that contains the password with which Velero encrypts volume backups. Without the password, nobody
+    can restore the volume backups."""
     schedules: dict[DnsLabel, BackupScheduleSettings] = Field(
         default_factory=lambda: {"daily": BackupScheduleSettings()}
     )
-    """Scheduled backups, by a name of your choice. Default: the schedule `daily`, with default settings."""
+    """Schedules of backups, by a name of your choice. Default: one schedule `daily` with default settings."""
 
 
 class Velero(Layer[VeleroSettings]):
-    """Velero, which moves volume snapshots to S3."""
+    """Layer for Velero, which copies volume snapshots to S3."""
 
     key = "velero"
     settings_type = VeleroSettings
@@ -59,7 +59,10 @@ class Velero(Layer[VeleroSettings]):
     charts_with_crds_folder = ("velero",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return Velero's Helm values, with the AWS plugin. Instead of the chart, homelab applies the CRDs."""
+        """Return the Helm values of Velero with its AWS plugin.
+
+        homelab itself applies Velero's CRDs, so the chart does not.
+        """
         values: dict[str, Json] = {
             "upgradeCRDs": False,
             "cleanUpCRDs": False,
@@ -87,7 +90,7 @@ class Velero(Layer[VeleroSettings]):
         s3 = self._bucket
         if s3 is None:
             return {}
-        # other S3 services may support neither virtual-hosted-style addressing nor Amazon's newest checksums
+        # some S3 services support neither virtual-hosted-style requests nor the newest checksums of Amazon S3
         custom = {"s3Url": s3.endpoint, "s3ForcePathStyle": "true", "checksumAlgorithm": ""} if s3.endpoint else {}
         bucket = {"bucket": s3.bucket, "prefix": s3.path} if s3.path else {"bucket": s3.bucket}
         return {
@@ -103,7 +106,7 @@ class Velero(Layer[VeleroSettings]):
         return self.lab.object_store(self.settings.s3, self.key)
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the bucket's credentials and the encryption password."""
+        """Return the Kubernetes Secrets with the S3 credentials and the password for volume backups."""
         data: dict[str, Json] = {"repository-password": self.settings.password}
         secrets = [secret_manifest(self.metadata(_REPOSITORY), data)]
         if s3 := self._bucket:
@@ -116,7 +119,7 @@ class Velero(Layer[VeleroSettings]):
         return secrets
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error if the bucket is missing, and errors in the schedules."""
+        """Yield an error if the S3 bucket is missing, and errors in the backup schedules."""
         if self._bucket is None:
             yield ("s3",), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         for name, schedule in self.settings.schedules.items():

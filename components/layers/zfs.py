@@ -1,4 +1,4 @@
-"""ZFS: unreplicated volumes on ZFS pools of nodes."""
+"""ZFS volumes, which are stored on the ZFS pool of one node without replication."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -22,17 +22,20 @@ _LABEL = {"homelab/zfs": "true"}
 
 
 class ZfsPoolSettings(Model):
-    """The ZFS pool of a node. homelab creates the pool on empty disks, or imports a pool that the disks already
-    contain."""
+    """Settings of the ZFS pool of one node.
+
+    homelab creates the pool on empty disks, or imports an existing pool from the disks.
+    """
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects disks that contain data other than the ZFS pool."""
+    """Disks by persistent device name. homelab refuses a disk that contains data other than the ZFS pool."""
     raid: Literal["none", "mirror"] = "none"
-    """`mirror` stores all data on each disk. `none` stripes data over all disks, so one failed disk loses all data."""
+    """With `mirror`, every disk stores all data. With `none`, ZFS stripes data over all disks, so the failure of one
+    disk destroys all data."""
 
 
 class ZfsSettings(Model):
-    """ZFS: the StorageClass `zfs` for unreplicated volumes, with checksums, compression and snapshots."""
+    """Settings of the StorageClass `zfs`, whose volumes have checksums, compression and snapshots, but no replicas."""
 
     pool: DnsLabel = "lab"
     """Name of the ZFS pool, which is the same on all nodes."""
@@ -41,7 +44,7 @@ class ZfsSettings(Model):
 
 
 class Zfs(Layer[ZfsSettings]):
-    """ZFS with pools on the listed disks of nodes, and with volume snapshots."""
+    """Layer for ZFS, with pools on the disks that the stack file lists, and with volume snapshots."""
 
     key = "zfs"
     settings_type = ZfsSettings
@@ -51,7 +54,7 @@ class Zfs(Layer[ZfsSettings]):
     user_data_queries = ("zfsvolumes.zfs.openebs.io -A", volume_query(STORAGE_CLASS))
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a pool."""
+        """Return the Helm values of the ZFS driver, whose node plugin runs only on nodes with a ZFS pool."""
         values: dict[str, Json] = {
             "zfsController": {"replicas": self.lab.replicas(2)},
             "zfsNode": {
@@ -60,13 +63,16 @@ class Zfs(Layer[ZfsSettings]):
                 "encrKeysDir": "/var/lib/openebs/keys",
             },
             "analytics": {"enabled": False},
-            # the driver's controller includes the snapshot controller, which needs these CRDs to start
+            # the ZFS driver's controller contains the snapshot controller, which needs the snapshot CRDs to start
             "crds": {"csi": {"volumeSnapshots": {"enabled": True}}},
         }
         return {"zfs-localpv": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that create or import the ZFS pools. Removing the layer does not delete the pools."""
+        """Return the services that create or import a ZFS pool on each node.
+
+        homelab does not delete the ZFS pools when you disable the layer.
+        """
         return [self._pool(node, pool) for node, pool in self.settings.pools.items()]
 
     def _pool(self, node: str, pool: ZfsPoolSettings) -> HostService:
@@ -74,11 +80,11 @@ class Zfs(Layer[ZfsSettings]):
         return HostService("pool", node, ("zfs/create-pool.sh",), drift_check="zfs/check-pool.sh", variables=variables)
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the label of nodes with a ZFS pool."""
+        """Return the label that marks nodes with a ZFS pool."""
         return _LABEL if node.name in self.settings.pools else {}
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the StorageClass and the VolumeSnapshotClass."""
+        """Return the StorageClass and the VolumeSnapshotClass of ZFS volumes."""
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
@@ -104,7 +110,7 @@ class Zfs(Layer[ZfsSettings]):
         return {"storage_classes": [STORAGE_CLASS]}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error if snapshotController is enabled, and errors in the nodes and disks of `pools`."""
+        """Yield an error if the layer snapshotController is enabled, and errors in the nodes and disks of `pools`."""
         if self.lab.is_enabled("snapshotController"):
             yield (), "conflicts with snapshotController: zfs includes a snapshot controller", "keep one of them"
         pools = self.settings.pools

@@ -1,1 +1,1 @@
-"""The platform: layers, their resources, and the order in which they are installed."""
+"""The platform: its layers, their Pulumi resources, and the order in which homelab installs the layers."""

@@ -1,4 +1,4 @@
-"""Helm values from the stack file, which override a layer's Helm values."""
+"""Helm values from the stack file, which override the Helm values of a layer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from components.settings.model import SecretRef
 
 @dataclass(frozen=True)
 class _Values:
-    """Type of a chart's values in the stack file: any YAML mapping, with secrets as `{secret: NAME}`."""
+    """Type of a chart's Helm values in the stack file: any YAML mapping, with secrets as `{secret: NAME}`."""
 
     name: str = "values of a chart"
 
@@ -45,14 +45,17 @@ def _tree(value: Any) -> Json:
 
 
 def merge_values(values: Mapping[str, Json], overrides: Mapping[str, Json]) -> dict[str, Json]:
-    """Merge `overrides` into `values` as Helm does. Helm merges mappings key by key, and replaces other values."""
+    """Merge `overrides` into `values` in the same way as Helm.
+
+    Helm merges mappings key by key, and replaces all other values.
+    """
     merged = {key: merge_values(values[key], overrides[key]) for key in values.keys() & overrides.keys()
             if isinstance(values[key], Mapping) and isinstance(overrides[key], Mapping)}  # fmt: skip
     return {**values, **overrides, **merged}
 
 
 def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each value as a tuple of keys. An empty mapping counts as a value."""
+    """Yield the path of each value in the Helm values, as a tuple of keys. An empty mapping counts as one value."""
     if isinstance(values, Mapping) and values:
         for key, inner in values.items():
             yield from value_paths(inner, (*prefix, key))
@@ -61,6 +64,6 @@ def value_paths(values: Json, prefix: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def has_null(values: Json) -> bool:
-    """Whether the Helm values contain a null. In Helm, a null removes a default value of the chart."""
+    """Whether the Helm values contain null anywhere. In Helm values, null removes a default value of the chart."""
     inner = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
     return values is None or any(map(has_null, inner))

@@ -1,4 +1,4 @@
-"""Base class `Layer`: describes one system of the platform as data, from which `Platform` creates resources."""
+"""Base class `Layer`: describes a system of the platform as data, from which homelab creates Pulumi resources."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,54 +11,53 @@ from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, Manifest
 from components.platform.object_store import ObjectStoreSettings
 from components.settings.errors import Finding
-from components.settings.model import UNKNOWN, Model, UnknownValueError
+from components.settings.model import Model
 
 S = TypeVar("S", bound=Model)
 
 LAYER_LABEL = "homelab/layer"
-"""Label on the namespaces of layers. The label's value is the layer's key."""
+"""Label on the namespaces of layers, whose value is the key of the layer."""
 
 
 @dataclass(frozen=True)
 class LabContext:
-    """The settings that layers read: the settings of the cluster, and the settings of all enabled layers by key."""
+    """The settings that every layer can read: the cluster's settings, and the settings of all enabled layers."""
 
     cluster: ClusterSettings
     layers: Mapping[str, Model] = field(default_factory=dict)
     shared_object_store: ObjectStoreSettings | None = None
-    """The bucket for all layers that do not set a bucket of their own."""
+    """S3 bucket for all layers that have no S3 bucket of their own."""
     charts: Mapping[str, Chart] = field(default_factory=dict)
-    """The catalog's charts by name, with the version, repository and pin from the settings."""
+    """Helm charts of all layers by chart name, with the version, repository and checksum from the settings."""
     namespaces: Collection[str] = ()
-    """Namespaces of the enabled layers."""
+    """Namespaces of all enabled layers."""
     further_namespaces: Collection[str] = ()
-    """Namespaces that the software of layers creates. These namespaces do not have the layer label."""
+    """Additional namespaces, which the software of layers creates. The additional namespaces lack the label
+    `homelab/layer`."""
     program_versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of programs that layers install on machines directly, by the layer's key."""
+    """Versions of programs that layers install on machines without Helm, by the key of the layer."""
 
     def object_store(self, own: ObjectStoreSettings | None, folder: str) -> ObjectStoreSettings | None:
-        """Return the bucket of a layer: `own` if set, or `folder` in the shared bucket if `own` is None."""
+        """Return the S3 bucket of a layer: `own` if set, otherwise `folder` in the bucket that all layers share."""
         if own is not None or self.shared_object_store is None:
             return own
-        if self.shared_object_store is UNKNOWN:
-            raise UnknownValueError("object_store")
         path = "/".join(filter(None, (self.shared_object_store.path, folder)))
         return self.shared_object_store.model_copy(update={"path": path})
 
     def is_enabled(self, key: str) -> bool:
-        """Whether the layer with the key `key` is enabled."""
+        """Whether the stack file enables the layer with the key `key`."""
         return key in self.layers
 
     def settings_of(self, kind: type[S]) -> S | None:
-        """Return the layer settings of type `kind`, or None if the layer is disabled."""
+        """Return the settings of the layer whose settings have the type `kind`, or None if the layer is disabled."""
         return next((settings for settings in self.layers.values() if isinstance(settings, kind)), None)
 
     def replicas(self, wanted: int) -> int:
-        """Limit the number of replicas to the number of nodes, so that each replica can run on a separate node."""
+        """Return the smaller of `wanted` and the number of nodes, so that each replica can run on another node."""
         return min(wanted, len(self.cluster.nodes))
 
     def check_node_names(self, names: Sequence[str], *path: str) -> Iterator[Finding]:
-        """Yield a finding for each unknown or repeated node name in the setting at `path`."""
+        """Yield an error for each unknown or repeated node name in the setting at `path`."""
         known = [node.name for node in self.cluster.nodes]
         for index, name in enumerate(names):
             if name not in known:
@@ -68,58 +67,67 @@ class LabContext:
 
     @property
     def quorum_size(self) -> int:
-        """Number of members of a quorum: three, or one if the cluster has fewer than three untainted nodes."""
+        """Number of members that a quorum needs: three, or one if the cluster has fewer than three untainted nodes."""
         return 3 if len(self.schedulable_nodes) >= 3 else 1
 
     @property
     def schedulable_nodes(self) -> tuple[NodeSettings, ...]:
-        """The nodes without a NoSchedule or NoExecute taint, on which any pod can run."""
+        """The nodes without taints of the effects NoSchedule and NoExecute, on which any pod can run."""
         blocking = (":NoSchedule", ":NoExecute")
         return tuple(node for node in self.cluster.nodes if not any(taint.endswith(blocking) for taint in node.taints))
 
 
 class Layer(ABC, Generic[S]):
-    """A system of the platform, described as data. `LayerResources` creates the resources of a layer.
+    """A system of the platform, such as MetalLB, described as data.
 
-    Secrets in Helm values and manifests are a `SecretRef` or one of the secret types of `kubernetes/manifest.py`.
+    `LayerResources` creates the Pulumi resources of a layer. In Helm values and manifests, each secret is a `SecretRef`
+    or another secret type of `kubernetes/manifest.py`.
     """
 
     key: ClassVar[str]
-    """Key of the layer under `homelab:platform`. A layer whose key is missing in the stack file is disabled."""
+    """Key of the layer under `homelab:platform` in the stack file. If the stack file omits the key of a layer, the
+    layer is disabled."""
     settings_type: ClassVar[type[Model]]
-    """Model of the layer's settings in the stack file."""
+    """Pydantic model of the layer's settings in the stack file."""
     namespace: ClassVar[str]
     """Namespace of the layer."""
     owns_namespace: ClassVar[bool] = True
-    """Whether only this layer uses the namespace, so that homelab creates and deletes the namespace with the layer."""
+    """Whether the namespace belongs to this layer alone, so that homelab creates and deletes the namespace with the
+    layer."""
     further_namespaces: ClassVar[tuple[str, ...]] = ()
-    """Namespaces that the layer's software creates for pods."""
+    """Additional namespaces, which the layer's software itself creates for its pods."""
     pod_security: ClassVar[Literal["privileged", "baseline", "restricted"]] = "baseline"
-    """Pod Security level of the layer's namespace."""
+    """Pod Security level of the namespace of the layer."""
     requires: ClassVar[tuple[str, ...]] = ()
-    """Keys of the layers that this layer requires. Required layers are installed before this layer."""
+    """Keys of the layers that the layer requires. homelab installs the required layers first."""
     installs_after: ClassVar[tuple[str, ...]] = ()
-    """Keys of optional layers that, if enabled, are installed before this layer."""
+    """Keys of optional layers, which homelab installs before the layer if they are enabled."""
     installs_first: ClassVar[bool] = False
-    """Whether this layer is installed before all other layers. True for CNI plugins, which all pods need."""
+    """Whether homelab installs the layer before all other layers. CNI plugins are installed first, because all pods
+    need the pod network."""
     host_requirements: ClassVar[HostRequirements] = NO_REQUIREMENTS
-    """Packages and kernel modules that the layer needs on every machine."""
+    """apt packages and kernel modules that the layer needs on every machine."""
     replaces_packaged: ClassVar[tuple[str, ...]] = ()
-    """Packaged K3s components that this layer replaces. homelab disables these components in K3s."""
+    """Packaged K3s components that the layer replaces. homelab disables the replaced components in K3s."""
     early_charts: ClassVar[tuple[str, ...]] = ()
-    """Charts whose CRDs other layers use. These charts are installed before the charts of all other layers."""
+    """Helm charts whose CRDs other layers use. homelab installs charts with shared CRDs before the charts of all other
+    layers."""
     charts_with_crds_folder: ClassVar[tuple[str, ...]] = ()
-    """Charts with a `crds/` folder. homelab applies the CRDs in that folder, because Helm never upgrades such CRDs."""
+    """Helm charts with a `crds/` folder. homelab itself applies the CRDs in a chart's `crds/` folder, because Helm
+    never upgrades such CRDs."""
     crd_only_charts: ClassVar[tuple[str, ...]] = ()
-    """Charts that contain only CRDs. homelab applies the CRDs of these charts without a Helm release."""
+    """Helm charts that contain only CRDs. homelab itself applies the CRDs of a CRD-only chart, without a Helm
+    release."""
     awaited_objects: ClassVar[tuple[str, ...]] = ()
-    """Objects (`kind/name`) that other layers need, and that the layer's software creates after its start."""
+    """Kubernetes objects (`kind/name`) that the layer's software creates after its start, and that other layers
+    need."""
     user_data: ClassVar[str] = ""
-    """Kind of user data in the layer, such as `volumes`. A layer with user data cannot be disabled."""
+    """Kind of user data that the layer contains, such as `volumes`. homelab refuses to disable a layer that contains
+    user data."""
     user_data_queries: ClassVar[tuple[str, ...]] = ()
-    """Arguments of `kubectl get`. Each entry is a query that prints the names of objects with user data."""
+    """Arguments of `kubectl get`, with which kubectl prints the names of objects that contain user data."""
     timeout_seconds: ClassVar[int] = 600
-    """Timeout in seconds for the installation or deletion of a chart."""
+    """Timeout for the installation or deletion of a Helm chart, in seconds."""
 
     def __init__(self, settings: S, lab: LabContext) -> None:
         self.settings = settings
@@ -127,45 +135,51 @@ class Layer(ABC, Generic[S]):
 
     @abstractmethod
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values by chart name. Helm installs the charts in the order of this mapping."""
+        """Return the Helm values of the layer by chart name.
+
+        homelab installs the charts in the order of the returned mapping.
+        """
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the parts of the layer that scripts set up on machines or in the cluster."""
+        """Return the parts of the layer that scripts set up on machines or in the cluster, without Helm."""
         return ()
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the objects to create before the charts, such as Secrets that the charts refer to."""
+        """Return the Kubernetes objects that the Helm charts need, such as Secrets to which the charts refer."""
         return ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the objects to create once the charts are ready, such as custom resources."""
+        """Return the Kubernetes objects that need the layer's running software, such as custom resources."""
         return ()
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
-        """Return the labels that the layer adds to a node."""
+        """Return the labels that the layer adds to the node."""
         return {}
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the layer's outputs for app stacks. The keys are field names of `PlatformOutputs`."""
+        """Return the stack outputs of the layer, which app stacks read.
+
+        The keys of the mapping are names of fields of `PlatformOutputs`.
+        """
         return {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield conflicts between the layer's settings and other settings of the lab."""
+        """Yield errors in the layer's settings, and conflicts between the layer's settings and other settings."""
         return iter(())
 
     @property
     def has_monitoring(self) -> bool:
-        """Whether the monitoring layer is enabled, so that Prometheus scrapes the targets of ServiceMonitors."""
+        """Whether the layer monitoring is enabled, so that Prometheus collects metrics from ServiceMonitors."""
         return self.lab.is_enabled("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
-        """Build the metadata of an object in the layer's namespace."""
+        """Build the metadata of a Kubernetes object in the namespace of the layer."""
         return {"name": name, "namespace": self.namespace, **more}
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A layer of the catalog, with all charts that the layer may install."""
+    """A layer class, with all Helm charts that the layer may install."""
 
     layer: type[Layer[Any]]
     charts: tuple[Chart, ...]
@@ -176,7 +190,7 @@ class CatalogEntry:
 
 
 def topology_spread(labels: Mapping[str, str]) -> list[Json]:
-    """Return topology spread constraints that spread pods with `labels` over as many nodes as possible."""
+    """Return topologySpreadConstraints that spread pods with these `labels` over as many nodes as possible."""
     return [
         {
             "maxSkew": 1,
@@ -188,7 +202,7 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
 
 
 def evicted_after(seconds: int) -> list[Json]:
-    """Return tolerations that let pods stay on a not-ready or unreachable node for `seconds` instead of 300 s."""
+    """Return tolerations with which pods stay `seconds` instead of 300 seconds on a not-ready or unreachable node."""
     return [
         {
             "key": f"node.kubernetes.io/{condition}",
@@ -201,10 +215,13 @@ def evicted_after(seconds: int) -> list[Json]:
 
 
 def resources(cpu: str, memory: str) -> Json:
-    """Return a container's resource requests, a memory limit equal to the memory request, and no CPU limit."""
+    """Return resource requests and a memory limit for a container.
+
+    The memory limit equals the memory request, and CPU has no limit.
+    """
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
 
 
 def uncapped_resources(cpu: str, memory: str) -> Json:
-    """Return the same as `resources()`, plus a null value that removes the chart's default CPU limit."""
+    """Return the same as `resources()`, but with a null as CPU limit, which removes the chart's default CPU limit."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": None, "memory": memory}}

@@ -1,4 +1,4 @@
-"""Component `LayerResources`: the Pulumi resources of one layer, such as its namespace, charts and tasks."""
+"""Pulumi component `LayerResources`: the resources of one layer, such as its namespace, Helm releases and tasks."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from components.provider_resources import ChartArchive, RandomSecret, Task, step
 
 SALT_BYTES = 16
 MAX_HISTORY = 5
-"""Revisions of a release that Helm retains, each in a Secret."""
+"""Number of revisions that Helm retains for each release. Helm stores each revision in a Kubernetes Secret."""
 CRD_SECONDS = 300
 GATE_SECONDS = 300
 
@@ -25,7 +25,10 @@ AnyLayer = Layer[Any]
 
 
 class LayerResources(pulumi.ComponentResource):
-    """The charts, objects and scripts of one layer. `user_values` are the Helm values in the stack file."""
+    """The Pulumi resources for the Helm charts, Kubernetes objects and scripts of one layer.
+
+    `user_values` are the Helm values from the stack file.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class LayerResources(pulumi.ComponentResource):
         self.early_releases = [self._release(name, self._base) for name in self._values if name in layer.early_charts]
 
     def install(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the layer's remaining resources, which depend on the resources in `after`."""
+        """Create all other Pulumi resources of the layer, which depend on the resources in `after`."""
         created = [*self._base, *self.early_releases]
         for name in self._values:
             if name not in self._layer.early_charts:
@@ -79,7 +82,7 @@ class LayerResources(pulumi.ComponentResource):
         archive = ChartArchive(
             f"{layer.key}-chart-{name}", chart, value_paths(user_values) if user_values else (), opts
         )
-        # a task applies the CRDs in a chart's `crds/` folder, because Helm never upgrades these CRDs
+        # a task applies the CRDs in the `crds/` folder of a chart, because Helm itself never upgrades such CRDs
         wait = {"CRD_SECONDS": str(CRD_SECONDS)}
         applies_crds = has_bare_crds or name in layer.crd_only_charts
         source = _source(chart, archive)
@@ -91,7 +94,7 @@ class LayerResources(pulumi.ComponentResource):
             f"{layer.key}-{name}",
             name=name,
             namespace=layer.namespace,
-            chart=archive.path,  # verified archive, because Helm checks no checksums
+            chart=archive.path,  # the verified archive, because Helm checks no checksums
             version=chart.version,
             values=resolve_secrets(self._values[name], self._random_bytes),
             allow_null_values=has_null(self._values[name]) or None,  # by default, Pulumi drops nulls
@@ -104,7 +107,7 @@ class LayerResources(pulumi.ComponentResource):
         )
 
     def _gate(self, extension: Sequence[Manifest], after: Sequence[pulumi.Resource]) -> Task:
-        """Create the task that waits until the API accepts custom resources, because webhooks may start late."""
+        """Create the task that waits until the API server accepts custom resources, because webhooks may start late."""
         by_kind = {(item["apiVersion"], item["kind"]): item for item in reversed(extension) if is_custom_resource(item)}
         samples = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(by_kind.values())}) if by_kind else ""
         variables = {
@@ -117,9 +120,10 @@ class LayerResources(pulumi.ComponentResource):
         return self._task("gate", ["platform/wait-for-objects.sh"], variables, after)
 
     def _guard(self, after: Sequence[pulumi.Resource]) -> None:
-        """Create the task that Pulumi undoes first when the layer is removed.
+        """Create the task whose undo step protects user data.
 
-        The undo fails while the layer has user data.
+        When Pulumi deletes a layer, Pulumi first runs the undo step that protects user data. The undo step fails as
+        long as the layer contains user data.
         """
         key = self._layer.key
         check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
@@ -163,9 +167,9 @@ class LayerResources(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, provider=self._access.kubernetes_provider, depends_on=list(after))
 
     def _random_bytes(self) -> pulumi.Output[str]:
-        """Return the layer's random bytes as hexadecimal digits.
+        """Return 16 random bytes of the layer as hexadecimal digits, from which homelab derives the layer's secrets.
 
-        The first call of the method creates the random bytes.
+        The first call of the method creates the Pulumi resource of the random bytes.
         """
         if self._salt is None:
             opts = pulumi.ResourceOptions(parent=self, provider=self._access.homelab_provider, ignore_changes=["bytes"])

@@ -1,4 +1,4 @@
-"""Settings of a bucket in an S3 service."""
+"""Settings of an S3 bucket, with endpoint and credentials."""
 
 import re
 from typing import Annotated
@@ -35,17 +35,17 @@ class ObjectStoreSettings(Model):
     endpoint: Url | None = None
     """URL of the S3 service. Default: Amazon S3."""
     bucket: Bucket
-    """Name of the bucket, which must already exist."""
+    """Name of the S3 bucket, which must already exist."""
     region: Region = "us-east-1"
-    """Region of the bucket, such as eu-central-1."""
+    """Region of the S3 bucket, such as eu-central-1."""
     path: Annotated[str, TextType("folder of a bucket", _folder, _FOLDER)] | None = None
-    """Folder (key prefix) in the bucket. Default: the root of the bucket."""
+    """Folder (key prefix) in the S3 bucket. Default: the root folder of the bucket."""
     access_key: SecretRef
-    """Secret that contains the access key ID."""
+    """Pulumi secret that contains the access key ID of the S3 service."""
     secret_key: SecretRef
-    """Secret that contains the secret access key."""
+    """Pulumi secret that contains the secret access key of the S3 service."""
 
     @property
     def url(self) -> str:
-        """URL of the S3 service. Without `endpoint`, the URL of Amazon S3 in the bucket's region."""
+        """URL of the S3 service. If `endpoint` is missing, the service is Amazon S3 in the bucket's region."""
         return self.endpoint or f"https://s3.{self.region}.amazonaws.com"

@@ -1,4 +1,4 @@
-"""Component `Platform`: installs the enabled layers in the order of their dependencies."""
+"""Pulumi component `Platform`: installs the enabled layers in the order of their dependencies."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from components.provider_resources import Task, step
 
 
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
-    """Sort the layers so that each layer follows its dependencies.
+    """Return the layers in an order in which each layer follows its dependencies.
 
     The order of layers in the same stage does not change.
     """
@@ -23,7 +23,7 @@ def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
 
 
 def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
-    """Group the layers into stages, so that the dependencies of each layer are in earlier stages."""
+    """Group the layers into stages. All dependencies of a layer are in earlier stages."""
     dependencies, remaining = _dependencies(layers), {layer.key: layer for layer in layers}
     stages: list[list[AnyLayer]] = []
     while remaining:
@@ -36,7 +36,7 @@ def install_stages(layers: Sequence[AnyLayer]) -> list[list[AnyLayer]]:
 
 
 def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
-    """Map each layer's key to the keys of all layers that must be installed earlier."""
+    """Return the dependencies of each layer, by layer key: the keys of all layers that homelab must install earlier."""
     first = {layer.key for layer in layers if layer.installs_first}
     return {
         layer.key: {*layer.requires, *layer.installs_after, *(set() if layer.installs_first else first)}
@@ -45,7 +45,7 @@ def _dependencies(layers: Sequence[AnyLayer]) -> dict[str, set[str]]:
 
 
 class Platform(pulumi.ComponentResource):
-    """All enabled layers. Layers that do not depend on each other are installed at the same time."""
+    """All enabled layers. homelab installs layers at the same time if they do not depend on each other."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _clear_pending_releases(self, releases: Sequence[str], access: ClusterAccess) -> Task:
-        """Create the task that clears Helm releases that a killed Pulumi run left pending."""
+        """Create the task that repairs Helm releases that a killed Pulumi run has left in a pending state."""
         return Task(
             "platform-releases", access.first_server, [step("platform/clear-stuck-releases.sh", on="server")],
             cluster=access.identity, drift_check="platform/list-stuck-releases.sh",
@@ -90,9 +90,9 @@ class Platform(pulumi.ComponentResource):
         )  # fmt: skip
 
     def _check_capacity(self, values: Sequence[Json], access: ClusterAccess) -> Task:
-        """Create the task that fails if the nodes lack CPU or memory for the layers.
+        """Create the task that fails if the nodes have too little CPU or memory for the requests of all layers.
 
-        Once the cluster runs, `pulumi preview` also checks CPU and memory.
+        If the cluster already runs, `pulumi preview` checks CPU and memory as well.
         """
         total = sum(map(total_requests, values), ResourceRequests())
         return Task(

@@ -1,4 +1,4 @@
-"""Total resource requests of the layers, calculated from Helm values."""
+"""Total resource requests of all layers, which homelab calculates from Helm values."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from components.settings.quantities import mebibytes
 
 @dataclass(frozen=True)
 class ResourceRequests:
-    """Resource requests: CPU in millicores, and memory in MiB."""
+    """Resource requests of pods: CPU in millicores, and memory in MiB."""
 
     cpu_millicores: int = 0
     memory_mib: int = 0
@@ -20,7 +20,7 @@ class ResourceRequests:
 
 
 def total_requests(values: Json) -> ResourceRequests:
-    """Sum the resource requests in Helm values, multiplied by `replicas` or `replicaCount`.
+    """Return the sum of all resource requests in Helm values, each multiplied by `replicas` or `replicaCount`.
 
     A DaemonSet counts as one pod.
     """
@@ -38,9 +38,9 @@ def _requests_in(values: Json) -> Iterator[ResourceRequests]:
 
 
 def _per_program(resources: Mapping[str, Json]) -> list[Json]:
-    """Return the Kubernetes `resources` of each container in the Helm values.
+    """Return the Kubernetes `resources` of each container from the `resources` in Helm values.
 
-    Some charts have one mapping with the resources of several containers by name.
+    In some charts, `resources` maps the names of several containers to their resources.
     """
     return [resources] if "requests" in resources else list(resources.values())
 

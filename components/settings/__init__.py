@@ -1,1 +1,1 @@
-"""Base class and field types of all settings models."""
+"""Base class of all settings models, and the types of their fields."""

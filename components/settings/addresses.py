@@ -1,4 +1,4 @@
-"""Validation and canonical forms of addresses, CIDRs, address ranges, hosts and URLs."""
+"""Validation and canonical forms of IP addresses, CIDRs, address ranges, hosts and URLs."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
@@ -20,7 +20,7 @@ _SPECIAL = {
 
 
 def machine_ip(value: str) -> str:
-    """Validate the IPv4 or IPv6 address of a machine, and return its canonical form."""
+    """Validate the IPv4 or IPv6 address of a machine, and return it in canonical form."""
     try:
         address = ip_address(value)
     except ValueError:
@@ -28,7 +28,7 @@ def machine_ip(value: str) -> str:
             "is not an IP address", "write it as 192.168.1.11 or fd00::11, without prefix length"
         ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
-        raise setting_error("has a zone or is IPv4-mapped", "remove the zone after %, or write the IPv4 address itself")
+        raise setting_error("has a zone ID or is IPv4-mapped", "remove the zone ID after %, or write the IPv4 address")
     _refuse_special(address, "use the address at which other machines reach this machine")
     return str(address)
 
@@ -40,7 +40,7 @@ def _refuse_special(address: IP, fix: str) -> None:
 
 
 def cidr(value: str) -> str:
-    """Validate a CIDR without host bits, and return its canonical form."""
+    """Validate a CIDR, whose host bits must be zero, and return the CIDR in canonical form."""
     try:
         subnet = ip_interface(value).network
     except ValueError:
@@ -57,7 +57,7 @@ _RANGE_FIX = "write it as 192.168.1.240-192.168.1.250 or 192.168.1.240/28"
 
 
 def address_range(value: str) -> str:
-    """Validate an address range, written as a CIDR or as `FIRST-LAST` inclusive, and return its canonical form."""
+    """Validate an address range, which is a CIDR or `FIRST-LAST` (inclusive), and return it in canonical form."""
     if "/" in value:
         canonical = cidr(value)
         first, last = bounds(canonical)
@@ -68,7 +68,7 @@ def address_range(value: str) -> str:
             raise setting_error("is not an address range", _RANGE_FIX) from None
         canonical = f"{first}-{last}"
     if first.version != last.version or any(isinstance(end, IPv6Address) and end.scope_id for end in (first, last)):
-        raise setting_error("must have both ends in the same IP family, without a zone", _RANGE_FIX)
+        raise setting_error("must have a first and last address of the same IP family, without zone IDs", _RANGE_FIX)
     if int(first) > int(last):
         raise setting_error("ends before it starts", f"write {last}-{first}")
     for end in (first, last):
@@ -77,7 +77,7 @@ def address_range(value: str) -> str:
 
 
 def bounds(canonical: str) -> tuple[IP, IP]:
-    """Return the first and the last address of a CIDR, range or address in canonical form."""
+    """Return the first and the last address of a CIDR, an address range or a single address in canonical form."""
     if "/" in canonical:
         subnet = ip_network(canonical)
         return subnet.network_address, subnet.broadcast_address
@@ -86,18 +86,18 @@ def bounds(canonical: str) -> tuple[IP, IP]:
 
 
 def is_ipv6(canonical: str) -> bool:
-    """Whether an address, CIDR or range in canonical form is IPv6."""
+    """Whether an IP address, a CIDR or an address range in canonical form is IPv6."""
     return bounds(canonical)[0].version == 6
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two addresses, CIDRs or ranges in canonical form share an address."""
+    """Whether two IP addresses, CIDRs or address ranges in canonical form have a common address."""
     (first, last), (begin, end) = bounds(one), bounds(other)
     return first.version == begin.version and int(first) <= int(end) and int(begin) <= int(last)
 
 
 def host(value: str) -> str:
-    """Validate a host name or IP address, and return its canonical form."""
+    """Validate a host name or IP address, and return it in canonical form."""
     try:
         ip_address(value)
     except ValueError:
@@ -121,7 +121,7 @@ def host_port(value: str) -> str:
 
 
 def http_url(value: str) -> str:
-    """Validate an http or https URL without credentials and query, and remove a trailing slash."""
+    """Validate an http:// or https:// URL without credentials and query, and remove a trailing slash."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -138,13 +138,13 @@ def http_url(value: str) -> str:
 
 
 def chart_repository(value: str) -> str:
-    """Validate the URL of a Helm repository, which starts with http(s)://, or with oci:// for an OCI registry."""
+    """Validate the URL of a Helm repository (http:// or https://) or of an OCI registry (oci://)."""
     scheme, _, rest = value.partition("://")
     return f"oci{http_url(f'https://{rest}').removeprefix('https')}" if scheme == "oci" else http_url(value)
 
 
 def is_address(value: str) -> bool:
-    """Whether a host is an IP address rather than a name."""
+    """Whether a host is an IP address, and not a host name."""
     try:
         ip_address(value)
     except ValueError:
@@ -153,13 +153,13 @@ def is_address(value: str) -> bool:
 
 
 def default_lan(address: str) -> str:
-    """Return the /24 subnet of an IPv4 address, or the /64 subnet of an IPv6 address."""
+    """Return the /24 subnet that contains an IPv4 address, or the /64 subnet that contains an IPv6 address."""
     prefix = 24 if ip_address(address).version == 4 else 64
     return str(ip_interface(f"{address}/{prefix}").network)
 
 
 def bracketed(host: str) -> str:
-    """Return a host in the form that URLs need: IPv6 addresses get brackets, other hosts do not change."""
+    """Return a host in the form that URLs need, with brackets around an IPv6 address."""
     try:
         return f"[{host}]" if ip_address(host).version == 6 else host
     except ValueError:

@@ -1,17 +1,17 @@
-"""Validation of CA certificates, which the stack file contains as one line of base64-encoded PEM."""
+"""Validation of X.509 certificates, which the stack file contains as one line of base64-encoded PEM."""
 
 import base64
 import binascii
 import ssl
 
-from components.settings.errors import setting_error
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-_RSA = bytes.fromhex("2a864886f70d010101")
+from components.settings.errors import setting_error
 
 
 def base64_pem(value: str) -> str:
-    """Validate that `value` is base64-encoded PEM with certificates, and return `value` unchanged."""
+    """Validate that `value` contains certificates as base64-encoded PEM, and return `value` unchanged."""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
@@ -23,11 +23,10 @@ def base64_pem(value: str) -> str:
 
 
 def is_rsa(value: str) -> bool:
-    """Whether the first certificate has an RSA key. The DER encoding of an RSA key contains RSA's object identifier."""
-    first = decode_pem(value).partition(_END)[0].partition(_BEGIN)[2]
-    return _RSA in base64.b64decode(first)
+    """Whether the first certificate in `value` has an RSA key."""
+    return isinstance(x509.load_pem_x509_certificate(base64.b64decode(value)).public_key(), RSAPublicKey)
 
 
 def decode_pem(value: str) -> str:
-    """Return the PEM certificates encoded in `value`."""
+    """Return the PEM certificates from the base64-encoded text `value`."""
     return base64.b64decode(value).decode("ascii")

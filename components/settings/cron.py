@@ -1,4 +1,4 @@
-"""Validation of cron schedules with five fields, or with six fields (seconds first) for CloudNativePG."""
+"""Validation of cron schedules with five fields or, for CloudNativePG, with six fields (seconds first)."""
 
 import re
 
@@ -17,7 +17,7 @@ _FIELDS: _Fields = (
 
 
 def schedule(value: str) -> str:
-    """Validate a cron schedule of five fields, and return the fields with single spaces between them."""
+    """Validate a cron schedule with five fields, and return the fields separated by single spaces."""
     if len(value.split()) != len(_FIELDS):
         reason = "does not have the 5 fields of a cron schedule"
         raise setting_error(reason, 'write minute, hour, day, month and weekday, such as "0 */12 * * *"')
@@ -25,7 +25,7 @@ def schedule(value: str) -> str:
 
 
 def schedule_with_seconds(value: str) -> str:
-    """Validate a schedule of six fields (seconds first), and return the fields with single spaces between them."""
+    """Validate a cron schedule with six fields (seconds first), and return the fields separated by single spaces."""
     if len(value.split()) != len(_FIELDS) + 1:
         reason = "does not have the 6 fields of a cron schedule with seconds"
         raise setting_error(reason, 'write second, minute, hour, day, month and weekday, such as "0 30 2 * * *"')
@@ -33,7 +33,7 @@ def schedule_with_seconds(value: str) -> str:
 
 
 def longest_interval_days(value: str) -> int:
-    """Return the longest possible interval in days between two runs of a five-field cron schedule."""
+    """Return the longest possible time in days between two runs of a cron schedule with five fields."""
     _, _, day, month, weekday = value.split()
     if month != "*":
         return 366

@@ -1,4 +1,4 @@
-"""Types of fields in settings: each type validates a value, converts it to its canonical form, and explains errors."""
+"""Types of settings. Each type validates a value, converts the value to its canonical form, and explains errors."""
 
 import re
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from components.settings.errors import setting_error
 
 @dataclass(frozen=True)
 class TextType:
-    """A text type: a name, a check that returns the canonical form, and a regular expression for editors."""
+    """Type of a text setting: its name, a function that validates a text, and a regular expression for editors."""
 
     name: str
     check: Callable[[str], str]
     pattern: str | None = None
 
     def __call__(self, value: str) -> str:
-        """Validate `value` and return its canonical form."""
+        """Validate `value`, and return it in canonical form."""
         if not value.isprintable():
             raise setting_error("must not contain line breaks or control characters", "write it on one line")
         return self.check(value)
@@ -165,7 +165,7 @@ StrictBool = Annotated[bool, Field(strict=True)]
 
 
 def _option(value: Any) -> Any:
-    """Validate the value of one option in K3s' config.yaml."""
+    """Validate the value of one K3s option, as written in the `config.yaml` of K3s."""
     entries = tuple(value) if isinstance(value, list | tuple) else (value,)
     for entry in entries:
         if not isinstance(entry, str | int | float):
@@ -182,7 +182,7 @@ _SCALAR = [{"type": json_type} for json_type in ("string", "number", "boolean")]
 
 @dataclass(frozen=True)
 class OptionType:
-    """The type of a K3s option's value: a scalar or a list of scalars."""
+    """Type of a K3s option's value, which is a scalar or a list of scalars."""
 
     name: str = "text, number, true, false or a list"
 

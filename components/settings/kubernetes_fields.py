@@ -1,4 +1,4 @@
-"""Types of the values in app settings, such as images, paths, sizes and names."""
+"""Types of settings in the words of Kubernetes, such as images, paths, sizes and names."""
 
 import re
 from ipaddress import ip_address
@@ -11,19 +11,22 @@ from components.settings.fields import DOMAIN, TextType
 
 
 class _Lines(TextType):
-    """Type of text that may be empty or have several lines."""
+    """Type of texts that may be empty, and may have several lines."""
 
     def __call__(self, value: str) -> str:
-        """Return the text unchanged. Reject null bytes, which files and environment variables cannot contain."""
+        """Return the text unchanged.
+
+        Reject texts with null bytes, which files and environment variables cannot contain.
+        """
         if "\0" in value:
             raise setting_error("must not contain null bytes", "write plain text")
         return value
 
 
 def matching(name: str, pattern: str, fix: str) -> TextType:
-    """Return a type for texts that must match the regular expression `pattern`.
+    """Return the type of texts that match the regular expression `pattern`.
 
-    `fix` tells users how to write a valid text.
+    `fix` is the part of the error message that explains how to write a valid text.
     """
 
     def check(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Validation of node labels and taints."""
+"""Validation of the labels and taints of nodes."""
 
 import re
 
@@ -31,14 +31,17 @@ def _is_label_key(value: str) -> bool:
 
 
 def label_key(value: str) -> str:
-    """Validate the key of a label that users may set on a node."""
+    """Validate the key of a label that the stack file sets on a node."""
     if selector_key(value) in RESERVED_LABELS:
         raise setting_error("is set by K3s itself", "remove it or use a label of your own")
     return value
 
 
 def selector_key(value: str) -> str:
-    """Validate the key of a label that selects nodes. Labels that K3s sets on nodes are allowed in selectors."""
+    """Validate the key of a label in a node selector.
+
+    A node selector may contain labels that K3s itself sets on nodes.
+    """
     if not _is_label_key(value):
         raise setting_error(
             "is not a valid label key", "write name or example.com/name, with at most 63 characters in the name"
@@ -47,7 +50,7 @@ def selector_key(value: str) -> str:
 
 
 def label_value(value: str) -> str:
-    """Validate the value of a label, which may be empty."""
+    """Validate the value of a node label, which may be empty."""
     if value and not _NAME.fullmatch(value):
         fix = "use at most 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
         raise setting_error("is not a valid label value", fix)
@@ -55,7 +58,7 @@ def label_value(value: str) -> str:
 
 
 def taint(value: str) -> str:
-    """Validate a taint of the form `key=value:Effect` or `key:Effect`."""
+    """Validate a node taint of the form `key=value:Effect` or `key:Effect`."""
     match = re.fullmatch(r"([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)", value)
     if not match or not _is_label_key(match[1]) or (match[2] and not _NAME.fullmatch(match[2])):
         raise setting_error(

@@ -1,12 +1,8 @@
-"""Checks for conflicts between settings. A check that reads an invalid setting is skipped."""
-
-from collections.abc import Iterable, Iterator
+"""Checks for conflicts between settings of the cluster."""
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError
 from stacks.checks import api, hardening, k3s, network, nodes, ssh
-from stacks.checks.finding import T, nodes_with
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -20,17 +16,10 @@ _OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NOD
 
 
 def cluster_findings(cluster: ClusterSettings) -> Findings:
-    """Yield all conflicts between settings of the cluster. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings under `homelab:cluster`."""
     for check in _OF_CLUSTER:
-        yield from _until_unknown(check(cluster))
-    for index, node, _ in _until_unknown(nodes_with(cluster, lambda _: True)):
+        yield from check(cluster)
+    for index, node in enumerate(cluster.nodes):
         for check_node in _OF_NODE:
-            for loc, reason, fix in _until_unknown(check_node(cluster, node)):
+            for loc, reason, fix in check_node(cluster, node):
                 yield ("nodes", index, *loc), reason, fix
-
-
-def _until_unknown(findings: Iterable[T]) -> Iterator[T]:
-    try:
-        yield from findings
-    except UnknownValueError:
-        return

@@ -4,10 +4,9 @@ from ipaddress import ip_address, ip_network
 
 from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
 from components.settings.errors import Findings
-from stacks.checks.finding import name_or_index, nodes_with
 
 K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
-"""Ports of K3s on a server: etcd, image sharing, the API, containerd, Kubernetes' components, and NodePorts."""
+"""Ports that K3s uses on a server: etcd, image sharing, the API, containerd, Kubernetes components and NodePorts."""
 
 
 def _single_endpoint(cluster: ClusterSettings) -> Findings:
@@ -53,11 +52,10 @@ def _free_vip(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
     fix = "choose a free address of the lan"
-    for read_address in (lambda node: node.address, lambda node: node.second_address):
-        for index, node, address in nodes_with(cluster, read_address):
-            if address == cluster.api.vip:
-                yield ("api", "vip"), f"is the address of {name_or_index(node, index)}", fix
-    bastions = [cluster.ssh.bastion, *(bastion for *_, bastion in nodes_with(cluster, lambda node: node.ssh.bastion))]
+    for node in cluster.nodes:
+        if cluster.api.vip in node.addresses:
+            yield ("api", "vip"), f"is the address of {node.name}", fix
+    bastions = [cluster.ssh.bastion, *(node.ssh.bastion for node in cluster.nodes)]
     if any(bastion and bastion.address == cluster.api.vip for bastion in bastions):
         yield ("api", "vip"), "is the address of a bastion", fix
 
@@ -78,8 +76,8 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
     if cluster.api.vip is None:
         return
     lan = ip_network(cluster.lan)
-    for index, _, address in nodes_with(cluster, lambda node: node.address if node.role == "server" else None):
-        if ip_address(address) not in lan:
+    for index, node in enumerate(cluster.nodes):
+        if node.role == "server" and ip_address(node.address) not in lan:
             fix = "a virtual IP works only within one subnet: set lan to that subnet, or use an external load balancer"
             yield ("nodes", index, "address"), f"is not in the lan {lan}", fix
 
@@ -87,9 +85,9 @@ def _servers_in_lan(cluster: ClusterSettings) -> Findings:
 def _external_is_no_node(cluster: ClusterSettings) -> Findings:
     if cluster.api.external is None or len(cluster.nodes) == 1:
         return
-    for index, node, address in nodes_with(cluster, lambda node: node.address):
-        if address == cluster.api.external:
-            reason = f"is the address of {name_or_index(node, index)}: if that node fails, the API is unreachable"
+    for node in cluster.nodes:
+        if node.address == cluster.api.external:
+            reason = f"is the address of {node.name}: if that node fails, the API is unreachable"
             yield ("api", "external"), reason, "set external to a load balancer for all servers, or set vip instead"
 
 

@@ -1,4 +1,4 @@
-"""Checks of hardening: other settings must not override the K3s options that `hardening: cis` sets."""
+"""Checks of the level `hardening: cis`: other settings must not override its K3s options."""
 
 from collections.abc import Iterator
 

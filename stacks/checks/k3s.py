@@ -1,4 +1,4 @@
-"""Checks of K3s: its version, options, checksums and registries."""
+"""Checks of the K3s version, K3s options, checksums and image registries in the stack file."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,6 @@ from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
-from stacks.checks.finding import nodes_with
 from stacks.validation_errors import suggest_fix
 
 OLDEST_VERSION = (1, 30)
@@ -18,7 +17,7 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """Require a K3s version with ValidatingAdmissionPolicy, which restricts the permissions of app stacks."""
+    """Yield an error if K3s is too old for ValidatingAdmissionPolicy, which limits the permissions of app stacks."""
     major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
     if (int(major), int(minor)) < OLDEST_VERSION:
         name = "v{}.{}".format(*OLDEST_VERSION)
@@ -84,7 +83,7 @@ def _pinned_mirror(cluster: ClusterSettings) -> Findings:
     mirror = cluster.k3s.mirror
     if mirror is None or not mirror.startswith("http://"):
         return
-    declared = [arch for *_, arch in nodes_with(cluster, lambda node: node.arch or "any")]
+    declared = [node.arch or "any" for node in cluster.nodes]
     architectures = ("amd64", "arm64", "arm") if "any" in declared else tuple(dict.fromkeys(declared))
     missing = [name for name in (*architectures, "installer") if getattr(cluster.k3s.pins, name) is None]
     if missing:

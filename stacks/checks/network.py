@@ -1,4 +1,4 @@
-"""Checks that pod CIDRs, Service CIDRs, the LAN and the nodes' addresses do not conflict."""
+"""Checks for conflicts between pod CIDRs, Service CIDRs, the LAN and the addresses of nodes."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations

@@ -1,21 +1,16 @@
-"""Checks of the nodes: their number, unique names, addresses and host keys, and `maxUnavailable`."""
+"""Checks of the nodes' number, names, addresses and host keys, and of `maxUnavailable`."""
 
 from collections import Counter
 from collections.abc import Callable
 
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
-from stacks.checks.finding import name_or_index, nodes_with
+from components.settings.model import camel_case
 
 
 def _server_count(cluster: ClusterSettings) -> Findings:
-    if not cluster.nodes:
-        yield ("nodes",), "is empty", "add at least one node with role server"
-        return
     count = len(cluster.servers)
-    if not count:
-        yield ("nodes",), "has no server", "set role: server on one node or on three nodes"
-    elif count % 2 == 0:
+    if count % 2 == 0:
         reason = f"has {count} servers, but an even number of servers tolerates no more failures than {count - 1}"
         yield ("nodes",), reason, f"use {count - 1} or {count + 1} servers"
 
@@ -23,22 +18,26 @@ def _server_count(cluster: ClusterSettings) -> Findings:
 def _unique(key: str, read: Callable[[NodeSettings], str | None], fix: str) -> Callable[[ClusterSettings], Findings]:
     def check(cluster: ClusterSettings) -> Findings:
         first: dict[str, str] = {}
-        for index, node, value in nodes_with(cluster, read):
+        for index, node in enumerate(cluster.nodes):
+            value = read(node)
             if value in first:
                 yield ("nodes", index, key), f"is already used by {first[value]}", fix
-            else:
-                first[value] = f"nodes[{index}]" if key == "name" else name_or_index(node, index)
+            elif value is not None:
+                first[value] = f"nodes[{index}]" if key == "name" else node.name
 
     return check
 
 
 def _addresses(cluster: ClusterSettings) -> Findings:
     first: dict[str, str] = {}
-    for key, read in (("address", lambda node: node.address), ("secondAddress", lambda node: node.second_address)):
-        for index, node, value in nodes_with(cluster, read):
-            if value in first:
-                yield ("nodes", index, key), f"is already used by {first[value]}", "give every node its own address"
-            first.setdefault(value, name_or_index(node, index))
+    for field in ("address", "second_address"):
+        for index, node in enumerate(cluster.nodes):
+            address: str | None = getattr(node, field)
+            if address in first:
+                fix = "give every node its own address"
+                yield ("nodes", index, camel_case(field)), f"is already used by {first[address]}", fix
+            elif address is not None:
+                first[address] = node.name
 
 
 def _max_unavailable(cluster: ClusterSettings) -> Findings:

@@ -1,59 +1,49 @@
-"""Checks for conflicts between layers, and between layers and the cluster."""
+"""Checks for conflicts between layers, and between layers and settings of the cluster."""
 
 from collections.abc import Collection
 
 from components.cluster.settings import ClusterSettings
 from components.platform.layer import CatalogEntry, LabContext
 from components.settings.errors import Findings
-from components.settings.model import UnknownValueError
 from stacks.catalog import LAYERS
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import suggest_fix
 
 
 def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
-    """Yield all conflicts between settings of the platform. A check that reads an invalid field is skipped."""
+    """Yield all conflicts between settings under `homelab:platform`."""
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
     yield from _pinned_mirror(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
-            yield from _requires(entry, lab, platform)
+            yield from _requires(entry, lab)
             yield from _unused_values(entry, lab, platform)
             yield from _layer_problems(entry, lab)
 
 
 def _discard(platform: PlatformSettings) -> Findings:
     keys = [entry.layer.key for entry in LAYERS if entry.layer.user_data]
-    try:
-        for index, key in enumerate(platform.discard):
-            if key not in keys:
-                yield ("discard", index), "is not a layer with user data", suggest_fix(key, keys)
-    except UnknownValueError:
-        return
+    for index, key in enumerate(platform.discard):
+        if key not in keys:
+            yield ("discard", index), "is not a layer with user data", suggest_fix(key, keys)
 
 
 def _charts(platform: PlatformSettings) -> Findings:
     known = [chart.name for entry in LAYERS for chart in entry.charts]
     enabled = [chart.name for entry in LAYERS if entry.layer.key in platform.enabled_layers() for chart in entry.charts]
     for key in ("versions", "pins", "values"):
-        try:
-            for name in getattr(platform, key):
-                if name not in known:
-                    yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
-                elif key == "values" and name not in enabled:
-                    yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
-        except UnknownValueError:
-            continue
+        for name in getattr(platform, key):
+            if name not in known:
+                yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
+            elif key == "values" and name not in enabled:
+                yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Require pinned charts with an http:// mirror, because attackers on the network could replace unpinned charts."""
-    try:
-        mirror = platform.chart_mirror or ""
-    except UnknownValueError:
-        return
+    """Yield an error if a mirror uses http:// for charts without pinned checksums, which attackers could replace."""
+    mirror = platform.chart_mirror or ""
     missing = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _unpinned(entry, lab)]
     if mirror.startswith("http://") and missing:
         reason = f"is http, but these charts are not pinned: {', '.join(missing)}"
@@ -61,37 +51,27 @@ def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
 
 
 def _unpinned(entry: CatalogEntry, lab: LabContext) -> list[str]:
-    try:
-        return [name for name in _installed(entry, lab) if name in lab.charts and lab.charts[name].sha256 is None]
-    except UnknownValueError:
-        return []
+    return [name for name in _installed(entry, lab) if name in lab.charts and lab.charts[name].sha256 is None]
 
 
 def _installed(entry: CatalogEntry, lab: LabContext) -> Collection[str]:
-    """Return the names of the charts that Helm installs for an enabled layer."""
+    """Return the names of the Helm charts that an enabled layer installs."""
     return entry.layer(lab.layers[entry.layer.key], lab).values().keys()
 
 
-def _requires(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
+def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
     for needed in entry.layer.requires:
-        if not lab.is_enabled(needed) and needed not in platform.invalid_layers():
+        if not lab.is_enabled(needed):
             yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
 def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:
-    try:
-        for loc, reason, fix in entry.layer(lab.layers[entry.layer.key], lab).findings():
-            yield (entry.layer.key, *loc), reason, fix
-    except UnknownValueError:
-        return
+    for loc, reason, fix in entry.layer(lab.layers[entry.layer.key], lab).findings():
+        yield (entry.layer.key, *loc), reason, fix
 
 
 def _unused_values(entry: CatalogEntry, lab: LabContext, platform: PlatformSettings) -> Findings:
-    try:
-        installed = _installed(entry, lab)
-        with_values = [chart.name for chart in entry.charts if chart.name in platform.values]
-    except UnknownValueError:
-        return
-    for name in with_values:
+    installed = _installed(entry, lab)
+    for name in (chart.name for chart in entry.charts if chart.name in platform.values):
         if name not in installed:
             yield ("values", name), "is a chart that this lab does not install with Helm", "leave it out"

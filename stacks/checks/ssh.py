@@ -2,7 +2,6 @@
 
 from components.cluster.settings import BastionSettings, ClusterSettings, NodeSettings
 from components.settings.errors import Findings
-from stacks.checks.finding import name_or_index, nodes_with
 
 _KEY_FIX = "set privateKey: {secret: NAME}, or agent: true"
 
@@ -11,8 +10,7 @@ def _login(cluster: ClusterSettings) -> Findings:
     if cluster.ssh.private_key is not None and cluster.ssh.agent:
         yield ("ssh",), "has both privateKey and agent", "keep one of them"
         return
-    merged = nodes_with(cluster, lambda node: (cluster.ssh_of(node).private_key, cluster.ssh_of(node).agent))
-    if any(key is None and not agent for *_, (key, agent) in merged):
+    if any(login.private_key is None and not login.agent for login in map(cluster.ssh_of, cluster.nodes)):
         yield ("ssh",), "has neither privateKey nor agent", _KEY_FIX
 
 
@@ -55,9 +53,9 @@ def _own_bastion(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 def _bastion_key(cluster: ClusterSettings, bastion: BastionSettings | None) -> Findings:
     if bastion is None:
         return
-    for index, node, (address, key) in nodes_with(cluster, lambda node: (node.address, node.host_key)):
-        if address == bastion.address and key != bastion.host_key:
-            reason = f"differs from the host key of {name_or_index(node, index)}, which has the bastion's address"
+    for node in cluster.nodes:
+        if node.address == bastion.address and node.host_key != bastion.host_key:
+            reason = f"differs from the host key of {node.name}, which has the bastion's address"
             yield ("ssh", "bastion", "hostKey"), reason, "write the same key in both settings"
 
 

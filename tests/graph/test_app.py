@@ -296,7 +296,7 @@ def test_what_the_platform_gives_may_be_a_secret_of_the_apps_own(file: Path) -> 
         (outputs_without("ingressClass"), "hosts: needs homelab:platform.traefik"),
         (
             outputs_without("appUser") | {"version": "0.2.0"},
-            "no output appUser, which needs version 0.3.0 or newer; the platform has version 0.2.0",
+            "no output appUser, which needs homelab 0.3.0 or newer; the platform was deployed by homelab 0.2.0",
         ),
     ],
 )

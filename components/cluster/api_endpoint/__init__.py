@@ -1,1 +1,1 @@
-"""The API endpoint: a virtual IP managed by keepalived or kube-vip, and HAProxy as an optional load balancer."""
+"""Endpoint of the Kubernetes API: a virtual IP from keepalived or kube-vip, and optionally HAProxy as load balancer."""

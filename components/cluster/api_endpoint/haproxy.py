@@ -1,4 +1,4 @@
-"""HAProxy, which runs on every server and balances API requests to all ready servers."""
+"""HAProxy configuration: HAProxy runs on every server, and balances API requests over all servers with a ready API."""
 
 from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import bracketed
@@ -41,7 +41,7 @@ exec curl -fksS -o /dev/null --max-time 5 https://127.0.0.1:{port}/ping"""
 
 
 def haproxy_config(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the HAProxy configuration of one server, or an empty text if HAProxy does not run on the node."""
+    """Render `haproxy.cfg` for a server, or return an empty string if HAProxy does not run on the node."""
     if node.role == "agent" or cluster.api.balancer is None:
         return ""
     has_ipv6 = any(":" in address for address in node.addresses)

@@ -1,4 +1,4 @@
-"""The API's virtual IP, held by keepalived (with or without HAProxy as load balancer) or by kube-vip."""
+"""Virtual IP of the Kubernetes API, which keepalived (optionally with HAProxy) or kube-vip assigns to one server."""
 
 from ipaddress import ip_address, ip_network
 
@@ -47,7 +47,7 @@ vrrp_instance api {{
 }}
 """
 
-# curl retries while the API is unready, for example when etcd adds a member, but fails if the connection is refused
+# curl retries while the API server is not ready, for example while etcd adds a member; a refused connection is an error
 API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
@@ -55,9 +55,9 @@ cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 -
 
 
 def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the variables with which `node/prepare.sh` configures keepalived and HAProxy.
+    """Return the shell variables from which the script `node/prepare.sh` configures keepalived and HAProxy.
 
-    keepalived or HAProxy does not run if its variable is empty.
+    The script runs keepalived only if `KEEPALIVED` is not empty, and HAProxy only if `HAPROXY` is not empty.
     """
     check = haproxy.HEALTH_CHECK.format(port=cluster.endpoint_port) if cluster.api.balancer else API_HEALTH_CHECK
     keepalived = keepalived_config(cluster, node)
@@ -74,20 +74,21 @@ def variables(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def packages(cluster: ClusterSettings, node: NodeSettings) -> list[str]:
-    """Return the names of the packages that `node` needs for the virtual IP: keepalived, haproxy, both or none."""
+    """Return the apt packages that `node` needs for the API's virtual IP: keepalived, haproxy, both or none."""
     configs = variables(cluster, node)
     return [name for name in ("keepalived", "haproxy") if configs[name.upper()]]
 
 
 def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the keepalived configuration of one server, or an empty text if keepalived does not run on the node.
+    """Render `keepalived.conf` for a server, or return an empty string if keepalived does not run on the node.
 
-    `node/prepare.sh` replaces `@DEVICE@` with the name of the machine's network interface. The VRRP router ID is
-    derived from the VIP, so two labs in one LAN use different router IDs. A passing health check raises the VRRP
-    priority of a server. The VIP moves to a server with a ready API, or to a server with an HAProxy that reaches a
-    ready API. All servers have the same base priority, so the VIP does not move back to a repaired server. While no
-    server passes its health check, the VIP does not move. Two servers may briefly hold the VIP. The server with the VIP
-    sends gratuitous ARP packets every second, which correct the ARP caches of other machines.
+    The script `node/prepare.sh` replaces the placeholder `@DEVICE@` with the name of the machine's network interface.
+    homelab derives the VRRP router ID from the VIP, so two clusters in one LAN usually have different router IDs. A
+    server with a successful health check has a higher VRRP priority. keepalived moves the VIP to a server with a ready
+    API, or to a server whose HAProxy reaches a ready API. All servers have the same VRRP base priority, so the VIP does
+    not move back when a failed server recovers. If the health checks of all servers fail, the VIP does not move. Two
+    servers may hold the VIP at the same time for a moment. The server that holds the VIP sends gratuitous ARP packets
+    every second to correct the ARP caches of other machines.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":
@@ -102,7 +103,7 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def kube_vip_manifests(cluster: ClusterSettings, node: NodeSettings, image: str) -> str:
-    """Render the kube-vip manifests for a server, or an empty text if kube-vip does not run on the node."""
+    """Render the Kubernetes manifests of kube-vip for a server, or return an empty string if the node needs none."""
     if node.role == "agent" or cluster.api.vip is None or cluster.api.by != "kube-vip":
         return ""
     return yaml.safe_dump_all([*_kube_vip_rbac(), _kube_vip_daemonset(cluster.api.vip, image)], sort_keys=False)
@@ -133,7 +134,7 @@ def _kube_vip_rbac() -> list[dict[str, object]]:
 
 def _kube_vip_daemonset(vip: str, image: str) -> dict[str, object]:
     labels = {"app.kubernetes.io/name": "kube-vip"}
-    # kube-vip announces only the API's VIP, because MetalLB announces the addresses of Services
+    # kube-vip announces only the virtual IP of the API, because MetalLB announces the load-balancer IPs of Services
     environment = {
         "vip_arp": "true", "port": "6443", "address": vip, "cp_enable": "true", "cp_namespace": "kube-system",
         "svc_enable": "false", "vip_leaderelection": "true", "vip_leaseduration": "5", "vip_renewdeadline": "3",

@@ -1,1 +1,1 @@
-"""K3s: its settings, configuration files, options and hardening."""
+"""K3s settings, K3s configuration files, K3s options, and hardening of K3s."""

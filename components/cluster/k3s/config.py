@@ -1,4 +1,4 @@
-"""K3s' configuration files and installation variables, rendered from the settings."""
+"""Configuration files and installation variables of K3s, rendered from the cluster's settings."""
 
 import json
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ RELEASES_URL = "https://github.com/k3s-io/k3s/releases/download"
 SOURCES_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES_ARCHIVE = "k3s-airgap-images"
 GATEWAY_API_MINOR = 37
-"""First minor version of Kubernetes whose K3s packages the Gateway API CRDs."""
+"""First Kubernetes minor version whose K3s release contains the Gateway API CRDs."""
 
 
 def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the node's K3s config.yaml, which contains no secrets."""
+    """Render `config.yaml` of K3s for a node. The file contains no secrets."""
     options = _common(cluster, node)
     if node.role == "server":
         options |= _server(cluster, node)
@@ -31,7 +31,7 @@ def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.Output[str]:
-    """Render the part of the K3s configuration that contains secrets: the S3 keys for etcd snapshots."""
+    """Render the K3s configuration file that contains secrets: the S3 keys for etcd snapshots."""
     s3 = cluster.k3s.snapshots.s3
     if s3 is None or node.role == "agent":
         return pulumi.Output.from_input("")
@@ -39,7 +39,7 @@ def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.O
 
 
 def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
-    """Render K3s' registries.yaml, which contains the passwords of registries."""
+    """Render `registries.yaml` of K3s, which contains the passwords of image registries."""
     mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
     auth = cluster.registries.auth
     if not mirrors and not auth:
@@ -55,7 +55,7 @@ def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
 
 
 def release_variables(cluster: ClusterSettings) -> dict[str, str]:
-    """Return the variables of `node/stage-k3s.sh` for the K3s release: version, download URLs and pinned checksums."""
+    """Return the shell variables of `node/stage-k3s.sh`: the K3s version, download URLs and pinned checksums."""
     version, mirror = cluster.k3s.version.replace("+", "%2B"), cluster.k3s.mirror
     releases = f"{mirror.rstrip('/')}/{version}" if mirror else f"{RELEASES_URL}/{version}"
     installer = f"{releases if mirror else f'{SOURCES_URL}/{version}'}/install.sh"
@@ -70,7 +70,7 @@ def release_variables(cluster: ClusterSettings) -> dict[str, str]:
 
 
 def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Return the settings that K3s cannot change safely after the node has joined, one per line."""
+    """Return the settings that must not change after the node has joined the cluster, with one setting per line."""
     network = cluster.network
     values = {
         f"nodes[{node.name}].role": node.role,
@@ -85,17 +85,17 @@ def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
 
 
 def certificate_rotation(cluster: ClusterSettings) -> str:
-    """Return the rotation number of the K3s servers' TLS certificates."""
+    """Return the number that users raise to rotate the TLS certificates of K3s servers."""
     return str(cluster.k3s.rotation.certificates)
 
 
 def api_endpoint(cluster: ClusterSettings) -> str:
-    """Return `HOST:PORT` of the API endpoint, with an IPv6 address in brackets."""
+    """Return the endpoint of the Kubernetes API as `HOST:PORT`, with an IPv6 address in brackets."""
     return f"{bracketed(cluster.endpoint_host)}:{cluster.endpoint_port}"
 
 
 def peer_addresses(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Return `ADDRESS:PORT` of the API on every server except `node`, separated by spaces."""
+    """Return the API addresses of all servers except `node`, in the form `ADDRESS:PORT` and separated by spaces."""
     others = (server for server in cluster.servers if server.name != node.name)
     return " ".join(f"{bracketed(server.address)}:6443" for server in others)
 
@@ -129,7 +129,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 
 
 def _disabled_components(version: str) -> list[str]:
-    """Return the packaged K3s components that homelab disables, because these components conflict with layers."""
+    """Return the packaged K3s components that homelab always disables, because layers of the platform replace them."""
     names = ["traefik", "servicelb"]
     return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
 
@@ -157,9 +157,9 @@ def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:
 
 
 def _with_secrets(refs: Mapping[str, SecretRef], render: Any) -> pulumi.Output[str]:
-    """Call `render` with the value of each secret by name.
+    """Call `render` with a mapping from secret names to secret values.
 
-    The values are passed as JSON, because a secret's name may contain any character.
+    The secret values are passed as one JSON text, because the name of a secret may contain any character.
     """
     values = pulumi.Output.json_dumps({name: ref.resolve() for name, ref in refs.items()})
     return values.apply(lambda text: str(render(json.loads(text))))

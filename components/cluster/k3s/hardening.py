@@ -1,4 +1,4 @@
-"""Hardening of K3s: the K3s options and files for each level of the setting `hardening`."""
+"""Hardening of K3s: the K3s options and configuration files for the levels `default` and `cis`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
-"""Cipher suites that K3s allows for its API server with TLS 1.2."""
+"""Cipher suites that the API server of K3s accepts in TLS 1.2."""
 _TLS = {"tls-min-version": "VersionTLS12", "tls-cipher-suites": ",".join(CIPHERS)}
 _PLUGINS = "enable-admission-plugins"
 
@@ -49,7 +49,8 @@ OVERRIDABLE = frozenset(
         *("pod-max-pids", "streaming-connection-idle-timeout", "terminated-pod-gc-threshold", _PLUGINS),
     }
 )
-"""Arguments that users may set at any hardening level: limits replace homelab's, plugins extend homelab's list."""
+"""Arguments that users may set at every hardening level. A limit of the user replaces homelab's limit, and admission
+plugins of the user extend homelab's list."""
 
 _POD_SECURITY = {
     "default": {"enforce": "privileged", "warn": "baseline"},
@@ -60,14 +61,17 @@ _INGRESS = "traefik"
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardened K3s options of `node`, merged with `extra`. `folder` contains the hardening files."""
+    """Return the K3s options that harden `node`, merged with the user's K3s options in `extra`.
+
+    `folder` is the folder of the hardening files on the node.
+    """
     by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
     merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
 def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str, str]]:
-    """Return the hardened arguments of Kubernetes components by K3s option (such as `kubelet-arg`) and argument."""
+    """Return hardened Kubernetes arguments: K3s option (such as `kubelet-arg`) -> argument name -> value."""
     cis, server = level == "cis", role == "server"
     by_option = {"kubelet-arg": _TLS | (_KUBELET if cis else {})}
     if server:
@@ -79,7 +83,7 @@ def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str
 
 
 def argument_name(text: object) -> str:
-    """Return the name in an argument of the form `name=value` or `--name+=value` (K3s' append syntax)."""
+    """Return NAME from an argument such as `NAME=value`, or such as `--NAME+=value` in the append syntax of K3s."""
     return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
 
 
@@ -89,7 +93,7 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
-    """Return the contents of the hardening files by file name. Empty content means that the file is removed."""
+    """Return the content of each hardening file by file name. homelab removes a file whose content is empty."""
     server, cis = node.role == "server", cluster.hardening == "cis"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
@@ -98,7 +102,7 @@ def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
 
 
 def _admission(level: str) -> dict[str, Any]:
-    """Return the AdmissionConfiguration: default Pod Security levels, plus event rate limits at level `cis`."""
+    """Return the AdmissionConfiguration with default Pod Security levels and, at the level `cis`, event rate limits."""
     modes = _POD_SECURITY[level]
     pods = {
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
@@ -123,7 +127,7 @@ def _admission(level: str) -> dict[str, Any]:
 
 
 def _audit() -> dict[str, Any]:
-    """Return the audit policy, which ignores health checks, leases, events and most reads by Kubernetes components."""
+    """Return the API server's audit policy, which omits health checks, leases, events and most reads by K3s."""
     secret = {"group": "", "resources": ["secrets", "serviceaccounts/token"]}
     noise = [{"group": "coordination.k8s.io", "resources": ["leases"]}, {"group": "", "resources": ["events"]}]
     component_groups = ["system:nodes", "system:serviceaccounts:kube-system"]
@@ -153,21 +157,21 @@ def _audit() -> dict[str, Any]:
 
 
 def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
-    """Render the manifests of level `cis`: NetworkPolicies, and default ServiceAccounts without automounted tokens."""
+    """Render the manifests of `cis`: NetworkPolicies, and `default` ServiceAccounts that mount no tokens into pods."""
     if cluster.hardening != "cis" or node.role == "agent":
         return ""
     return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
 
 
 def _allow_own_namespace(namespace: str) -> dict[str, Any]:
-    """Return a NetworkPolicy that allows traffic within `namespace`, and from Traefik to the namespace `default`."""
+    """Return a NetworkPolicy that allows traffic within `namespace` and, into `default`, also traffic from Traefik."""
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": _INGRESS}}}
     sources = [{"podSelector": {}}, *([ingress] if namespace == "default" else [])]
     return _policy("own-namespace", namespace, {}, {"from": sources})
 
 
 def _allow_services() -> Iterator[dict[str, Any]]:
-    """Yield NetworkPolicies that allow connections from any source to CoreDNS and metrics-server."""
+    """Yield the NetworkPolicies that allow all clients to connect to CoreDNS and metrics-server."""
     ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}, {"protocol": "TCP", "port": 9153}]
     yield _policy("dns", "kube-system", {"k8s-app": "kube-dns"}, {"ports": ports})
     metrics_api = {"ports": [{"protocol": "TCP", "port": 10250}]}
@@ -188,7 +192,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # without this label, disabling hardening would delete the ServiceAccount and invalidate the tokens of its pods
+    # after `hardening: default`, K3s removes this manifest; the label keeps K3s from deleting the ServiceAccount too
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

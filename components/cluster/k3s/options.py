@@ -1,4 +1,4 @@
-"""Options of `k3s server` and `k3s agent`: flags, single values and lists, and the options that homelab reserves."""
+"""Options of `k3s server` and `k3s agent`, by type (flag, value or list), and the options that users cannot set."""
 
 _SHARED = {
     "flag": """
@@ -52,22 +52,22 @@ def _kinds(*tables: dict[str, str]) -> dict[str, str]:
 
 
 SERVER_OPTIONS = _kinds(_SHARED, _SERVER_ONLY)
-"""Option of `k3s server` -> flag, value or list."""
+"""Options of `k3s server`: each name maps to the option's type, which is flag, value or list."""
 AGENT_OPTIONS = _kinds(_SHARED, _AGENT_ONLY)
-"""Option of `k3s agent` -> flag, value or list."""
+"""Options of `k3s agent`: each name maps to the option's type, which is flag, value or list."""
 
 _FIXES = {
     "remove the option: homelab generates the tokens and decides which server a node joins": """
         token token-file agent-token agent-token-file server cluster-init cluster-reset
         cluster-reset-restore-path
     """,
-    "remove the option: homelab needs K3s' files at K3s' default paths": """
+    "remove the option: homelab expects the files of K3s at their default paths": """
         config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
-    "remove the option: K3s listens on the node's address and port 6443": """
+    "remove the option: K3s must listen on the node's address and port 6443": """
         bind-address https-listen-port advertise-address advertise-port
     """,
-    "remove the option: the cluster stores its state in etcd": """
+    "remove the option: homelab's clusters store their state in etcd": """
         datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
     """,
     "remove the option: every server runs the whole control plane and workloads": """
@@ -93,7 +93,10 @@ _FIXES = {
 
 
 def as_tuple(value: object) -> tuple[object, ...]:
-    """Return the values of a list option as a tuple. K3s also accepts a single value instead of a list."""
+    """Return the values of a K3s list option as a tuple.
+
+    For a list option, K3s also accepts a single value instead of a list.
+    """
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -102,7 +105,7 @@ RESERVED_OPTIONS = (
     | {name: "set k3s.snapshots instead" for name in SERVER_OPTIONS if name.startswith("etcd-snapshot-")}
     | {name: "set k3s.snapshots.s3 instead" for name in SERVER_OPTIONS if name.startswith("etcd-s3")}
 )
-"""Options that users cannot set, with the fix for the error message."""
+"""K3s options that users cannot set. Each option maps to the fix in the error message."""
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
@@ -110,4 +113,4 @@ _IDENTICAL = """
     service-node-port-range servicelb-namespace
 """
 SAME_ON_SERVERS = frozenset(_IDENTICAL.split())
-"""Options that K3s requires to be identical on all servers."""
+"""K3s options that must have the same value on all servers."""

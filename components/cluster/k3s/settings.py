@@ -1,4 +1,4 @@
-"""Settings of K3s: version, downloads, snapshots, rotation, options, registries."""
+"""K3s settings of the stack file: version, downloads, etcd snapshots, rotation, options and image registries."""
 
 from typing import Literal
 
@@ -25,95 +25,104 @@ Options = dict[OptionName, OptionValue]
 
 
 class Pins(Model):
-    """SHA-256 checksums of the K3s release, written by `./homelab pin`. Without pins, only HTTPS protects downloads."""
+    """SHA-256 checksums of a K3s release, which `./homelab pin` writes into the stack file.
+
+    Without pinned checksums, only HTTPS protects the downloads of K3s.
+    """
 
     amd64: Sha256 | None = None
-    """Checksum of `sha256sum-amd64.txt`, which lists the checksums of the binary and the images for amd64."""
+    """SHA-256 checksum of `sha256sum-amd64.txt`, which contains the checksums of K3s' binary and images for amd64."""
     arm64: Sha256 | None = None
-    """Checksum of `sha256sum-arm64.txt`, which lists the checksums of the binary and the images for arm64."""
+    """SHA-256 checksum of `sha256sum-arm64.txt`, which contains the checksums of K3s' binary and images for arm64."""
     arm: Sha256 | None = None
-    """Checksum of `sha256sum-arm.txt`, which lists the checksums of the binary and the images for 32-bit ARM."""
+    """SHA-256 checksum of `sha256sum-arm.txt`, which contains the checksums of K3s' binary and images for 32-bit
+    ARM."""
     installer: Sha256 | None = None
-    """Checksum of K3s' `install.sh`."""
+    """SHA-256 checksum of `install.sh`, which installs K3s."""
 
 
 class S3Settings(Model):
-    """S3 bucket to which K3s copies etcd snapshots."""
+    """S3 bucket to which K3s uploads etcd snapshots."""
 
     endpoint: HostPort = "s3.amazonaws.com"
-    """Host of the S3 service, optionally with a port. Connections use HTTPS."""
+    """Host name of the S3 service, optionally with a port. Connections use HTTPS."""
     bucket: Bucket
-    """Name of the bucket, which must already exist."""
+    """Name of the S3 bucket, which must already exist."""
     region: Text = "us-east-1"
-    """Region of the bucket."""
+    """Region of the S3 bucket."""
     folder: Text | None = None
-    """Folder in the bucket. Default: the root of the bucket."""
+    """Folder in the S3 bucket. Default: the root folder of the bucket."""
     access_key: SecretRef
-    """Secret that contains the access key ID."""
+    """Pulumi secret that contains the access key ID of the S3 service."""
     secret_key: SecretRef
-    """Secret that contains the secret access key."""
+    """Pulumi secret that contains the secret access key of the S3 service."""
     endpoint_ca: Certificate | None = None
-    """CA certificate of the S3 service, as printed by `base64 -w0 ca.pem`. Default: the CAs that the machines trust."""
+    """CA certificate of the S3 service, encoded with `base64 -w0 ca.pem`. Default: the CA certificates that the
+    machines trust."""
     retention: PositiveInt = 15
-    """Number of scheduled snapshots of all servers together that K3s retains in the bucket."""
+    """Number of scheduled etcd snapshots from all servers that K3s retains in the S3 bucket."""
 
 
 class SnapshotSettings(Model):
     """Settings of the etcd snapshots that K3s takes on every server."""
 
     schedule: Schedule = "0 */12 * * *"
-    """Cron schedule of the etcd snapshots: minute, hour, day of the month, month, day of the week."""
+    """Cron schedule of etcd snapshots: minute, hour, day of the month, month, day of the week."""
     retention: PositiveInt = 5
-    """Number of scheduled etcd snapshots that each server retains on its disk."""
+    """Number of scheduled etcd snapshots that K3s retains on each server's disk."""
     s3: S3Settings | None = None
-    """S3 bucket for copies of the etcd snapshots. Default: K3s stores snapshots on the servers only."""
+    """S3 bucket to which K3s uploads copies of etcd snapshots. Default: none, so K3s stores etcd snapshots only on the
+    servers' disks."""
 
 
 class RotationSettings(Model):
-    """Rotation numbers of credentials. Raising a credential's rotation number rotates the credential."""
+    """Rotation numbers of tokens, certificates and kubeconfigs.
+
+    If you raise the rotation number of a credential, `pulumi up` replaces the credential.
+    """
 
     token: PositiveInt = 1
-    """Rotation number of the join tokens. Restoring an etcd snapshot requires the token that was valid at the time
-    of the snapshot."""
+    """Rotation number of the tokens with which machines join the cluster. To restore an etcd snapshot, K3s needs the
+    token that was valid when K3s took the snapshot."""
     certificates: PositiveInt = 1
-    """Rotation number of the servers' K3s certificates."""
+    """Rotation number of the TLS certificates that K3s creates on servers."""
     kubeconfigs: PositiveInt = 1
-    """Rotation number of the administrator's and the app stacks' kubeconfigs. A rotation revokes the permissions of
-    older kubeconfigs."""
+    """Rotation number of the kubeconfigs of the administrator and of app stacks. A rotation revokes the permissions of
+    the replaced kubeconfigs."""
 
 
 class K3sSettings(Model):
-    """Settings of K3s, such as version, download source and options."""
+    """Settings of K3s, such as the version, the download source and additional options."""
 
     version: K3sVersion
     """K3s release to install."""
     mirror: Url | None = None
-    """URL from which machines download K3s releases, with the files of a release under `MIRROR/VERSION/`. Default:
-    GitHub."""
+    """URL of a K3s mirror. Machines download the files of a K3s release from `MIRROR/VERSION/`. Default: GitHub."""
     pins: Pins = Pins()
-    """Checksums that a K3s release from GitHub or from a mirror must match."""
+    """Checksums of the K3s release, which every download of K3s must match."""
     secrets_encryption: StrictBool = True
-    """Encrypt Kubernetes Secrets at rest in etcd."""
+    """Whether K3s encrypts Kubernetes Secrets at rest in etcd."""
     snapshots: SnapshotSettings = SnapshotSettings()
-    """Schedule, retention and S3 copies of etcd snapshots."""
+    """Schedule and retention of etcd snapshots, and their copies in an S3 bucket."""
     rotation: RotationSettings = RotationSettings()
-    """Rotation of tokens, certificates and kubeconfigs. To rotate credentials, raise the rotation number by one,
-    and run `pulumi up` with no other change."""
+    """Rotation numbers of tokens, certificates and kubeconfigs. To rotate a credential, add 1 to its rotation number,
+    and run `pulumi up` without any other change."""
     disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
-    """Packaged K3s components to disable. homelab always disables traefik, servicelb and gateway-api-crd."""
+    """Packaged components of K3s that homelab disables. homelab always disables traefik, servicelb and
+    gateway-api-crd."""
     options: Options = Field(default_factory=dict)
-    """Additional K3s options for all nodes, written as in K3s' config.yaml."""
+    """Additional K3s options for all nodes, in the format of K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
-    """Additional K3s options for all servers."""
+    """Additional K3s options for all servers, in the format of K3s' config.yaml."""
     agent_options: Options = Field(default_factory=dict)
-    """Additional K3s options for all agents."""
+    """Additional K3s options for all agents, in the format of K3s' config.yaml."""
 
 
 class MirrorSettings(Model):
     """Mirrors of one image registry."""
 
     endpoints: tuple[Url, ...] = ()
-    """URLs of mirrors. containerd tries the mirrors in this order before the registry itself."""
+    """URLs of registry mirrors. containerd tries the mirrors in the order of the list, and then the registry itself."""
 
 
 class RegistryAuthSettings(Model):
@@ -122,15 +131,16 @@ class RegistryAuthSettings(Model):
     username: Text
     """User name."""
     password: SecretRef
-    """Secret that contains the password or token."""
+    """Pulumi secret that contains the password or token for the image registry."""
 
 
 class RegistriesSettings(Model):
-    """Image registries in the containerd configuration of every node."""
+    """Image registries in the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
-    """Enable K3s' embedded registry mirror: nodes share images of the registries under `mirrors` with each other."""
+    """Whether K3s' embedded registry mirror is enabled, with which nodes pull images of the registries under `mirrors`
+    from each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
-    """Mirrors by registry. The entry `*` applies to all registries without an entry of their own."""
+    """Mirrors by registry. The entry `*` sets the mirrors of every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
     """Logins by registry host."""

@@ -1,1 +1,1 @@
-"""Argo CD: the layer, its Applications and its repositories."""
+"""Argo CD: the layer, and its settings of repositories, projects and Applications."""

@@ -1,4 +1,4 @@
-"""Settings and manifests of Argo CD's AppProjects, Applications and ApplicationSets."""
+"""Settings of AppProjects, Applications and ApplicationSets of Argo CD, and the manifests of these objects."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +13,8 @@ from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
 DEFAULT_PROJECT, ROOT_APPLICATION = "default", "root"
-"""Names of the project that Argo CD creates itself, and of the app of apps."""
+"""Names of the project that Argo CD creates itself, and of the Application that deploys other Applications (app of
+apps)."""
 _FINALIZERS = {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}
 _DIRECTORY = "{{.path.basenameNormalized}}"
 _FOLDER = "{{.path.path}}"
@@ -23,7 +24,7 @@ _RETRIES = {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration
 
 @dataclass(frozen=True)
 class _Values(OptionType):
-    """The type of a chart's Helm values: any mapping."""
+    """Type of the Helm values of an Application: any YAML mapping."""
 
     name: str = "mapping"
 
@@ -35,84 +36,85 @@ class _Values(OptionType):
 
 
 class ProjectSettings(Model):
-    """An AppProject: the repositories, namespaces and resources that applications of the project may use."""
+    """An AppProject of Argo CD, which limits the repositories, namespaces and resources of its Applications."""
 
     description: Text | None = None
     """Description of the project."""
     repositories: tuple[RepositoryRef, ...] = ("*",)
-    """Repositories that applications may use: names of entries of `repositories`, URLs, or URL patterns."""
+    """Repositories that Applications of the project may use: keys under `repositories`, URLs, or URL patterns."""
     namespaces: tuple[Text, ...] = ("*",)
-    """Namespaces that applications may deploy to, or patterns such as `shop-*`."""
+    """Namespaces into which Applications of the project may deploy, or patterns such as `shop-*`."""
     cluster_wide: StrictBool = False
-    """Whether applications may deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
+    """Whether Applications may deploy cluster-scoped resources, such as CRDs and ClusterRoles."""
 
 
 class SourceSettings(Model):
-    """Source and sync options of an application."""
+    """Source, project and sync options of an Argo CD Application."""
 
     project: DnsLabel = DEFAULT_PROJECT
-    """Argo CD project of the application: `default`, or the name of an entry of `projects`."""
+    """Argo CD project of the Application: `default`, or a key under `projects`."""
     repository: RepositoryRef
-    """Repository: the name of an entry of `repositories`, or the URL of a public repository."""
+    """Git or Helm repository: a key under `repositories`, or the URL of a public repository."""
     path: Text | None = None
     """Folder in a Git repository. Set either `path` or `chart`."""
     chart: Text | None = None
     """Chart in a Helm repository. Set either `chart` or `path`."""
     revision: Text | None = None
-    """Revision: a branch, tag or commit of a Git repository (default: HEAD), or the version of a Helm chart
-    (required)."""
+    """Branch, tag or commit of a Git repository (default: HEAD), or version of a Helm chart (required)."""
     values: Annotated[dict[str, Any], _Values()] = Field(default_factory=dict)
-    """Helm values of the chart. Helm values must not contain secrets."""
+    """Helm values of the chart. The Helm values must not contain secrets."""
     prune: StrictBool = True
-    """Whether Argo CD deletes resources from the cluster after their removal from Git."""
+    """Whether Argo CD deletes a resource from the cluster when its manifest disappears from Git."""
     self_heal: StrictBool = True
-    """Whether Argo CD reverts manual changes to the application's resources."""
+    """Whether Argo CD reverts manual changes to the Application's resources."""
     create_namespace: StrictBool = True
-    """Whether Argo CD creates the application's namespace if the namespace is missing."""
+    """Whether Argo CD creates the namespace of the Application if the namespace does not exist."""
     server_side_apply: StrictBool = False
-    """Whether Argo CD uses server-side apply, which very large objects need."""
+    """Whether Argo CD uses server-side apply, which very large manifests require."""
     cascade: StrictBool = False
-    """Whether the application's resources and their data are deleted when the application is deleted or argocd is
-    disabled."""
+    """Whether Argo CD deletes the Application's resources and their data when you delete the Application or disable the
+    layer argocd."""
 
 
 class ApplicationSettings(SourceSettings):
-    """An application: a Git folder or a Helm chart that Argo CD keeps deployed."""
+    """An Application of Argo CD: a folder in Git or a Helm chart, which Argo CD deploys and keeps in sync."""
 
     namespace: DnsLabel | None = None
-    """Namespace to deploy to. Default: the application's name."""
+    """Namespace to deploy to. Default: the name of the Application."""
 
 
 class ApplicationSetSettings(SourceSettings):
-    """One application for each matching folder of a Git repository, or for each element of a list."""
+    """An ApplicationSet of Argo CD: one Application for each matching Git folder, or for each element of a list."""
 
     namespace: Text | None = None
-    """Namespace to deploy to, which can insert keys of an element as `{{.key}}`. Default: the application's name."""
+    """Name of the namespace into which Argo CD deploys. In the name, `{{.key}}` stands for the value of an element's
+    key. Default: the name of the Application."""
     directories: tuple[Text, ...] = ()
-    """Patterns of folders in the Git repository, such as `apps/*`. Each application gets the name of its folder."""
+    """Folders in the Git repository, or patterns such as `apps/*`. The name of a folder becomes the name of an
+    Application."""
     elements: tuple[dict[Text, Text], ...] = ()
-    """List with one element for each application, as an alternative to `directories`. Each element needs a `name`. The
-    settings `path`, `revision` and `namespace` can insert an element's keys as `{{.key}}`."""
+    """List with one element for each Application. Set either `elements` or `directories`. Each element needs a `name`.
+    In `path`, `revision` and `namespace`, `{{.key}}` stands for the value of an element's key."""
 
 
 class RootSettings(Model):
-    """The app of apps: a Git folder with the manifests of further Argo CD Applications."""
+    """An app of apps: a Git folder that contains the manifests of other Argo CD Applications."""
 
     repository: RepositoryRef
-    """Git repository: the name of an entry of `repositories`, or the URL of a public repository."""
+    """Git repository: a key under `repositories`, or the URL of a public repository."""
     path: Text = "."
-    """Folder of the repository that contains the manifests of Applications."""
+    """Folder in the Git repository that contains the manifests of Applications."""
     revision: Text = "HEAD"
     """Branch, tag or commit."""
 
 
 def resolve_url(reference: str, repositories: Repositories) -> str:
-    """Return the URL of the repository that a setting refers to by name or by URL."""
+    """Return the URL of a repository, which a setting names either by its key under `repositories` or by its URL."""
     return repositories[reference].url if reference in repositories else reference
 
 
 def project(name: str, settings: ProjectSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the AppProject for one entry of `projects`."""
+    """Return the AppProject for one entry under `argocd.projects`."""
     allowed = {"group": "*", "kind": "*"} if settings.cluster_wide else {"group": "", "kind": "Namespace"}
     spec: dict[str, Json] = {
         "sourceRepos": [resolve_url(reference, repositories) for reference in settings.repositories],
@@ -124,7 +126,7 @@ def project(name: str, settings: ProjectSettings, repositories: Repositories, na
 
 
 def application(name: str, settings: ApplicationSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the Application for one entry of `applications`."""
+    """Return the Application for one entry under `argocd.applications`."""
     metadata = {"name": name, "namespace": namespace, **(_FINALIZERS if settings.cascade else {})}
     return _object(
         "Application", metadata, _spec(settings, repositories, settings.namespace or name, settings.path or "")
@@ -134,7 +136,7 @@ def application(name: str, settings: ApplicationSettings, repositories: Reposito
 def application_set(
     name: str, settings: ApplicationSetSettings, repositories: Repositories, namespace: str
 ) -> Manifest:
-    """Return the ApplicationSet for one entry of `applicationSets`."""
+    """Return the ApplicationSet for one entry under `argocd.applicationSets`."""
     if settings.directories:
         folders = [{"path": pattern} for pattern in settings.directories]
         revision = settings.revision or "HEAD"
@@ -157,7 +159,7 @@ def application_set(
 
 
 def app_of_apps(settings: RootSettings, repositories: Repositories, namespace: str) -> Manifest:
-    """Return the Application `root`, which is the app of apps."""
+    """Return the Application `root`, which deploys other Applications (app of apps)."""
     source = ApplicationSettings(repository=settings.repository, revision=settings.revision)
     spec = _spec(source, repositories, namespace, settings.path)
     return _object("Application", {"name": ROOT_APPLICATION, "namespace": namespace}, spec)

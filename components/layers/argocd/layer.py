@@ -1,4 +1,4 @@
-"""Argo CD: deploys applications from Git and keeps the cluster in sync with Git."""
+"""Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,49 +27,50 @@ _FIXED_MTIME = "2026-01-01T00:00:00Z"
 
 
 class ArgoCDSettings(Model):
-    """Argo CD: deploys applications from Git and keeps the cluster in sync with Git."""
+    """Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `argocd.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificate of the web UI. Default: the default ClusterIssuer of the layer
+    certManager."""
     admin_password: SecretRef | None = None
-    """Secret that contains the password of the user `admin`. Default: Argo CD generates a password in the Secret
-    argocd-initial-admin-secret."""
+    """Pulumi secret that contains the password of Argo CD's user `admin`. Default: Argo CD generates a password, and
+    stores it in the Kubernetes Secret argocd-initial-admin-secret."""
     redis_copies: StrictBool = False
-    """Whether Redis runs with three replicas on three nodes. Redis is only Argo CD's cache, which refills after a
-    failure."""
+    """Whether Redis has three replicas on three nodes. Argo CD uses Redis only as a cache, which Argo CD fills again
+    after a failure of Redis."""
     known_hosts: tuple[Text, ...] = ()
-    """Lines for Argo CD's known_hosts file: the SSH host keys of your own Git servers. Argo CD already knows the host
-    keys of GitHub, GitLab and similar services."""
+    """Lines for Argo CD's known_hosts file, which contain the SSH host keys of your own Git servers. Argo CD already
+    knows the SSH host keys of public services such as GitHub and GitLab."""
     repositories: dict[DnsLabel, RepositorySettings] = Field(default_factory=dict)
-    """Repositories that Argo CD reads; each key is a name of your choice. Private repositories need credentials."""
+    """Git and Helm repositories of Argo CD, by a name of your choice. A private repository needs credentials."""
     projects: dict[DnsLabel, ProjectSettings] = Field(default_factory=dict)
-    """Projects (AppProjects) by name, in addition to the built-in project `default`, which allows everything."""
+    """AppProjects of Argo CD by name. Argo CD always has the project `default`, which allows everything."""
     applications: dict[DnsLabel, ApplicationSettings] = Field(default_factory=dict)
     """Applications by name."""
     application_sets: dict[DnsLabel, ApplicationSetSettings] = Field(default_factory=dict)
     """ApplicationSets by name."""
     root: RootSettings | None = None
-    """The application `root`, which deploys further applications (app of apps). Default: none."""
+    """Application `root`, which deploys other Applications from a Git folder (app of apps). Default: none."""
 
 
 class ArgoCD(Layer[ArgoCDSettings]):
-    """Argo CD with its repositories, projects and applications."""
+    """Layer for Argo CD, with the repositories, AppProjects and Applications from the stack file."""
 
     key = "argocd"
     settings_type = ArgoCDSettings
     namespace = "argocd"
-    installs_after = ("longhorn",)  # the deletion of Applications may delete volumes, which needs Longhorn
+    installs_after = ("longhorn",)  # the deletion of an Application may delete volumes of Longhorn
 
     def values(self) -> Mapping[str, Json]:
         """Return Argo CD's Helm values.
 
-        The API server, repo server and ApplicationSet controller have up to two replicas each.
+        The API server, the repo server and the ApplicationSet controller of Argo CD have up to two replicas each.
         """
         values: dict[str, Json] = {
             "crds": {"install": True, "keep": True},
-            # K3s enforces the chart's NetworkPolicies, which allow connections from every client to Argo CD's server
+            # K3s enforces the NetworkPolicies of the chart, which allow all clients to connect to Argo CD's API server
             "global": {"domain": self.web_ui.host, "networkPolicy": {"create": True}},
             "configs": self._configs(),
             "controller": self._component("100m", "768Mi"),
@@ -96,7 +97,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
     def _configs(self) -> dict[str, Json]:
         configs: dict[str, Json] = {"params": {"server.insecure": self.web_ui.has_ingress}}  # Traefik terminates TLS
         if self.settings.admin_password:
-            # the date of the password change is fixed, because a new date at every upgrade would end all sessions
+            # the password's modification time is constant, because a new time at every upgrade would end all sessions
             hashed = BcryptHash(self.settings.admin_password)
             configs["secret"] = {"argocdServerAdminPassword": hashed, "argocdServerAdminPasswordMtime": _FIXED_MTIME}
         if self.settings.known_hosts:
@@ -124,12 +125,12 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return {"enabled": True, "redis": small_resources, "sentinel": small_resources, "haproxy": haproxy}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets that register the repositories and their credentials with Argo CD."""
+        """Return the Kubernetes Secrets that give Argo CD the URLs and credentials of repositories."""
         configured = self.settings.repositories
         return [repositories.secret(name, repository, self.namespace) for name, repository in configured.items()]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the AppProjects, Applications and ApplicationSets."""
+        """Return the AppProjects, Applications and ApplicationSets of Argo CD from the settings."""
         settings, context = self.settings, (self.settings.repositories, self.namespace)
         manifests = [applications.project(name, project, *context) for name, project in settings.projects.items()]
         manifests += [applications.application(name, app, *context) for name, app in settings.applications.items()]
@@ -138,9 +139,9 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.app_of_apps(settings.root, *context)] if settings.root else ())]
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that removes the Applications' finalizers when the layer is removed.
+        """Return the service that removes the finalizers of all Applications when Pulumi deletes the layer.
 
-        Without Argo CD, the finalizers would block the deletion of the namespace.
+        Without Argo CD, the finalizers of Applications would block the deletion of the namespace.
         """
         variables = {"NAMESPACE": self.namespace}
         return [HostService("applications", "", (), ("argocd/orphan-applications.sh",), variables=variables)]
@@ -151,15 +152,16 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return WebUI(self.lab, self.key, "argocd", self.settings.host, self.settings.issuer)
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the namespace in which Argo CD reads Applications."""
+        """Return the namespace in which Argo CD reads Applications, as a stack output."""
         return {"gitops_namespace": self.namespace}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings, including references between repositories, projects and applications."""
+        """Yield errors in Argo CD's settings, such as references to unknown repositories or projects."""
         yield from self.web_ui.findings()
         if self.settings.redis_copies and len(self.lab.schedulable_nodes) < REDIS_REPLICAS:
             reason = f"needs {REDIS_REPLICAS} untainted nodes, but the cluster has {len(self.lab.schedulable_nodes)}"
-            yield ("redisCopies",), reason, "remove redisCopies: a single Redis is a cache that refills after a failure"
+            fix = "remove redisCopies: one Redis is enough, because Argo CD uses Redis only as a cache"
+            yield ("redisCopies",), reason, fix
         yield from repositories.findings(self.settings.repositories)
         yield from validation.projects(self.settings.projects, self.settings.repositories)
         yield from self._application_problems()

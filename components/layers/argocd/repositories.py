@@ -1,4 +1,4 @@
-"""Repositories that Argo CD reads, and the credentials of private repositories."""
+"""Settings of the Git and Helm repositories that Argo CD reads, and of their credentials."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ _LABEL = {"argocd.argoproj.io/secret-type": "repository"}
 
 
 def is_url(value: str) -> bool:
-    """Whether `value` is the URL of a repository, as opposed to the name of an entry of `repositories`."""
+    """Whether `value` is the URL of a repository, and not a key under `repositories`."""
     return "://" in value or re.fullmatch(_SCP_STYLE, value) is not None
 
 
 def repository_url(value: str) -> str:
-    """Validate the URL of a repository, which must not contain credentials."""
+    """Validate the URL of a Git or Helm repository. The URL must not contain credentials."""
     if re.fullmatch(_SCP_STYLE, value):
         return value
     fix = "write it as https://git.lan/me/apps.git, ssh://git@git.lan/me/apps.git or git@git.lan:me/apps.git"
@@ -31,7 +31,7 @@ def repository_url(value: str) -> str:
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or " " in value:
         raise setting_error("is not the URL of a repository", fix)
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-        raise setting_error("must not contain credentials", "set username and password in an entry of repositories")
+        raise setting_error("must not contain credentials", "set username and password in an entry under repositories")
     return value
 
 
@@ -43,18 +43,18 @@ RepositoryRef = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
-    """A repository with credentials, or a public repository that applications reference by name."""
+    """A Git or Helm repository that Argo CD reads, with credentials if the repository is private."""
 
     url: Annotated[str, TextType("URL of a repository", repository_url)]
-    """URL of the repository: https, http, ssh, or user@host:path."""
+    """URL of the repository, which starts with https://, http:// or ssh://, or has the form user@host:path."""
     type: Literal["git", "helm"] = "git"
     """Type of the repository: `git` for files in Git, `helm` for Helm charts."""
     ssh_key: SecretRef | None = None
-    """Secret that contains a private SSH key with read access."""
+    """Pulumi secret that contains a private SSH key with read access to the repository."""
     username: Text | None = None
-    """User name for read access over HTTPS."""
+    """User name with read access to the repository over HTTPS."""
     password: SecretRef | None = None
-    """Secret that contains the password or token of the user in `username`."""
+    """Pulumi secret that contains the password or token of the user in `username`."""
 
     @property
     def uses_ssh(self) -> bool:
@@ -66,7 +66,7 @@ Repositories = Mapping[str, RepositorySettings]
 
 
 def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
-    """Build the Secret that registers a repository with Argo CD."""
+    """Build the Kubernetes Secret that registers a repository with Argo CD."""
     data: dict[str, Json] = {"name": name, "url": settings.url, "type": settings.type}
     credentials = {"sshPrivateKey": settings.ssh_key, "username": settings.username, "password": settings.password}
     metadata = {"name": f"repository-{name}", "namespace": namespace, "labels": _LABEL}
@@ -75,7 +75,7 @@ def secret(name: str, settings: RepositorySettings, namespace: str) -> Manifest:
 
 
 def findings(repositories: Mapping[DnsLabel, RepositorySettings]) -> Iterator[Finding]:
-    """Yield errors in the repositories and their credentials."""
+    """Yield errors in the settings of repositories and their credentials."""
     first: dict[str, str] = {}
     for name, settings in repositories.items():
         if settings.url in first:
@@ -90,12 +90,12 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.ssh_key and not settings.uses_ssh:
         yield (
             "sshKey",
-            "has no effect: the repository is read over HTTP",
+            "has no effect, because Argo CD reads the repository over HTTP",
             "use the repository's ssh URL, or set username and password",
         )
     if settings.password and settings.uses_ssh:
         fix = "use the repository's https URL, or set sshKey"
-        yield "password", "has no effect: the repository is read over SSH", fix
+        yield "password", "has no effect, because Argo CD reads the repository over SSH", fix
     if settings.password and settings.url.startswith("http:"):
         yield "password", "would be sent in clear text", "use the repository's https URL"
     if (settings.username is None) is not (settings.password is None):
@@ -104,4 +104,4 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.uses_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
     if settings.uses_ssh and settings.type == "helm":
-        yield "type", "is helm, but Helm charts are read over HTTP", "use the https URL"
+        yield "type", "is helm, but Argo CD reads Helm charts over HTTP", "use the https URL"

@@ -1,4 +1,4 @@
-"""Validation of references between Argo CD's projects, applications and repositories."""
+"""Validation of Argo CD's projects and Applications, and of their references to each other and to repositories."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -11,11 +11,12 @@ from components.layers.argocd.applications import (
     SourceSettings,
 )
 from components.layers.argocd.repositories import Repositories, is_url
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding, SettingPath
 
 
 def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repositories) -> Iterator[Finding]:
-    """Yield errors in the entries of `projects`."""
+    """Yield errors in the entries under `argocd.projects`."""
     if DEFAULT_PROJECT in settings_by_name:
         reason = "is the name of Argo CD's built-in project, which allows everything"
         yield ("projects", DEFAULT_PROJECT), reason, "choose another name"
@@ -28,7 +29,7 @@ def projects(settings_by_name: Mapping[str, ProjectSettings], repositories: Repo
 def application(
     settings: ApplicationSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield errors in one entry of `applications`."""
+    """Yield errors in one entry under `argocd.applications`."""
     yield from _source(settings, known_projects, repositories, path)
     yield from _location(settings, path)
 
@@ -36,24 +37,23 @@ def application(
 def application_set(
     settings: ApplicationSetSettings, known_projects: Collection[str], repositories: Repositories, path: SettingPath
 ) -> Iterator[Finding]:
-    """Yield errors in one entry of `applicationSets`."""
+    """Yield errors in one entry under `argocd.applicationSets`."""
     yield from _source(settings, known_projects, repositories, path)
-    if bool(settings.directories) is bool(settings.elements):
-        yield path, "needs exactly one of directories and elements", "add one, or keep one of them"
-    elif settings.elements:
+    yield from exactly_one(path, settings, "directories", "elements")
+    if settings.elements and not settings.directories:
         yield from _location(settings, path)
         yield from _elements(settings.elements, path)
-    else:
+    elif settings.directories and not settings.elements:
         for key in ("chart", "path"):
             if getattr(settings, key):
                 yield (*path, key), "has no effect with directories", "remove it, or use elements"
 
 
 def repository(reference: str, repositories: Repositories, path: SettingPath) -> Iterator[Finding]:
-    """Yield an error if `reference` is neither the name of a repository nor a URL."""
+    """Yield an error if `reference` is neither a key under `repositories` nor a URL."""
     if reference not in repositories and not is_url(reference):
         choice = f"use one of: {', '.join(repositories)}; or " if repositories else ""
-        yield path, "is neither an entry of repositories nor a URL", f"{choice}write its URL"
+        yield path, "is neither a key under repositories nor a URL", f"{choice}write its URL"
 
 
 def _source(
@@ -71,8 +71,7 @@ def _source(
 
 
 def _location(settings: SourceSettings, path: SettingPath) -> Iterator[Finding]:
-    if bool(settings.chart) is bool(settings.path):
-        yield path, "needs exactly one of path and chart", "add one, or keep one of them"
+    yield from exactly_one(path, settings, "path", "chart")
     if settings.chart and not settings.revision:
         yield (*path, "revision"), "is missing: a chart needs a fixed version", "add the version of the chart"
 

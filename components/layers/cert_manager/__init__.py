@@ -1,1 +1,1 @@
-"""cert-manager: the layer and its ACME issuers."""
+"""cert-manager: the layer, and its ClusterIssuers for ACME."""

@@ -1,4 +1,4 @@
-"""Settings of Let's Encrypt, the validation of these settings, and cert-manager's ACME issuers."""
+"""Settings of Let's Encrypt, checks of these settings, and the ACME ClusterIssuers of cert-manager."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -7,6 +7,7 @@ from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import LabContext
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -15,51 +16,51 @@ SERVERS = {
     "production": ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     "staging": ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 }
-"""Let's Encrypt's servers: name of the ClusterIssuer, and URL of each server."""
+"""ACME servers of Let's Encrypt: the ClusterIssuer's name and the URL of each server."""
 
 
-class Route53Settings(Model):
-    """DNS-01 challenges in Amazon Route 53."""
+class Route53Settings(aws.AwsKeysSettings):
+    """Settings of DNS-01 challenges with DNS records in Amazon Route 53."""
 
     region: Text
-    """AWS region, such as eu-central-1."""
+    """AWS region for requests to Route 53, such as eu-central-1."""
     hosted_zone_id: Text | None = None
-    """ID of the domain's hosted zone. Default: cert-manager looks up the zone by domain, which needs the permission to
-    list zones."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
+    """ID of the Route 53 hosted zone for the domain. Default: cert-manager finds the hosted zone by domain name, which
+    requires the permission to list hosted zones."""
 
 
 class CloudflareSettings(Model):
-    """DNS-01 challenges at Cloudflare."""
+    """Settings of DNS-01 challenges with DNS records at Cloudflare."""
 
     api_token: SecretRef
-    """Secret that contains an API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
+    """Pulumi secret that contains a Cloudflare API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
 
 class AcmeSettings(Model):
-    """Certificates from Let's Encrypt. Set exactly one of `route53`, `cloudflare` and `http01` to solve challenges."""
+    """Settings of the ACME service Let's Encrypt, which issues certificates.
+
+    Set exactly one of `route53`, `cloudflare` and `http01` as the way to solve ACME challenges.
+    """
 
     email: MailAddress
-    """Contact email address of the Let's Encrypt account."""
+    """Contact email address for the Let's Encrypt account."""
     server: Literal["production", "staging"] = "production"
-    """Default issuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). homelab creates both issuers."""
+    """Default ClusterIssuer: `letsencrypt` (production) or `letsencrypt-staging` (staging). homelab creates both
+    ClusterIssuers of Let's Encrypt."""
     route53: Route53Settings | None = None
-    """Solve DNS-01 challenges in Amazon Route 53."""
+    """Solve DNS-01 challenges with DNS records in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
-    """Solve DNS-01 challenges at Cloudflare."""
+    """Solve DNS-01 challenges with DNS records at Cloudflare."""
     http01: StrictBool = False
-    """Solve HTTP-01 challenges through Traefik. The Internet must reach Traefik on ports 80 and 443. HTTP-01 cannot
-    issue wildcard certificates."""
+    """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
+    Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers that cert-manager queries to check the records of DNS-01 challenges. Default: the machines' DNS
-    servers."""
+    """DNS servers that cert-manager asks whether the DNS records of DNS-01 challenges are visible. Default: the DNS
+    servers of the machines."""
 
 
 def nameserver_values(acme: AcmeSettings) -> dict[str, Json]:
-    """Return cert-manager's Helm values for the setting `nameservers`."""
+    """Return the Helm values of cert-manager for the setting `acme.nameservers`."""
     if not acme.nameservers:
         return {}
     servers = ",".join(map(_with_port, acme.nameservers))
@@ -71,7 +72,7 @@ def _with_port(server: str) -> str:
 
 
 def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
-    """Return the Secrets with the credentials of the DNS-01 solver."""
+    """Return the Kubernetes Secrets that contain the DNS provider's credentials for DNS-01 challenges."""
     data: dict[str, Json] = {}
     if acme.route53 and acme.route53.access_key:
         data["route53"] = {"accessKey": acme.route53.access_key, "secretKey": acme.route53.secret_key}
@@ -81,7 +82,7 @@ def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
 
 
 def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Json]]:
-    """Yield the name and the spec of each ACME issuer."""
+    """Yield the name and the spec of each ClusterIssuer for ACME."""
     for name, url in SERVERS.values():
         account = {"email": acme.email, "server": url, "privateKeySecretRef": {"name": f"{name}-account"}}
         yield name, {"acme": account | {"solvers": [_solver(acme)]}}
@@ -106,22 +107,21 @@ def _key_references(route53: Route53Settings) -> dict[str, Json]:
 
 
 def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
-    """Yield errors in the ACME settings."""
-    if [acme.route53 is not None, acme.cloudflare is not None, acme.http01].count(True) != 1:
-        yield ("acme",), "needs exactly one of route53, cloudflare and http01", "add one, or keep one of them"
+    """Yield errors in the settings under `certManager.acme`."""
+    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "http01")
     if acme.http01 and not lab.is_enabled("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
         yield ("acme", "nameservers"), "has no effect, because http01 challenges use no DNS records", "remove it"
     yield from _split_horizon(acme, lab)
     if acme.route53:
-        yield from aws.findings(acme.route53.access_key, acme.route53.secret_key, "acme", "route53")
+        yield from aws.findings(acme.route53, "acme", "route53")
 
 
 def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
-    """Yield an error if CoreDNS hides the records of DNS-01 challenges from cert-manager's checks."""
+    """Yield an error if a zone of the layer coredns hides the DNS records of DNS-01 challenges from cert-manager."""
     coredns = lab.settings_of(CorednsSettings)
     zone = coredns.overlapping_zone(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing: for {zone}, pods get different answers from coredns than from public DNS"
+        reason = f"is missing: the layer coredns answers names in {zone} differently than public DNS"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

@@ -1,4 +1,4 @@
-"""cert-manager: certificates from an ACME service such as Let's Encrypt, or from the lab's own CA."""
+"""cert-manager, which gets certificates from an ACME service such as Let's Encrypt, or from the lab's own CA."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,28 +14,32 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA. Install the CA certificate on your devices, so that your devices trust the lab."""
+    """The lab's own CA.
+
+    Install the CA certificate on your devices, so that your devices trust the certificates of the lab.
+    """
 
     common_name: Text | None = None
-    """Common name of the CA certificate. Default: the name of the cluster, followed by `CA`."""
+    """Common name of the CA certificate. Default: the name of the cluster, followed by the word `CA`."""
 
 
 class CertManagerSettings(Model):
-    """cert-manager: issues and renews certificates for host names."""
+    """Settings of cert-manager, which issues and renews TLS certificates."""
 
     acme: AcmeSettings | None = None
-    """Certificates from Let's Encrypt, for labs with a public domain."""
+    """ClusterIssuers for certificates from Let's Encrypt, which require a public domain."""
     ca: CaSettings | None = None
-    """The lab's own CA, with the ClusterIssuer `ca`. Default: homelab creates a CA only if `acme` is not set."""
+    """Certificate authority (CA) of the lab, with the ClusterIssuer `ca`. Default: homelab creates a CA only if the
+    setting `acme` is missing."""
 
     @property
     def has_ca(self) -> bool:
-        """Whether the lab has its own CA."""
+        """Whether homelab creates a CA for the lab."""
         return self.acme is None or self.ca is not None
 
     @property
     def issuers(self) -> tuple[str, ...]:
-        """Names of the ClusterIssuers, the default issuer first."""
+        """Names of the ClusterIssuers, with the default ClusterIssuer first."""
         names = [name for name, _ in acme.SERVERS.values()] if self.acme else []
         if self.acme and self.acme.server == "staging":
             names.reverse()
@@ -43,12 +47,12 @@ class CertManagerSettings(Model):
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
-        """Names of the issuers that can issue wildcard certificates: all issuers without HTTP-01 challenges."""
+        """Names of the ClusterIssuers that can issue wildcard certificates, because they use no HTTP-01 challenges."""
         return tuple(name for name in self.issuers if name == _CA or not (self.acme and self.acme.http01))
 
 
 class CertManager(Layer[CertManagerSettings]):
-    """cert-manager with its ClusterIssuers."""
+    """Layer for cert-manager and its ClusterIssuers."""
 
     key = "certManager"
     settings_type = CertManagerSettings
@@ -57,7 +61,10 @@ class CertManager(Layer[CertManagerSettings]):
     user_data_queries = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return cert-manager's Helm values. The controller, webhook and CA injector have up to two replicas each."""
+        """Return cert-manager's Helm values.
+
+        The controller, the webhook and the CA injector of cert-manager have up to two replicas each.
+        """
         values: dict[str, Json] = {
             "crds": {"enabled": True, "keep": True},
             "global": {"priorityClassName": "system-cluster-critical", "leaderElection": {"namespace": self.namespace}},
@@ -80,11 +87,11 @@ class CertManager(Layer[CertManagerSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the credentials of the DNS provider."""
+        """Return the Kubernetes Secrets with the DNS provider's credentials for DNS-01 challenges."""
         return acme.credential_secrets(self.settings.acme, self.namespace) if self.settings.acme else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the ClusterIssuers, and the Certificate of the lab's own CA."""
+        """Return the ClusterIssuers, and the Certificate of the lab's own CA if the lab has a CA."""
         specs = acme.issuers(self.settings.acme) if self.settings.acme else ()
         issuers = [_issuer(name, spec) for name, spec in specs]
         return [*issuers, *(self._ca_manifests() if self.settings.has_ca else ())]
@@ -112,14 +119,14 @@ class CertManager(Layer[CertManagerSettings]):
         ]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of the issuers that apps can use, and of the default issuer."""
+        """Return the names of all ClusterIssuers and of the default ClusterIssuer, as stack outputs."""
         return {"issuers": list(self.settings.issuers), "issuer": self.settings.issuers[0]}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the CA's common name and in the ACME settings."""
+        """Yield errors in the common name of the lab's CA and in the ACME settings."""
         ca = self.settings.ca
         if ca and ca.common_name and len(ca.common_name) > 64:
-            yield ("ca", "commonName"), "is longer than 64 characters, the limit in certificates", "shorten it"
+            yield ("ca", "commonName"), "is longer than 64 characters, which certificates do not allow", "shorten it"
         if self.settings.acme:
             yield from acme.findings(self.settings.acme, self.lab)
 

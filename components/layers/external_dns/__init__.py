@@ -1,1 +1,1 @@
-"""ExternalDNS: the layer and its DNS providers."""
+"""ExternalDNS: the layer, and the settings of DNS providers."""

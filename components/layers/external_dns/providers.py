@@ -1,31 +1,27 @@
-"""Settings, Helm values and validation of the DNS providers of ExternalDNS."""
+"""Settings of the DNS providers of ExternalDNS, checks of these settings, and Helm values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from components.kubernetes.manifest import Json
 from components.layers.shared import aws
 from components.platform.object_store import Region
-from components.settings.errors import Finding
 from components.settings.fields import Domain, Host, Port, Text
 from components.settings.model import Model, SecretRef
 
 
-class Route53ZoneSettings(Model):
+class Route53ZoneSettings(aws.AwsKeysSettings):
     """Zones in Amazon Route 53."""
 
     hosted_zone_id: Text | None = None
-    """ID of the hosted zone in which ExternalDNS writes records. Default: all hosted zones of the domains."""
+    """ID of the hosted zone in which ExternalDNS creates records. Default: all hosted zones for the domains of
+    ExternalDNS."""
     region: Region = "us-east-1"
-    """AWS region of the API. Route 53 stores the same records in all regions, except in China."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
+    """AWS region of the API. Route 53 has the same records in all AWS regions, except in China."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
+        """Pulumi secrets that contain the DNS provider's credentials, by environment variable of ExternalDNS."""
         if self.access_key is None or self.secret_key is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -35,16 +31,16 @@ class CloudflareZoneSettings(Model):
     """Zones at Cloudflare."""
 
     api_token: SecretRef
-    """Secret that contains an API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
+    """Pulumi secret that contains a Cloudflare API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
+        """Pulumi secrets that contain the DNS provider's credentials, by environment variable of ExternalDNS."""
         return {"CF_API_TOKEN": self.api_token}
 
 
 class Rfc2136Settings(Model):
-    """Zones of a DNS server that accepts dynamic updates and zone transfers with the same TSIG key."""
+    """A DNS server that accepts dynamic updates (RFC 2136) and zone transfers with the same TSIG key."""
 
     server: Host
     """Host name or IP address of the DNS server."""
@@ -53,13 +49,13 @@ class Rfc2136Settings(Model):
     key_name: Domain
     """Name of the TSIG key."""
     key: SecretRef
-    """Secret that contains the TSIG key, in base64."""
+    """Pulumi secret that contains the base64-encoded TSIG key."""
     algorithm: Literal["hmac-sha256", "hmac-sha512"] = "hmac-sha256"
     """Algorithm of the TSIG key."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
-        """Secrets with the DNS provider's credentials, by the name of ExternalDNS' environment variable."""
+        """Pulumi secrets that contain the DNS provider's credentials, by environment variable of ExternalDNS."""
         return {"EXTERNAL_DNS_RFC2136_TSIG_SECRET": self.key}
 
 
@@ -69,7 +65,10 @@ def helm_values(
     rfc2136: Rfc2136Settings | None,
     domains: tuple[str, ...],
 ) -> dict[str, Json]:
-    """Return ExternalDNS' Helm values for the DNS provider. With RFC 2136, each domain is a zone."""
+    """Return the Helm values of ExternalDNS that depend on the DNS provider.
+
+    With RFC 2136, ExternalDNS treats each domain as a DNS zone.
+    """
     if rfc2136:
         arguments = [
             f"--rfc2136-host={rfc2136.server}",
@@ -87,13 +86,3 @@ def helm_values(
         values["env"] = [{"name": "AWS_REGION", "value": route53.region}]  # the AWS SDK needs a region
         values |= {"extraArgs": [f"--zone-id-filter={zone}"]} if (zone := route53.hosted_zone_id) else {}
     return values
-
-
-def findings(
-    route53: Route53ZoneSettings | None, cloudflare: CloudflareZoneSettings | None, rfc2136: Rfc2136Settings | None
-) -> Iterator[Finding]:
-    """Yield errors in the settings of the DNS provider."""
-    if [route53, cloudflare, rfc2136].count(None) != 2:
-        yield (), "needs exactly one of route53, cloudflare and rfc2136", "add one, or keep one of them"
-    if route53:
-        yield from aws.findings(route53.access_key, route53.secret_key, "route53")

@@ -1,1 +1,1 @@
-"""external-secrets: the layer and its secret stores."""
+"""External Secrets Operator: the layer, and the settings of its secret stores."""

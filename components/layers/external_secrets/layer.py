@@ -1,4 +1,4 @@
-"""external-secrets: syncs secrets from AWS or Vault into the cluster."""
+"""External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,15 +16,15 @@ _NAME = "external-secrets"
 
 
 class ExternalSecretsSettings(Model):
-    """external-secrets: syncs secrets from AWS or Vault into the cluster."""
+    """External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
 
     stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
-    """Secret stores by a name of your choice. Users who can create ExternalSecrets can read all secrets of every
-    store."""
+    """Secret stores (AWS services or Vault servers) by a name of your choice. A Kubernetes user who may create
+    ExternalSecrets can read all secrets of every secret store."""
 
 
 class ExternalSecrets(Layer[ExternalSecretsSettings]):
-    """external-secrets with its secret stores, which apps reference in `remoteSecrets`."""
+    """Layer for External Secrets Operator and its secret stores, which apps use through the setting `remoteSecrets`."""
 
     key = "externalSecrets"
     settings_type = ExternalSecretsSettings
@@ -35,7 +35,10 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values: controller and webhook of external-secrets have up to two replicas each."""
+        """Return the Helm values of External Secrets Operator.
+
+        The controller and the webhook of External Secrets Operator have up to two replicas each.
+        """
         values: dict[str, Json] = {
             "installCRDs": True,
             "leaderElect": self.lab.replicas(2) > 1,
@@ -56,7 +59,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the credentials for the stores."""
+        """Return the Kubernetes Secrets that contain the credentials for the secret stores."""
         stores = self.settings.stores.items()
         return [
             secret for name, store in stores for secret in secret_stores.credential_secrets(name, store, self.namespace)
@@ -68,9 +71,9 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
         return [secret_stores.cluster_secret_store(name, store, _NAME, self.namespace) for name, store in stores]
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the names of the secret stores."""
+        """Return the names of the ClusterSecretStores, as a stack output."""
         return {"secret_stores": list(self.settings.stores)}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the secret stores."""
+        """Yield errors in the settings of the secret stores."""
         return secret_stores.findings(self.settings.stores, self.lab)

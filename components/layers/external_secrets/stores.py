@@ -1,4 +1,4 @@
-"""Settings, Kubernetes objects and validation of the secret stores of external-secrets."""
+"""Settings of the secret stores of External Secrets Operator, checks of these settings, and Kubernetes objects."""
 
 from collections.abc import Iterator
 
@@ -7,60 +7,61 @@ from components.layers.shared import aws
 from components.layers.vault import layer as vault_layer
 from components.platform.layer import LabContext
 from components.platform.object_store import Region
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import Certificate, DnsLabel, Text, Url
 from components.settings.model import Model, SecretRef
 
 AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "ParameterStore"}
-"""Name of the AWS service in external-secrets, by setting."""
+"""Name of each AWS service in External Secrets Operator, by setting."""
 
 
-class AwsStoreSettings(Model):
+class AwsStoreSettings(aws.AwsKeysSettings):
     """A secret store in AWS."""
 
     region: Region
     """Region, such as eu-central-1."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
 
 class VaultStoreSettings(Model):
-    """A key-value engine (version 2) of Vault. Set exactly one of `token` and `kubernetesRole`."""
+    """Settings of a KV secrets engine (version 2) of Vault.
+
+    Set exactly one of `token` and `kubernetesRole` for the login to Vault.
+    """
 
     server: Url | None = None
-    """URL of Vault. Default: the lab's own Vault, installed by the layer `vault`."""
+    """URL of Vault. Default: the Vault server that the layer `vault` installs."""
     path: Text = "secret"
-    """Mount path of the key-value engine in Vault."""
+    """Mount path of the KV secrets engine in Vault."""
     token: SecretRef | None = None
-    """Secret that contains a token with read access."""
+    """Pulumi secret that contains a Vault token with read access."""
     kubernetes_role: Text | None = None
-    """Vault role for the ServiceAccount of external-secrets. Vault's Kubernetes auth method must be mounted at
-    `kubernetes`."""
+    """Vault role of the Kubernetes auth method for the ServiceAccount of External Secrets Operator. Vault's Kubernetes
+    auth method must have the mount path `kubernetes`."""
     ca: Certificate | None = None
-    """CA certificate for `server`: the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
+    """CA certificate of the Vault server, encoded with `base64 -w0 ca.pem`. Default: public CAs, such as Let's
+    Encrypt."""
 
 
 class SecretStoreSettings(Model):
-    """A secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault`."""
+    """A secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault` for each secret store."""
 
     secrets_manager: AwsStoreSettings | None = None
     """AWS Secrets Manager."""
     parameter_store: AwsStoreSettings | None = None
-    """AWS Systems Manager Parameter Store."""
+    """Settings of AWS Systems Manager Parameter Store."""
     vault: VaultStoreSettings | None = None
     """Vault."""
 
     @property
     def aws_service(self) -> tuple[str, AwsStoreSettings] | None:
-        """Name and value of the store's AWS setting, or None for a store in Vault."""
+        """Service name and settings of the AWS store, or None if the store is in Vault."""
         services = {"secrets_manager": self.secrets_manager, "parameter_store": self.parameter_store}
         return next(((name, settings) for name, settings in services.items() if settings), None)
 
 
 def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the store's credentials, if the store has credentials."""
+    """Yield the Kubernetes Secret with the credentials for the secret store, if the store needs credentials."""
     data: dict[str, Json] = {}
     if store.aws_service and store.aws_service[1].access_key:
         data = {"accessKey": store.aws_service[1].access_key, "secretKey": store.aws_service[1].secret_key}
@@ -72,7 +73,7 @@ def credential_secrets(name: str, store: SecretStoreSettings, namespace: str) ->
 
 
 def cluster_secret_store(name: str, store: SecretStoreSettings, account: str, namespace: str) -> Manifest:
-    """Build the ClusterSecretStore. `account` is the name of external-secrets' ServiceAccount."""
+    """Build the ClusterSecretStore. `account` is the name of the ServiceAccount of External Secrets Operator."""
     if store.aws_service:
         provider = {"aws": _aws(name, *store.aws_service, namespace)}
     else:
@@ -126,22 +127,19 @@ def _key_ref(name: str, namespace: str, key: str) -> Json:
 
 
 def findings(stores: dict[DnsLabel, SecretStoreSettings], lab: LabContext) -> Iterator[Finding]:
-    """Yield errors in the settings of the secret stores."""
+    """Yield errors in the settings of each secret store."""
     for name, store in stores.items():
         path = ("stores", name)
-        if [store.secrets_manager, store.parameter_store, store.vault].count(None) != 2:
-            reason = "needs exactly one of secretsManager, parameterStore and vault"
-            yield path, reason, "add one, or keep one of them"
+        yield from exactly_one(path, store, "secrets_manager", "parameter_store", "vault")
         for key, settings in (("secretsManager", store.secrets_manager), ("parameterStore", store.parameter_store)):
             if settings:
-                yield from aws.findings(settings.access_key, settings.secret_key, *path, key)
+                yield from aws.findings(settings, *path, key)
         if store.vault:
             yield from _vault_problems(store.vault, (*path, "vault"), lab)
 
 
 def _vault_problems(vault: VaultStoreSettings, path: tuple[str, ...], lab: LabContext) -> Iterator[Finding]:
-    if (vault.token is None) is (vault.kubernetes_role is None):
-        yield path, "needs exactly one of token and kubernetesRole", "add one, or keep one of them"
+    yield from exactly_one(path, vault, "token", "kubernetes_role")
     if vault.server is None and not lab.is_enabled("vault"):
         yield (*path, "server"), "is missing, and the lab has no Vault", "set it, or add vault: {} to the platform"
     if vault.server is None and vault.ca:

@@ -1,1 +1,1 @@
-"""Kyverno: the layer and its baseline policies."""
+"""Kyverno: the layer, and the baseline policies for pods."""

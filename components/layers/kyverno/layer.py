@@ -1,4 +1,4 @@
-"""Kyverno: admission policies for pods."""
+"""Kyverno, which checks pods against admission policies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,18 +14,19 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Kyverno: pod policies, which forbid privileged containers and require memory limits and image versions."""
+    """Settings of Kyverno: its policies forbid privileged containers, and require memory limits and image versions."""
 
     enforce: StrictBool = False
-    """Whether Kyverno rejects pods that violate a policy. Default: Kyverno only reports violations."""
+    """Whether Kyverno rejects pods that violate a policy. Default: Kyverno reports violations, and rejects no pod."""
     registries: tuple[ImageSource, ...] = ()
-    """Registries, or paths in registries, from which pods may pull images. Default: all registries."""
+    """Image registries, or paths in image registries, from which pods may pull images. Default: all registries."""
     exempt: tuple[DnsLabel, ...] = ()
-    """Namespaces exempt from all policies, in addition to the namespaces of Kubernetes and of layers."""
+    """Namespaces to which the policies do not apply. homelab always exempts the namespaces of Kubernetes and of
+    layers."""
 
 
 class Kyverno(Layer[KyvernoSettings]):
-    """Kyverno with a baseline of policies, which report or reject pods."""
+    """Layer for Kyverno and its baseline policies, which report or reject pods."""
 
     key = "kyverno"
     settings_type = KyvernoSettings
@@ -33,12 +34,12 @@ class Kyverno(Layer[KyvernoSettings]):
     pod_security = "restricted"
     charts_with_crds_folder = (
         "kyverno",
-    )  # keeps your own policies; with the CRDs, the release would hardly fit into its Secret
+    )  # keeps your own policies; a Helm release with the CRDs hardly fits into a Secret
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.
 
-        The webhooks skip exempt namespaces, so layers can start pods while Kyverno is down.
+        Kyverno's webhooks ignore exempt namespaces, so pods of layers can start while Kyverno is down.
         """
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {
@@ -65,7 +66,7 @@ class Kyverno(Layer[KyvernoSettings]):
 
     @property
     def _exempt(self) -> tuple[str, ...]:
-        """Namespaces that policies must exempt by name, because these namespaces have no label of a layer."""
+        """Namespaces that policies exempt by name, because these namespaces lack the label `homelab/layer`."""
         return (*self.settings.exempt, *sorted(self.lab.further_namespaces))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
@@ -74,7 +75,7 @@ class Kyverno(Layer[KyvernoSettings]):
         return [*policies.baseline(settings.registries, self._exempt, enforced=settings.enforce)]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error for each namespace in `exempt` that is always exempt."""
+        """Yield an error for each namespace in `exempt` that Kyverno always exempts."""
         for index, name in enumerate(self.settings.exempt):
             if name in policies.SYSTEM_NAMESPACES or name == self.namespace or name in self.lab.further_namespaces:
                 yield ("exempt", index), "is always exempt", "remove it"

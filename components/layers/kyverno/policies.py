@@ -1,4 +1,4 @@
-"""The baseline of pod policies, as Kyverno objects."""
+"""Baseline policies for pods, as Kyverno objects."""
 
 import json
 import re
@@ -29,7 +29,7 @@ ImageSource = Annotated[str, TextType("registry, or a path in one", _source, _SO
 
 
 def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -> Iterator[Manifest]:
-    """Yield the policies. Without `sources`, images may come from any registry."""
+    """Yield the policies. If `sources` is empty, images may come from any registry."""
     rules = {
         "no-privileged": (
             _RUNNING,
@@ -53,12 +53,12 @@ def baseline(sources: Sequence[str], exempt: Sequence[str], *, enforced: bool) -
 def _from_sources(sources: Sequence[str]) -> str:
     prefixes = json.dumps([f"{source}/" for source in sources])
     listed = f"{prefixes}.exists(source, c.image.startsWith(source))"
-    # an image name without a registry host means Docker Hub
+    # an image name without a registry host is an image of Docker Hub
     return f"{listed} || !c.image.matches('^[^/]*[.:][^/]*/')" if _HUB in sources else listed
 
 
 def namespace_selector(namespaces: Sequence[str]) -> Json:
-    """Return a selector that excludes the namespaces of Kubernetes, the namespaces of layers, and `namespaces`."""
+    """Return a namespace selector that excludes `namespaces`, and the namespaces of Kubernetes and layers."""
     name = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*SYSTEM_NAMESPACES, *namespaces]}
     return {"matchExpressions": [name, {"key": LAYER_LABEL, "operator": "DoesNotExist"}]}
 

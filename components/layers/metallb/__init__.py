@@ -1,1 +1,1 @@
-"""MetalLB: the layer and its BGP configuration."""
+"""MetalLB: the layer, and the settings of its BGP mode."""

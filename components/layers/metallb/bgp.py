@@ -1,4 +1,4 @@
-"""Settings, BGPPeer objects and validation of MetalLB's BGP mode."""
+"""Settings of MetalLB's BGP mode, checks of these settings, and BGPPeer objects."""
 
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
@@ -16,39 +16,39 @@ PeerPort = Annotated[int, Field(strict=True, ge=1, le=16384)]
 
 
 class PeerSettings(Model):
-    """A router with which every node has a BGP session."""
+    """Settings of a BGP router, with which every node has a BGP session."""
 
     address: Address
     """IP address of the router."""
     asn: Asn
-    """Autonomous system number (ASN) of the router."""
+    """Autonomous system number (ASN) of the BGP router."""
     port: PeerPort = 179
-    """BGP port of the router. MetalLB accepts ports up to 16384."""
+    """BGP port of the router. MetalLB accepts no port above 16384."""
     password: SecretRef | None = None
-    """Secret that contains the password of the BGP session (TCP MD5)."""
+    """Pulumi secret that contains the password of the BGP session (TCP MD5)."""
     ebgp_multi_hop: StrictBool = False
-    """Whether the router is more than one hop away from the nodes (eBGP multi-hop)."""
+    """Whether the router is more than one hop away from the nodes, so that eBGP needs multi-hop."""
 
 
 class BgpSettings(Model):
-    """Announcement of address pools to routers through BGP."""
+    """Settings of MetalLB's BGP mode, in which MetalLB announces address pools to routers."""
 
     asn: Asn
-    """Autonomous system number (ASN) of the cluster."""
+    """Autonomous system number (ASN) of the cluster in BGP."""
     peers: tuple[PeerSettings, ...]
-    """Routers to which MetalLB announces the pools."""
+    """BGP routers to which MetalLB announces the address pools."""
     pools: tuple[DnsLabel, ...] | None = None
-    """Pools that MetalLB announces through BGP. MetalLB announces all other pools in layer 2. The name `default` stands
-    for the pool of `addresses`. Default: all pools."""
+    """Names of the address pools that MetalLB announces through BGP. MetalLB announces all other address pools in layer
+    2. The pool of the setting `addresses` has the name `default`. Default: all pools."""
 
 
 def custom_resource(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
-    """Return a custom resource of MetalLB."""
+    """Return a custom resource of MetalLB with the given kind and spec."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
-    """Return the Secrets with the passwords of BGP sessions."""
+    """Return the Kubernetes Secrets that contain the passwords of BGP sessions."""
     return [
         {
             "apiVersion": "v1",
@@ -63,7 +63,7 @@ def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
-    """Return a BGPPeer for each router."""
+    """Return a BGPPeer object for each BGP router."""
     return [_peer(bgp.asn, peer, namespace) for peer in bgp.peers]
 
 
@@ -85,7 +85,7 @@ def _object_name(peer: PeerSettings) -> str:
 
 
 def findings(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
-    """Yield an error for each BGP setting that MetalLB would reject, or that would have no effect."""
+    """Yield an error for each BGP setting that MetalLB rejects or ignores."""
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"
     for index, peer in enumerate(bgp.peers):

@@ -1,4 +1,4 @@
-"""MetalLB: load-balancer IPs for Services, announced in layer 2 or to routers (BGP)."""
+"""MetalLB, which assigns load-balancer IPs to Services, and announces these IPs in layer 2 or through BGP."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -15,41 +15,44 @@ from components.settings.fields import AddressRange, DnsLabel, StrictBool
 from components.settings.model import Model
 
 DEFAULT_POOL = "default"
-"""Name of the pool for Services that request no specific pool."""
+"""Name of the address pool for Services that request no specific pool."""
 
 
 class PoolSettings(Model):
-    """An additional address pool, which Services request with the annotation `metallb.io/address-pool`."""
+    """Settings of an additional address pool.
+
+    A Service requests the pool with the annotation `metallb.io/address-pool`.
+    """
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the pool. Each entry is a range (`FIRST-LAST`) or a CIDR."""
+    """IP addresses of the pool. Write each entry as a range (`FIRST-LAST`) or as a CIDR."""
     auto_assign: StrictBool = False
-    """Whether Services that request no specific pool can also get addresses from this pool."""
+    """Whether MetalLB may also assign addresses of the pool to Services that request no specific pool."""
 
 
 class MetalLBSettings(Model):
-    """MetalLB: IP addresses for Services of type LoadBalancer."""
+    """Settings of MetalLB, which assigns IP addresses to Services of type LoadBalancer."""
 
     addresses: tuple[AddressRange, ...]
-    """IP addresses of the default pool. Each entry is a range (`FIRST-LAST`) or a CIDR. Exclude the addresses from
-    DHCP."""
+    """IP addresses of MetalLB's default pool. Write each entry as a range (`FIRST-LAST`) or as a CIDR. The DHCP server
+    of your LAN must not assign addresses of the pool."""
     pools: dict[DnsLabel, PoolSettings] = Field(default_factory=dict)
     """Additional address pools by name."""
     bgp: BgpSettings | None = None
-    """Announcement of pools to routers through BGP. Default: all pools are announced in layer 2."""
+    """Announcement of address pools to routers through BGP. Default: MetalLB announces all address pools in layer 2."""
 
     def all_pools(self) -> dict[str, PoolSettings]:
-        """Return all pools by name, the default pool first."""
+        """Return all address pools by name, with the default pool first."""
         further = {name: pool for name, pool in self.pools.items() if name != DEFAULT_POOL}
         return {DEFAULT_POOL: PoolSettings(addresses=self.addresses, autoAssign=True)} | further
 
     def announced_by_bgp(self, pool: str) -> bool:
-        """Whether the pool is announced through BGP instead of layer 2."""
+        """Whether MetalLB announces the pool through BGP instead of layer 2."""
         return self.bgp is not None and (self.bgp.pools is None or pool in self.bgp.pools)
 
 
 class MetalLB(Layer[MetalLBSettings]):
-    """MetalLB with its address pools and their announcements."""
+    """Layer for MetalLB, with its address pools and their announcements."""
 
     key = "metallb"
     settings_type = MetalLBSettings
@@ -58,7 +61,10 @@ class MetalLB(Layer[MetalLBSettings]):
     replaces_packaged = ("servicelb",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. BGP always uses FRR, an additional DaemonSet, because BGP without FRR lacks IPv6."""
+        """Return the Helm values.
+
+        For BGP, homelab always installs FRR as an additional DaemonSet, because MetalLB's BGP needs FRR for IPv6.
+        """
         values = {
             "controller": {"priorityClassName": "system-cluster-critical", "resources": resources("25m", "128Mi")},
             "speaker": {
@@ -86,11 +92,14 @@ class MetalLB(Layer[MetalLBSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with the passwords of the BGP sessions."""
+        """Return the Kubernetes Secrets that contain the passwords of BGP sessions."""
         return bgp.password_secrets(self.settings.bgp, self.namespace) if self.settings.bgp else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return pools, BGP peers and announcements. MetalLB announces all pools if an announcement lists no pools."""
+        """Return the address pools, BGP peers and announcements of MetalLB.
+
+        An announcement without a list of pools would announce all pools.
+        """
         manifests = [self._pool(name, pool) for name, pool in self.settings.all_pools().items()]
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
@@ -110,7 +119,7 @@ class MetalLB(Layer[MetalLBSettings]):
         return {"load_balancer_addresses": [entry for pool in all_pools for entry in pool.addresses]}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the pools and their announcements, and conflicts with addresses of the cluster."""
+        """Yield errors in the address pools and announcements, and conflicts with IP addresses of the cluster."""
         cluster, ranges = self.lab.cluster, list(self._ranges())
         every_range = [(path, entry) for _, path, entry in ranges]
         return chain(

@@ -1,1 +1,1 @@
-"""Monitoring: the layer, its receivers, alert rules and dashboards."""
+"""Monitoring: the layer, and its alert receivers, alert rules and Grafana dashboards."""

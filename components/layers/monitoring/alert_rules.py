@@ -1,4 +1,7 @@
-"""Alerts for layers and etcd snapshots. The chart of Prometheus includes alerts for machines, disks, pods and K3s."""
+"""Prometheus alert rules for layers and for etcd snapshots.
+
+The chart kube-prometheus-stack already contains alert rules for machines, disks, pods and K3s.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +10,7 @@ from components.platform.layer import LabContext
 from components.settings import cron
 
 Alert = tuple[str, str, str, int, str]
-"""Name, severity, PromQL condition, minutes for which the condition must hold, and text of an alert."""
+"""An alert: its name, severity, PromQL condition, the minutes for which the condition must hold, and its text."""
 _GROUP = "monitoring.coreos.com/v1"
 
 _CERTIFICATE = "Certificate {{ $labels.exported_namespace }}/{{ $labels.name }}"
@@ -22,7 +25,7 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
     "certManager": ("certificates", (
         ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
          f"{_CERTIFICATE} has not been ready for half an hour."),
-        # cert-manager's metric is 0 until the first certificate is issued
+        # cert-manager reports 0 for a certificate that it has not issued yet
         ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
          f"{_CERTIFICATE} expires within a week and was not renewed."),
     )),
@@ -58,11 +61,11 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
         ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector throws logs away ({{ $labels.component_id }})."),
     )),
 }  # fmt: skip
-"""By layer key: the name of the rule group, and its alerts."""
+"""Alert rules of each layer, by layer key: the name of the rule group, and its alerts."""
 
 
 def prometheus_rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
-    """Yield the PrometheusRules of the enabled layers and of K3s' etcd snapshots."""
+    """Yield the PrometheusRules for each enabled layer and for the etcd snapshots of K3s."""
     groups = [("snapshots", _snapshot_alerts(lab)), *(group for key, group in _ALERTS.items() if lab.is_enabled(key))]
     for name, alerts in groups:
         spec = {"groups": [{"name": name, "rules": [_rule(*alert) for alert in alerts]}]}
@@ -71,7 +74,7 @@ def prometheus_rules(lab: LabContext, namespace: str) -> Iterator[Manifest]:
 
 
 def database_pod_monitor(namespace: str) -> Manifest:
-    """Build the PodMonitor that collects the metrics of all databases in the namespaces of apps."""
+    """Build the PodMonitor that collects the metrics of PostgreSQL databases in the namespaces of apps."""
     spec = {
         "selector": {"matchLabels": {"cnpg.io/podRole": "instance"}},
         "namespaceSelector": {"any": True},
@@ -82,7 +85,7 @@ def database_pod_monitor(namespace: str) -> Manifest:
 
 
 def snapshot_metrics_values() -> dict[str, Json]:
-    """Build the Helm values with which kube-state-metrics exports a metric for each etcd snapshot."""
+    """Build the Helm values with which kube-state-metrics exports one metric for each etcd snapshot."""
     kind = {"group": "k3s.cattle.io", "version": "v1", "kind": "ETCDSnapshotFile"}
     created = {"type": "Gauge", "gauge": {"path": ["status", "creationTime"]}}
     resource = {

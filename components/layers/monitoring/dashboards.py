@@ -1,4 +1,7 @@
-"""Grafana dashboards of the layers. The chart of Prometheus includes dashboards of machines and Kubernetes."""
+"""Grafana dashboards for layers.
+
+The chart kube-prometheus-stack already contains dashboards for machines and Kubernetes.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +10,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import LabContext
 
 Panel = tuple[str, str, str, str]
-"""A panel: title, unit, PromQL expression, and legend format."""
+"""A Grafana panel: its title, unit, PromQL expression and legend format."""
 _WIDE, _HIGH = 12, 8
 _RATE = "[$__rate_interval]"
 
@@ -84,11 +87,11 @@ _BOARDS: Mapping[str, tuple[str, tuple[Panel, ...]]] = {
         ("Errors", "ops", f"sum by (component_id) (rate(vector_component_errors_total{_RATE}))", "{{component_id}}"),
     )),
 }  # fmt: skip
-"""Dashboards by layer key: title and panels."""
+"""Grafana dashboard of each layer, by layer key: the title and the panels."""
 
 
 def config_maps(lab: LabContext, namespace: str) -> Iterator[Manifest]:
-    """Yield a ConfigMap with a dashboard for each enabled layer that has metrics to show."""
+    """Yield a ConfigMap with a Grafana dashboard for each enabled layer that exports metrics."""
     for key, (title, panels) in _BOARDS.items():
         if lab.is_enabled(key):
             name = title.lower()

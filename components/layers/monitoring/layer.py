@@ -1,4 +1,4 @@
-"""Monitoring: metrics of machines, cluster and apps, with alerts and dashboards."""
+"""Monitoring with Prometheus, Alertmanager and Grafana: metrics, alerts and dashboards."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -24,43 +24,53 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart of Grafana deletes dashboards from the web UI, so add your dashboards as
-    ConfigMaps."""
+    """Grafana: dashboards. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
+
+    Create your Grafana dashboards as ConfigMaps, which survive a restart.
+    """
 
     host: Domain | None = None
     """Host name of the web UI. Default: `grafana.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificate of Grafana's web UI. Default: the default ClusterIssuer of the layer
+    certManager."""
     admin_password: SecretRef | None = None
-    """Secret that contains the password of the user `admin`. Default: the chart generates a password in the Secret
-    kube-prometheus-stack-grafana."""
+    """Pulumi secret that contains the password of Grafana's user `admin`. Default: the chart generates a password, and
+    stores it in the Kubernetes Secret kube-prometheus-stack-grafana."""
 
 
 class MonitoringSettings(Model):
-    """Prometheus, Alertmanager and Grafana. On two or more nodes, Prometheus and Alertmanager have two replicas."""
+    """Layer for Prometheus, Alertmanager and Grafana.
+
+    If the cluster has two or more nodes, Prometheus and Alertmanager have two replicas each.
+    """
 
     retention_days: PositiveInt = 15
-    """Days for which Prometheus retains metrics. A full volume shortens the retention."""
+    """Number of days for which Prometheus retains metrics. Prometheus deletes older metrics earlier if its volume is
+    full."""
     size: Size = "20Gi"
-    """Volume size of each replica of Prometheus. A later change does not resize an existing volume."""
+    """Size of the volume of each Prometheus replica. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled, because Prometheus has
-    its own replicas; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn, because Prometheus has its own
+    replicas; otherwise the cluster's default StorageClass."""
     memory: Size = "2Gi"
-    """Memory of each replica of Prometheus."""
+    """Memory request and limit of each Prometheus replica."""
     grafana: GrafanaSettings = GrafanaSettings()
     """Settings of Grafana."""
     receivers: dict[DnsLabel, ReceiverSettings] = Field(default_factory=dict)
-    """Receivers of alerts, by a name of your choice. Default: none, so only Grafana shows the alerts."""
+    """Receivers of Prometheus alerts, by a name of your choice. Default: none, so only Grafana shows alerts."""
 
 
 class Monitoring(Layer[MonitoringSettings]):
-    """Prometheus, Alertmanager and Grafana. The K3s option etcd-expose-metrics adds the metrics of etcd."""
+    """Layer for Prometheus, Alertmanager and Grafana.
+
+    To collect metrics of etcd, set the K3s option `etcd-expose-metrics`.
+    """
 
     key = "monitoring"
     settings_type = MonitoringSettings
     namespace = "monitoring"
-    pod_security = "privileged"  # node exporters use network, processes and files of the host
+    pod_security = "privileged"  # node exporters read the network, processes and files of the host
     installs_after = ("certManager", "traefik", "longhorn")
     early_charts = ("prometheus-operator-crds",)
     user_data = "recorded metrics"
@@ -68,7 +78,11 @@ class Monitoring(Layer[MonitoringSettings]):
     timeout_seconds = 900
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. The CRDs have a separate chart and stay, because other layers use CRDs."""
+        """Return the Helm values.
+
+        homelab never deletes the CRDs of Prometheus Operator, which have a separate chart, because other layers use the
+        CRDs.
+        """
         stack: dict[str, Json] = {
             "crds": {"enabled": False},
             "prometheusOperator": self._operator(),
@@ -117,7 +131,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # receivers of this layer get all alerts; an app's receivers get only the alerts of the app's namespace
+            # the layer's receivers get all alerts, but an app's receivers get only the alerts of the app's namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
@@ -136,7 +150,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "ingress": self._ingress(),
             "resources": resources("50m", "512Mi"),
             "sidecar": {"resources": resources("10m", "192Mi"), "datasources": {"searchNamespace": "ALL"}},
-            # Grafana reads the password only at startup, so the chart restarts Grafana when this value changes
+            # Grafana reads the admin password only at startup, so the chart restarts Grafana when the password changes
             **({"adminPassword": password} if password else {}),
         }
 
@@ -157,7 +171,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return WebUI(self.lab, self.key, "grafana", self.settings.grafana.host, self.settings.grafana.issuer)
 
     def _k3s(self) -> dict[str, Json]:
-        """Return the Helm values for K3s, where the API server's metrics include all components except etcd."""
+        """Return the Helm values for K3s, whose API server exports the metrics of all components except etcd."""
         etcd = self._etcd()
         components = {name: {"enabled": False} for name in ("kubeControllerManager", "kubeScheduler", "kubeProxy")}
         disabled = ("kubeControllerManager", "kubeSchedulerAlerting", "kubeSchedulerRecording", "kubeProxy", "windows")
@@ -171,13 +185,13 @@ class Monitoring(Layer[MonitoringSettings]):
         return [node.address for node, options in servers if options.get("etcd-expose-metrics") is True]
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secrets with passwords and URLs of receivers."""
+        """Return the Kubernetes Secrets with the passwords and webhook URLs of alert receivers."""
         receivers = self.settings.receivers.items()
         secrets = (alerts.credential_secrets(name, receiver, self.namespace) for name, receiver in receivers)
         return list(chain.from_iterable(secrets))
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the receivers of alerts, and the alert rules and dashboards of the enabled layers."""
+        """Return the alert receivers, and the alert rules and dashboards of all enabled layers."""
         settings = self.settings.receivers.items()
         receivers = [alerts.alertmanager_config(name, receiver, self.namespace) for name, receiver in settings]
         monitors = [alert_rules.database_pod_monitor(self.namespace)] if self.lab.is_enabled("cloudnativePg") else []
@@ -190,10 +204,10 @@ class Monitoring(Layer[MonitoringSettings]):
 
     @property
     def replicas(self) -> int:
-        """Number of replicas. With two replicas of Prometheus and Alertmanager, one remains when a node fails."""
+        """Number of replicas. Two replicas of Prometheus and Alertmanager tolerate the failure of one node."""
         return self.lab.replicas(2)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the web UI, the StorageClass and the receivers."""
+        """Yield errors in Grafana's web UI, the StorageClass and the alert receivers."""
         volume_problems = volumes.findings(self.lab, self.settings.storage_class)
         return chain(self.web_ui.findings("grafana"), volume_problems, alerts.findings(self.settings.receivers))

@@ -1,9 +1,10 @@
-"""Receivers of alerts, as AlertmanagerConfig objects of the Prometheus Operator."""
+"""Settings of alert receivers, and the AlertmanagerConfig objects for these receivers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -12,43 +13,43 @@ _INTEGRATIONS = ("email", "slack", "webhook")
 
 
 class EmailSettings(Model):
-    """Alerts by email through your own SMTP server."""
+    """Settings of alert emails, which Alertmanager sends through your own SMTP server."""
 
     to: tuple[MailAddress, ...]
-    """Email addresses of the recipients."""
+    """Email addresses that receive the alerts."""
     sender: MailAddress
     """Email address of the sender."""
     server: HostPort
-    """SMTP server. Default port: 587. On port 465 the connection uses TLS from the start."""
+    """SMTP server. Default port: 587. On port 465, Alertmanager uses TLS from the start of the connection."""
     require_tls: StrictBool = True
-    """Whether Alertmanager refuses to send email through a server without TLS."""
+    """Whether Alertmanager requires TLS from the SMTP server. With `true`, an SMTP server without TLS gets no email."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None
-    """Secret that contains the password for the SMTP login."""
+    """Pulumi secret that contains the password for the SMTP server."""
 
 
 class SlackSettings(Model):
-    """Alerts in Slack, or in a service with Slack-compatible webhooks."""
+    """Settings of alerts in Slack, or in a service with Slack-compatible webhooks."""
 
     url: SecretRef
-    """Secret that contains the URL of the incoming webhook."""
+    """Pulumi secret that contains the URL of Slack's incoming webhook."""
     channel: Text | None = None
-    """Channel or user that gets the alerts. Default: the channel of the webhook."""
+    """Slack channel or user that receives the alerts. Default: the channel for which Slack created the webhook."""
 
 
 class WebhookSettings(Model):
-    """Alerts as JSON in HTTP requests to your own webhook."""
+    """Settings of a webhook of your own, which receives alerts as JSON in HTTP requests."""
 
     url: SecretRef
-    """Secret that contains the URL of the webhook."""
+    """Pulumi secret that contains the URL of your webhook."""
 
 
 class ReceiverSettings(Model):
-    """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook`."""
+    """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook` for each receiver."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
-    """Severities of the alerts that the receiver gets."""
+    """Severities of the alerts that Alertmanager sends to the receiver."""
     email: EmailSettings | None = None
     """Send alerts by email."""
     slack: SlackSettings | None = None
@@ -58,7 +59,7 @@ class ReceiverSettings(Model):
 
 
 def credential_secrets(name: str, receiver: ReceiverSettings, namespace: str) -> Iterator[Manifest]:
-    """Yield the Secret with the receiver's URL or password, if the receiver has a URL or a password."""
+    """Yield the Kubernetes Secret with the webhook URL or password of the alert receiver, if it has one."""
     email, http = receiver.email, receiver.slack or receiver.webhook
     data = {"url": http.url} if http else {"password": email.password} if email and email.password else {}
     if data:
@@ -67,7 +68,10 @@ def credential_secrets(name: str, receiver: ReceiverSettings, namespace: str) ->
 
 
 def alertmanager_config(name: str, settings: ReceiverSettings, namespace: str) -> Manifest:
-    """Return the AlertmanagerConfig of one receiver. Several receivers can get the same alert."""
+    """Return the AlertmanagerConfig for one alert receiver.
+
+    Alertmanager may send the same alert to several receivers.
+    """
     route = {
         "receiver": name,
         "matchers": [{"name": "severity", "matchType": "=~", "value": "|".join(settings.severities)}],
@@ -112,10 +116,9 @@ def _secret_name(name: str) -> str:
 
 
 def findings(receivers: Mapping[str, ReceiverSettings]) -> Iterator[Finding]:
-    """Yield errors in the settings of the receivers."""
+    """Yield errors in the settings of alert receivers."""
     for name, settings in receivers.items():
-        if [getattr(settings, key) is not None for key in _INTEGRATIONS].count(True) != 1:
-            yield ("receivers", name), "needs exactly one of email, slack and webhook", "add one, or keep one of them"
+        yield from exactly_one(("receivers", name), settings, *_INTEGRATIONS)
         if not settings.severities:
             yield ("receivers", name, "severities"), "is empty, so no alert is sent", "add a severity, or remove it"
         if settings.email:

@@ -1,1 +1,1 @@
-"""Nomad: the layer and its secrets."""
+"""Nomad: the layer, and the secrets that homelab generates for Nomad."""

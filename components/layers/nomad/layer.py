@@ -1,4 +1,4 @@
-"""Nomad: runs jobs outside Kubernetes, on nodes that you select."""
+"""Nomad, which runs jobs outside Kubernetes on nodes that you select."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,50 +23,61 @@ _DATA_DIR, _CONFIG_DIR = "/var/lib/nomad", "/etc/nomad.d"
 HTTP_PORT, _RPC, _GOSSIP = 4646, 4647, 4648
 _TLS = ("AUTHORITY", "CERTIFICATE", "CERTIFICATE_KEY")
 _LAST_PORT = 29999
-"""Last dynamic port of jobs, below the range of NodePort Services."""
+"""Highest port that Nomad assigns to jobs dynamically, below the port range of NodePort Services."""
 
 
 class NomadTLSSettings(Model):
-    """Your own certificates, created by `nomad tls ca create` and `nomad tls cert create`. You must renew the
-    certificates."""
+    """TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
+
+    You must renew your own certificates before they expire.
+    """
 
     authority: SecretRef
-    """Secret that contains the CA certificate."""
+    """Pulumi secret that contains the CA certificate for Nomad's TLS."""
     server_certificate: SecretRef
-    """Secret that contains the servers' TLS certificate. `nomad tls cert create -server` creates the certificate."""
+    """Pulumi secret that contains the TLS certificate of Nomad servers. Create the certificate with `nomad tls cert
+    create -server`."""
     server_key: SecretRef
-    """Secret that contains the private key of the servers' certificate."""
+    """Pulumi secret that contains the private key for the TLS certificate of Nomad servers."""
     client_certificate: SecretRef
-    """Secret that contains the clients' TLS certificate. `nomad tls cert create -client` creates the certificate."""
+    """Pulumi secret that contains the TLS certificate of Nomad clients. Create the certificate with `nomad tls cert
+    create -client`."""
     client_key: SecretRef
-    """Secret that contains the private key of the clients' certificate."""
+    """Pulumi secret that contains the private key for the TLS certificate of Nomad clients."""
 
 
 class NomadSettings(Model):
-    """Nomad, outside K3s. ACLs and mutual TLS are always enabled. `./homelab nomad` gives you Nomad's token and a
-    client certificate."""
+    """Nomad, outside K3s. homelab always enables Nomad's ACLs and mutual TLS.
+
+    The command `./homelab nomad` writes Nomad's management token and a TLS client certificate to files.
+    """
 
     servers: tuple[DnsLabel, ...]
-    """Nodes that run a Nomad server: one, three or five."""
+    """Names of the nodes that run a Nomad server: one, three or five nodes."""
     clients: tuple[DnsLabel, ...] = ()
-    """Nodes that run Nomad jobs, with the drivers `exec` and `java`. Docker is not available on K3s nodes."""
+    """Names of the nodes that run Nomad jobs, with the drivers `exec` and `java`. K3s nodes have no Docker, so Nomad's
+    driver `docker` is not available."""
     gossip_key: SecretRef | None = None
-    """Secret that contains the gossip key, created by `nomad operator gossip keyring generate`. Default: homelab
-    generates a key."""
+    """Pulumi secret that contains the gossip key from `nomad operator gossip keyring generate`. Default: homelab
+    generates a gossip key."""
     tls: NomadTLSSettings | None = None
-    """Your own certificates. Default: homelab creates a CA, and renews the certificates every year."""
+    """Your own certificates. Default: homelab creates a CA and certificates for Nomad, and renews the certificates
+    every year."""
     memory: Size = "2Gi"
-    """Memory for jobs on each client. K3s does not account for this memory."""
+    """Memory for Nomad jobs on each Nomad client. K3s does not know about the memory of Nomad jobs, and may assign the
+    memory to pods as well."""
     version: Text | None = None
-    """Version of Nomad. Default: the version pinned by homelab."""
+    """Version of Nomad. Default: the Nomad version that homelab pins."""
     releases: Url = "https://releases.hashicorp.com/nomad"
-    """URL of the releases, with one folder per version. An air-gapped lab needs another URL."""
+    """URL from which machines download Nomad releases, with one folder for each version. In an air-gapped lab, set the
+    URL of your own mirror."""
     checksums: dict[Literal["amd64", "arm64"], Sha256] = Field(default_factory=dict)
-    """SHA-256 of the release's zip file, by architecture. Default: the checksums in the release's checksum list."""
+    """SHA-256 checksums of the Nomad release's zip file, by CPU architecture. Default: the checksums in the checksum
+    file of the Nomad release."""
 
 
 class Nomad(Layer[NomadSettings]):
-    """Nomad's servers and clients, as systemd services on their nodes."""
+    """Layer for Nomad servers and clients, which run as systemd services on the selected nodes."""
 
     key = "nomad"
     settings_type = NomadSettings
@@ -74,11 +85,11 @@ class Nomad(Layer[NomadSettings]):
     owns_namespace = False
 
     def values(self) -> Mapping[str, Json]:
-        """Return no Helm values: Nomad does not run in the cluster."""
+        """Return no Helm values, because Nomad runs outside the Kubernetes cluster."""
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the Nomad service of each node, and the ACL bootstrap service, which needs an elected leader."""
+        """Return the task that installs Nomad on each node, and the task that bootstraps Nomad's ACLs."""
         names = {*self.settings.servers, *self.settings.clients}
         nodes = [node for node in self.lab.cluster.nodes if node.name in names]
         first = next(node for node in nodes if node.name == self.settings.servers[0])
@@ -112,7 +123,7 @@ class Nomad(Layer[NomadSettings]):
 
     @property
     def access(self) -> NomadAccess:
-        """Credentials with which the lab's administrator accesses Nomad."""
+        """Credentials with which the administrator of the lab accesses Nomad."""
         tls = self.settings.tls
         if tls:
             return NomadAccess(MANAGEMENT_TOKEN, tls.authority, tls.client_certificate, tls.client_key)
@@ -146,7 +157,7 @@ class Nomad(Layer[NomadSettings]):
         return {"server_join": {"retry_join": [f"{bracketed(node.address)}:{port}" for node in servers]}}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the lists of nodes and in the release of Nomad."""
+        """Yield errors in the lists of Nomad servers and clients, and in the Nomad release."""
         arm_nodes = [node.name for node in self.lab.cluster.nodes if node.arch == "arm"]
         for key, names in (("servers", self.settings.servers), ("clients", self.settings.clients)):
             yield from self.lab.check_node_names(names, key)

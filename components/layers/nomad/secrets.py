@@ -1,4 +1,4 @@
-"""Credentials of Nomad and its administrator, all derived from the layer's random bytes."""
+"""Credentials of Nomad and its administrator, which homelab derives from a random secret of the layer nomad."""
 
 import base64
 import hmac
@@ -16,7 +16,7 @@ Credential = SecretRef | ComputedSecret
 
 @dataclass(frozen=True)
 class NomadAccess:
-    """An administrator's access to Nomad: the management token, and the TLS client certificate with its CA."""
+    """Administrator's access to Nomad: the management token, and a TLS client certificate with its CA."""
 
     token: Credential
     ca: Credential
@@ -25,7 +25,7 @@ class NomadAccess:
 
 
 def tls_credentials(subject: Subject) -> tuple[ComputedSecret, ComputedSecret, ComputedSecret]:
-    """Return the CA certificate, and the certificate and private key of `subject` for the current year."""
+    """Return Nomad's CA certificate, and this year's certificate and private key for `subject`."""
     year = datetime.now(UTC).year
 
     def derived(read: Callable[[IssuedCertificate], str]) -> ComputedSecret:
@@ -44,6 +44,6 @@ def _digest(salt: str, purpose: bytes) -> bytes:
 
 
 GOSSIP_KEY = ComputedSecret(lambda salt: base64.b64encode(_digest(salt, b"gossip")).decode())
-"""Key with which the servers encrypt gossip: 32 bytes in Base64."""
+"""Key with which Nomad servers encrypt gossip traffic: 32 bytes in Base64."""
 MANAGEMENT_TOKEN = ComputedSecret(lambda salt: str(uuid.UUID(bytes=_digest(salt, b"token")[:16], version=4)))
 """Bootstrap token of Nomad's ACL system, which must be a UUID."""

@@ -1,1 +1,1 @@
-"""Rook: the layer and its Ceph pools."""
+"""Rook: the layer, and the settings of Ceph's pools."""

@@ -1,4 +1,4 @@
-"""Rook: Ceph on disks of several nodes, with block volumes, shared file systems and buckets."""
+"""Rook, which runs Ceph on disks of several nodes: block volumes, shared file systems and buckets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,27 +19,27 @@ _BY_ID = "/dev/disk/by-id/"
 
 
 class CephDevicesSettings(Model):
-    """The disks of one node for Ceph."""
+    """Settings of the disks that Ceph uses on one node."""
 
     devices: tuple[Device, ...]
-    """Disks by persistent device names. homelab rejects a disk that contains data, unless `wipe` lists the disk."""
+    """Disks by persistent device name. homelab refuses a disk that contains data, unless `wipe` lists the disk."""
 
 
 class RookCephSettings(Model):
-    """Ceph: the StorageClasses `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
+    """Settings of Ceph: its StorageClasses are `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
-    """Disks by node. With three or more nodes, Ceph stores three replicas of all data; with fewer nodes, one replica
-    per node."""
+    """Disks by node. On three or more nodes, Ceph stores three replicas of all data. On one or two nodes, Ceph stores
+    one replica on each node."""
     wipe: dict[DnsLabel, tuple[Device, ...]] = Field(default_factory=dict)
-    """Disks to wipe, by node. Wiping deletes all data on the disks. Only device names below /dev/disk/by-id are
-    allowed. Clear `wipe` after the disks are wiped."""
+    """Disks to wipe, by node. homelab deletes all data on a disk that `wipe` lists. List only device names below
+    /dev/disk/by-id. Remove the disks from `wipe` after `pulumi up` has wiped them."""
     object: StrictBool = False
-    """Whether Ceph provides an object store for buckets."""
+    """Whether Ceph provides an object store with buckets."""
 
 
 class RookCeph(Layer[RookCephSettings]):
-    """Ceph, run by Rook, on empty disks that the settings list."""
+    """Layer for Ceph, which Rook runs on the disks that the stack file lists."""
 
     key = "rookCeph"
     settings_type = RookCephSettings
@@ -57,7 +57,7 @@ class RookCeph(Layer[RookCephSettings]):
     timeout_seconds = 1200
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values of Rook's operator, the CSI drivers and the Ceph cluster."""
+        """Return the Helm values of Rook's operator, of the Ceph CSI drivers and of the Ceph cluster."""
         operator: dict[str, Json] = {
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
             "monitoring": {"enabled": self.has_monitoring},
@@ -81,7 +81,7 @@ class RookCeph(Layer[RookCephSettings]):
             for kind in pools.DRIVER_CLASSES
         }
         return {
-            "cephConnections": [],  # Rook creates connections and profiles
+            "cephConnections": [],  # Rook itself creates the CephConnections and ClientProfiles
             "clientProfiles": [],
             "operatorConfig": {"namespace": pools.NAMESPACE, "driverSpecDefaults": driver},
             "drivers": named | {"nfs": {"enabled": False}, "nvmeof": {"enabled": False}},
@@ -108,7 +108,7 @@ class RookCeph(Layer[RookCephSettings]):
         return {
             "mon": {"count": 3 if count >= 3 else 1},
             "mgr": {"count": 2 if count > 1 else 1},
-            # by default, Rook's chart would use every empty disk of every node
+            # by default, Rook would use every empty disk of every node
             "storage": {"useAllNodes": False, "useAllDevices": False, "nodes": nodes},
             "placement": {"osd": tolerant, "prepareosd": tolerant},
             "resources": {  # added to the chart's limits; OSDs size their caches by the memory request
@@ -119,9 +119,9 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that prepare disks and wait until Ceph uses all disks.
+        """Return the services that prepare the disks, and then wait until Ceph uses all disks.
 
-        Preparing a disk cannot be undone.
+        homelab cannot undo the preparation of a disk.
         """
         by_node = self.settings.devices
         count = str(sum(len(disks.devices) for disks in by_node.values()))
@@ -136,7 +136,7 @@ class RookCeph(Layer[RookCephSettings]):
         return HostService("disks", node, run, drift_check=check, variables=variables)
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the VolumeSnapshotClasses, if the lab has a snapshot controller."""
+        """Return the VolumeSnapshotClasses of Ceph, if the cluster has a snapshot controller."""
         return [pools.snapshot_class(kind) for kind in pools.DRIVER_CLASSES] if self._snapshots else ()
 
     @property
@@ -145,7 +145,7 @@ class RookCeph(Layer[RookCephSettings]):
 
     @property
     def replicas(self) -> int:
-        """Number of replicas of all data, on different nodes."""
+        """Number of replicas of all data in Ceph, each on another node."""
         return min(3, len(self.settings.devices))
 
     def outputs(self) -> Mapping[str, object]:
@@ -156,7 +156,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the nodes, their disks and the disks to wipe."""
+        """Yield errors in the nodes and disks under `devices` and `wipe`."""
         by_node = {name: disks.devices for name, disks in self.settings.devices.items()}
         yield from devices.findings(self.lab.cluster, by_node, "devices")
         if not self.lab.schedulable_nodes:

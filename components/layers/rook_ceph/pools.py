@@ -1,4 +1,4 @@
-"""Helm values of Ceph's pools for Rook's chart, with a StorageClass for each pool."""
+"""Helm values of Ceph's pools for the chart rook-ceph-cluster. Each pool has a StorageClass."""
 
 from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
@@ -6,18 +6,18 @@ from components.platform.layer import resources
 NAMESPACE = "rook-ceph"
 BLOCK_CLASS, FILES_CLASS, BUCKET_CLASS = "ceph-block", "ceph-filesystem", "ceph-bucket"
 DRIVER_CLASSES = {"rbd": BLOCK_CLASS, "cephfs": FILES_CLASS}
-"""CSI drivers, and the StorageClass of each driver."""
+"""CSI drivers of Ceph, with the StorageClass of each driver."""
 _STAGES = ("provisioner", "controller-expand", "controller-publish")
 
 
 def ceph_conf(replicas: int) -> str:
-    """Render ceph.conf: Ceph's internal pools get `replicas` replicas, and a single replica raises no warning."""
+    """Render `ceph.conf`: Ceph's internal pools get `replicas` replicas, and a single replica causes no warning."""
     lines = ["[global]", f"osd_pool_default_size = {replicas}"]
     return "\n".join([*lines, *(["mon_warn_on_pool_no_redundancy = false"] if replicas == 1 else [])])
 
 
 def _pool(replicas: int) -> dict[str, Json]:
-    # Rook rejects a single replica unless requireSafeReplicaSize is false
+    # Rook accepts a single replica only if requireSafeReplicaSize is false
     replicated = {"size": replicas, "requireSafeReplicaSize": replicas > 1}
     return {"failureDomain": "host", "replicated": replicated}
 
@@ -27,7 +27,10 @@ def _storage_class(name: str, **options: Json) -> dict[str, Json]:
 
 
 def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
-    """Build the Helm values of a StorageClass. K3s or Longhorn provides the cluster's default StorageClass."""
+    """Build the Helm values of a StorageClass for a Ceph pool.
+
+    The cluster's default StorageClass comes from K3s or Longhorn, and not from Ceph.
+    """
     parameters: dict[str, Json] = {"csi.storage.k8s.io/fstype": "ext4"}
     for stage in (*_STAGES, "node-stage"):
         client = "node" if stage == "node-stage" else "provisioner"
@@ -38,14 +41,14 @@ def _volume_class(name: str, driver: str, **options: Json) -> dict[str, Json]:
 
 
 def block_pool(replicas: int) -> dict[str, Json]:
-    """Return the Helm values of the block pool, for volumes that only one pod at a time can mount."""
+    """Return the Helm values of the block pool, whose volumes only one pod at a time can mount."""
     storage_class = _volume_class(BLOCK_CLASS, "rbd")
     storage_class["parameters"] = {"imageFormat": "2", "imageFeatures": "layering", **storage_class["parameters"]}
     return {"name": "ceph-blockpool", "spec": _pool(replicas), "storageClass": storage_class}
 
 
 def file_system(replicas: int, *, standby: bool) -> dict[str, Json]:
-    """Return the Helm values of the CephFS file system, for volumes that many pods share."""
+    """Return the Helm values of the CephFS file system, whose volumes many pods can mount at the same time."""
     server: dict[str, Json] = {
         "activeCount": 1,
         "activeStandby": standby,
@@ -58,7 +61,7 @@ def file_system(replicas: int, *, standby: bool) -> dict[str, Json]:
 
 
 def object_store(replicas: int, gateways: int) -> dict[str, Json]:
-    """Return the object store. Ceph retains the object store's pools when the object store is disabled."""
+    """Return the object store. Ceph retains the pools of the object store when the setting `object` becomes false."""
     gateway: dict[str, Json] = {
         "port": 80,
         "instances": gateways,
@@ -76,7 +79,10 @@ def object_store(replicas: int, gateways: int) -> dict[str, Json]:
 
 
 def snapshot_class(driver: str) -> Manifest:
-    """Return the VolumeSnapshotClass of a CSI driver. Rook's chart cannot create the class with labels."""
+    """Return the VolumeSnapshotClass for one of Ceph's CSI drivers.
+
+    The chart of Rook cannot create a VolumeSnapshotClass with labels.
+    """
     labels = {"velero.io/csi-volumesnapshot-class": "true"}
     prefix = "csi.storage.k8s.io/snapshotter"
     return {

@@ -1,1 +1,1 @@
-"""Parts that several layers share."""
+"""Code and settings that several layers share."""

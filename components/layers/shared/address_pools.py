@@ -1,4 +1,4 @@
-"""Validation of address pools: conflicts between ranges, and conflicts between ranges and the cluster."""
+"""Checks of address pools: their ranges must not overlap each other or addresses of the cluster."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
@@ -9,16 +9,19 @@ from components.settings.addresses import IP, bounds, is_address, overlap
 from components.settings.errors import Finding, SettingPath
 
 Range = tuple[SettingPath, str]
-"""The path of an address range in the settings, and the range in canonical form."""
+"""Path of an address range in the settings, and the address range in canonical form."""
 
 
 def is_skipped(address: IP) -> bool:
-    """Whether an address pool skips the address, because some old devices treat .0 and .255 as broadcast addresses."""
+    """Whether a pool never assigns the address.
+
+    Some old devices treat addresses ending in .0 or .255 as broadcast addresses.
+    """
     return address.version == 4 and int(address) % 256 in (0, 255)
 
 
 def first_address(ranges: Iterable[str], version: int) -> str | None:
-    """Return the first address of an IP family (4 or 6) that the ranges can assign, or None."""
+    """Return the first IPv4 (4) or IPv6 (6) address that a pool with these ranges can assign, or None."""
     for low, high in map(bounds, ranges):
         for address in (low, low + 1, low + 2):
             if address.version == version and int(address) <= int(high) and not is_skipped(address):
@@ -27,19 +30,19 @@ def first_address(ranges: Iterable[str], version: int) -> str | None:
 
 
 def can_assign(ranges: Iterable[str], address: str) -> bool:
-    """Whether one of the ranges can assign the address."""
+    """Whether a pool with these ranges can assign the address."""
     return not is_skipped(bounds(address)[0]) and any(overlap(entry, address) for entry in ranges)
 
 
 def range_overlaps(ranges: Iterable[Range]) -> Iterator[Finding]:
-    """Yield an error for each range that overlaps another range."""
+    """Yield an error for each address range that overlaps another address range."""
     for (_, one), (path, other) in combinations(ranges, 2):
         if overlap(one, other):
             yield path, f"overlaps {one}", "list each address in only one range of one pool"
 
 
 def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield an error for each range that contains an address of the cluster."""
+    """Yield an error for each address range that contains an address of a node, the API, pods or Services."""
     owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
     api = cluster.api.vip or cluster.api.external
     owners += [(api, "the address of the API")] if api and is_address(api) else []
@@ -52,7 +55,7 @@ def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iter
 
 
 def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield an error for each range that machines in the LAN cannot reach in layer 2."""
+    """Yield an error for each address range outside the LAN, because machines cannot reach it in layer 2."""
     network = ip_network(cluster.lan)
     has_edges = isinstance(network, IPv4Network) and network.num_addresses > 2
     edges = [network.network_address, network.broadcast_address] if has_edges else []

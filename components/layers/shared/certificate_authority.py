@@ -1,7 +1,8 @@
-"""A CA for one layer, derived from the layer's random bytes.
+"""A certificate authority (CA) for one layer, which homelab derives from a random secret of the layer.
 
-Keys and certificates depend only on the random bytes, the names and the year. Pulumi runs in the same year do not
-change certificates. Pulumi's state stores the random bytes encrypted. The CA's private key is not stored anywhere.
+The keys and certificates depend only on the random secret, the subjects and the year. Within one year, every Pulumi run
+computes the same certificates. Pulumi encrypts the random secret in its state. homelab computes the CA's private key in
+each Pulumi run, and never stores the key.
 """
 
 import hmac
@@ -16,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 VALIDITY_YEARS = 3
-"""Validity of a certificate in calendar years, including the year of issue. The first run of each year renews
-certificates."""
+"""Validity of a certificate in calendar years, including the year of issue. The first Pulumi run of each year renews
+the certificates."""
 _BEGIN, _END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2125, 1, 1, tzinfo=UTC)
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order of the curve P-256."""
@@ -25,7 +26,7 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 @dataclass(frozen=True)
 class Subject:
-    """The subject of a certificate: its common name, further DNS names, and IP addresses."""
+    """Subject of an X.509 certificate: its common name, additional DNS names, and IP addresses."""
 
     common_name: str
     dns_names: tuple[str, ...] = ()
@@ -34,14 +35,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class IssuedCertificate:
-    """A certificate and its private key, both as PEM."""
+    """An X.509 certificate and its private key, both in PEM."""
 
     certificate: str
     key: str = field(repr=False)
 
 
 class CertificateAuthority:
-    """A CA derived from `salt`, which contains at least 16 random bytes as hexadecimal digits."""
+    """A CA whose keys are derived from `salt`: at least 16 secret random bytes, as hexadecimal digits."""
 
     def __init__(self, salt: str, name: str) -> None:
         try:
@@ -55,7 +56,10 @@ class CertificateAuthority:
         self.certificate = self._self_signed()
 
     def issue(self, subject: Subject, year: int) -> IssuedCertificate:
-        """Issue a certificate of `subject` for TLS servers and TLS clients. Each `year` has a separate certificate."""
+        """Issue a certificate for `subject`, which TLS servers and TLS clients can use.
+
+        The CA issues another certificate for each `year`.
+        """
         label = "\n".join((subject.common_name, *subject.dns_names, *subject.ip_addresses, str(year)))
         key = self._private_key(label)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])

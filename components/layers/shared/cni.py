@@ -1,4 +1,4 @@
-"""Common parts of the layers that provide the pod network."""
+"""Code that the layers of CNI plugins share."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from components.settings.errors import Finding
 LAYER_KEYS = ("calico", "cilium")
 USER_DATA = "the network of all pods"
 USER_DATA_QUERIES = ("nodes",)
-"""Query for protected objects: pods need the network as long as nodes exist."""
+"""Query for protected objects: homelab refuses to delete the CNI plugin as long as nodes exist."""
 
 
 def findings(key: str, lab: LabContext) -> Iterator[Finding]:
-    """Yield an error for each other pod network that is enabled in addition to the layer `key`."""
+    """Yield an error for each other CNI plugin that is enabled in addition to the layer `key`."""
     if lab.cluster.network.cni != "none":
         fix = "set network.cni: none under homelab:cluster before the first `pulumi up`, "
         fix += "because the pod network cannot change later"

@@ -1,4 +1,7 @@
-"""Validation of disks in settings. Settings refer to disks by persistent device names."""
+"""Checks of disks in the settings of layers.
+
+Settings identify disks by persistent device names, such as names below /dev/disk/by-id.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +25,10 @@ Device = Annotated[str, TextType("device", _device, _DEVICE)]
 
 
 def findings(cluster: ClusterSettings, devices: Mapping[str, Sequence[str]], *path: str) -> Iterator[Finding]:
-    """Yield errors in `devices` (disks by node name). `path` is the setting's path below the layer's key."""
+    """Yield errors in `devices`, which maps node names to disks.
+
+    `path` is the path of the setting below the layer's key.
+    """
     names = [node.name for node in cluster.nodes]
     if not devices:
         yield path, "is empty", "add a node and its devices"

@@ -1,4 +1,4 @@
-"""Grafana data sources, which Grafana's sidecar discovers in every namespace."""
+"""Grafana data sources as ConfigMaps, which Grafana's sidecar finds in every namespace."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ from components.kubernetes.manifest import Json, Manifest
 
 
 def data_source(metadata: dict[str, Any], kind: str, url: str, **options: Json) -> Manifest:
-    """Return the ConfigMap of a Grafana data source.
+    """Return the ConfigMap that adds a data source to Grafana.
 
-    The UID, by which other data sources refer to the data source, is `kind`.
+    The UID, with which other data sources refer to the data source, is `kind`.
     """
     source = {"name": kind.capitalize(), "uid": kind, "type": kind, "access": "proxy", "url": url, "jsonData": options}
     data = {f"{kind}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]})}

@@ -1,10 +1,10 @@
-"""Query that lists a layer's PersistentVolumes. A layer cannot be disabled while the layer has PersistentVolumes."""
+"""Query that lists the PersistentVolumes of a layer. homelab refuses to disable a layer that has PersistentVolumes."""
 
 
 def volume_query(name: str) -> str:
-    """Return `kubectl get` arguments that list a StorageClass's volumes.
+    """Return arguments for `kubectl get` that list the PersistentVolumes of a StorageClass.
 
-    If kubectl gets several `-o` options, kubectl uses the last.
+    If a command has several `-o` options, kubectl uses the last option.
     """
     volumes = f'{{range.items[?(@.spec.storageClassName=="{name}")]}}'
     return f'persistentvolumes -o=jsonpath={volumes}persistentvolume/{{.metadata.name}}{{"\\n"}}{{end}}'

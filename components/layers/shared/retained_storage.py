@@ -1,4 +1,7 @@
-"""Storage and retention of logs and traces. With `store: s3`, a volume still stores the newest data and the index."""
+"""Storage and retention of logs (Loki) and traces (Tempo).
+
+With `store: s3`, a volume still contains the newest data and the index.
+"""
 
 import re
 from collections.abc import Iterator
@@ -19,24 +22,24 @@ _SECRET = "s3"  # noqa: S105 - the name of a Kubernetes Secret
 
 
 class RetainedStorageSettings(Model):
-    """Storage and retention of logs or traces."""
+    """Settings of the storage and retention of logs or traces."""
 
     retention_days: PositiveInt = 30
-    """Retention in days, after which data are deleted."""
+    """Number of days after which Loki or Tempo deletes data."""
     size: Size = "10Gi"
-    """Size of the volume. A later change does not resize an existing volume."""
+    """Size of the volume. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the cluster's default StorageClass."""
     store: Literal["volume", "s3"] = "volume"
-    """Storage of the data. Choose the storage before the first run, because a later change does not move existing
+    """Storage of the data. Choose the store before the first `pulumi up`, because a later change does not move existing
     data."""
     s3: ObjectStoreSettings | None = None
-    """Bucket for `store: s3`. Default: a folder with the layer's name in the platform's `objectStore`."""
+    """Bucket for `store: s3`. Default: a folder with the name of the layer, in the bucket of `platform.objectStore`."""
 
 
 @dataclass(frozen=True)
 class RetainedStorage:
-    """Storage of the logs or traces of the layer with the key `layer`."""
+    """Storage of the logs or traces of one layer, whose key is `layer`."""
 
     lab: LabContext
     layer: str
@@ -44,12 +47,12 @@ class RetainedStorage:
 
     @property
     def bucket(self) -> ObjectStoreSettings | None:
-        """The S3 bucket, or None if `store` is `volume`."""
+        """The S3 bucket, or None if the setting `store` is `volume`."""
         return self.lab.object_store(self.settings.s3, self.layer) if self.settings.store == "s3" else None
 
     @property
     def retention(self) -> str:
-        """Retention period in hours, in the format of Loki and Tempo: `720h`."""
+        """Retention period of the data in hours, in the format of Loki and Tempo, such as `720h`."""
         return f"{self.settings.retention_days * 24}h"
 
     @property
@@ -58,7 +61,7 @@ class RetainedStorage:
         return {"enabled": True, "size": self.settings.size}
 
     def credential_secrets(self, namespace: str) -> Iterator[Manifest]:
-        """Yield the Secret with the bucket's keys as AWS environment variables if `store` is `s3`."""
+        """Yield the Kubernetes Secret with the S3 keys as AWS environment variables, if `store` is `s3`."""
         if s3 := self.bucket:
             data = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
             metadata = {"name": _SECRET, "namespace": namespace}
@@ -66,19 +69,19 @@ class RetainedStorage:
 
     @property
     def key_environment(self) -> dict[str, Json]:
-        """Helm values that pass the bucket's keys to the container's environment."""
+        """Helm values that pass the S3 keys to the container as environment variables."""
         return {"extraEnvFrom": [{"secretRef": {"name": _SECRET}}]} if self.bucket else {}
 
     @property
     def pod_annotations(self) -> dict[str, Json]:
-        """Helm values of a pod annotation with a hash of the S3 key.
+        """Helm values that add a hash of the S3 key to the pod as an annotation.
 
-        A changed key restarts the pod, because the pod reads the key only at startup.
+        A changed S3 key restarts the pod, because the pod reads the key only at startup.
         """
         return {"podAnnotations": {"homelab/s3-key": BcryptHash(s3.secret_key)}} if (s3 := self.bucket) else {}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings of the bucket and the volume."""
+        """Yield errors in the settings of the S3 bucket and the volume."""
         settings = self.settings
         if settings.s3 and settings.store == "volume":
             yield ("s3",), "has no effect with store: volume", "use store: s3, or remove s3"
@@ -88,11 +91,14 @@ class RetainedStorage:
 
 
 def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
-    """Return the Helm values of the S3 endpoint: host and port, and whether the endpoint uses plain HTTP."""
+    """Return the Helm values of the S3 endpoint: its host and port, and whether clients use plain HTTP."""
     parts = urlsplit(s3.url)
     return {"endpoint": parts.netloc, "insecure": parts.scheme == "http"}
 
 
 def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
-    """Return the Helm values of the bucket's folder. Hyphens replace the slashes in the path of a nested folder."""
+    """Return the Helm values of the folder in the S3 bucket.
+
+    Loki and Tempo need a flat prefix, so hyphens replace the slashes of the folder.
+    """
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

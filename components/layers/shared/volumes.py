@@ -1,4 +1,4 @@
-"""StorageClass of volumes for software that replicates its data itself."""
+"""StorageClasses for volumes of software that replicates its data itself, such as Kafka."""
 
 from collections.abc import Iterator
 
@@ -8,15 +8,18 @@ from components.settings.errors import Finding
 
 
 def storage_class_for(lab: LabContext, storage_class: str | None, replicas: int) -> str | None:
-    """Return the name of a StorageClass, or None for the default.
+    """Return the name of a StorageClass, or None for the cluster's default StorageClass.
 
-    With Longhorn and several replicas, use `longhorn-single`.
+    If Longhorn is enabled and `replicas` is greater than 1, the StorageClass is `longhorn-single`.
     """
     return storage_class or (SINGLE_REPLICA_CLASS if replicas > 1 and lab.is_enabled("longhorn") else None)
 
 
 def findings(lab: LabContext, storage_class: str | None, *path: str) -> Iterator[Finding]:
-    """Yield an error if the cluster has no StorageClass. The setting is at `path` below the layer's key."""
+    """Yield an error if the cluster has no StorageClass for the layer's volumes.
+
+    `path` is the path of the setting below the layer's key.
+    """
     if "local-storage" in lab.cluster.k3s.disable and not (lab.is_enabled("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage and longhorn are disabled"
         yield path, reason, "add longhorn: {} to the platform, or set storageClass to your own StorageClass"

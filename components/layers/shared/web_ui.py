@@ -1,4 +1,4 @@
-"""The web UI of a layer behind Traefik, with a host name and, if certManager is enabled, a certificate."""
+"""Web UIs of layers behind Traefik, each with a host name and, if certManager is enabled, a TLS certificate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from components.settings.errors import Finding
 
 @dataclass(frozen=True)
 class WebUI:
-    """The web UI of the layer `layer`. The default host name is `name`, followed by the lab's domain."""
+    """The web UI of one layer, whose key is `layer`.
+
+    The default host name consists of `name` and the lab's domain.
+    """
 
     lab: LabContext
     layer: str
@@ -20,7 +23,7 @@ class WebUI:
 
     @property
     def has_ingress(self) -> bool:
-        """Whether the web UI has an Ingress, which requires the layer `traefik`."""
+        """Whether the web UI has an Ingress, which only the layer traefik can serve."""
         return self.lab.is_enabled("traefik")
 
     @property
@@ -30,24 +33,27 @@ class WebUI:
 
     @property
     def issuer(self) -> str | None:
-        """ClusterIssuer of the web UI's certificate, or None if certManager is disabled."""
+        """ClusterIssuer for the TLS certificate of the web UI, or None if the layer certManager is disabled."""
         cert_manager = self.lab.settings_of(CertManagerSettings)
         return (self.configured_issuer or cert_manager.issuers[0]) if cert_manager else None
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Annotations that make cert-manager issue a certificate for the Ingress."""
+        """Annotations of the Ingress, with which cert-manager issues a TLS certificate for the web UI."""
         return {"cert-manager.io/cluster-issuer": self.issuer} if self.issuer else {}
 
     def tls(self, secret: str) -> list[dict[str, object]]:
-        """Return the `tls` section of the Ingress.
+        """Return the field `tls` of the Ingress.
 
-        If certManager is enabled, the Secret `secret` contains the certificate.
+        If the layer certManager is enabled, the Kubernetes Secret `secret` contains the TLS certificate.
         """
         return [{"secretName": secret, "hosts": [self.host]}] if self.issuer else []
 
     def findings(self, *path: str) -> Iterator[Finding]:
-        """Yield errors in `host` and `issuer`. `path` is the path of both settings below the layer's key."""
+        """Yield errors in the settings `host` and `issuer` of a web UI.
+
+        `path` is the path of both settings below the layer's key.
+        """
         cert_manager = self.lab.settings_of(CertManagerSettings)
         for key, value in (("host", self.configured_host), ("issuer", self.configured_issuer)):
             if value and not self.has_ingress:

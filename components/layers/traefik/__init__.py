@@ -1,1 +1,1 @@
-"""Traefik: the layer and its own routes."""
+"""Traefik: the layer, and its own routes for the dashboard and for unknown hosts."""

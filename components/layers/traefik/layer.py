@@ -1,4 +1,4 @@
-"""Traefik: the ingress controller, behind one load-balancer IP."""
+"""Traefik, the Ingress controller, which clients reach at one load-balancer IP."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
@@ -20,38 +20,41 @@ _CERTIFICATE = "wildcard"
 
 
 class CertificateSettings(Model):
-    """The default certificate, for `DOMAIN` and `*.DOMAIN`. Hosts without their own certificate use the default
-    certificate."""
+    """Settings of Traefik's default certificate, which is valid for `DOMAIN` and `*.DOMAIN`.
+
+    Traefik uses the default certificate for all hosts that have no certificate of their own.
+    """
 
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the default certificate. Default: certManager's first issuer that supports wildcard
-    certificates."""
+    """ClusterIssuer for Traefik's default certificate. Default: the first ClusterIssuer of the layer certManager that
+    can issue wildcard certificates."""
 
 
 class TraefikSettings(Model):
-    """Traefik: the ingress controller, which routes requests to apps by host name."""
+    """Settings of Traefik, the Ingress controller, which routes requests to apps by host name."""
 
     address: Address | None = None
-    """Load-balancer IP of Traefik, from a pool of metallb. Default: the first address of metallb's default pool."""
+    """Load-balancer IP of Traefik, which must be in an address pool of MetalLB. Default: the first IP address of
+    MetalLB's default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
-    """`Local` preserves the client's IP address. `Cluster` can route requests through other nodes, and hides the
-    client's IP address."""
+    """With `Local`, Traefik sees the client's IP address. With `Cluster`, requests may pass through another node, and
+    Traefik does not see the client's IP address."""
     https_only: StrictBool = True
-    """Whether Traefik redirects HTTP requests to HTTPS."""
+    """Whether Traefik redirects all HTTP requests to HTTPS."""
     default_class: StrictBool = True
-    """Whether Traefik also serves Ingresses without an IngressClass."""
+    """Whether Traefik also serves Ingresses that name no IngressClass."""
     certificate: CertificateSettings | None = CertificateSettings()
-    """The default certificate, issued by certManager. With `null`, Traefik generates a certificate that no client
-    trusts."""
+    """Traefik's default certificate, which cert-manager issues. With `certificate: null`, Traefik generates a
+    self-signed certificate, which no client trusts."""
     default_route: Url | None = None
-    """URL to which Traefik redirects HTTPS requests for unknown hosts. Default: Traefik answers requests for unknown
-    hosts with status 404."""
+    """URL to which Traefik redirects HTTPS requests for unknown host names. Default: Traefik answers requests for
+    unknown host names with HTTP status 404."""
     dashboard: DashboardSettings | None = None
     """Traefik's dashboard. Default: none."""
 
 
 class Traefik(Layer[TraefikSettings]):
-    """Traefik with its default certificate, default route and dashboard."""
+    """Layer for Traefik, with a default certificate, a default route and a dashboard."""
 
     key = "traefik"
     settings_type = TraefikSettings
@@ -61,7 +64,10 @@ class Traefik(Layer[TraefikSettings]):
     charts_with_crds_folder = ("traefik",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Only routes in Traefik's namespace may reference Traefik's internal services."""
+        """Return the Helm values.
+
+        Only routes in Traefik's own namespace may refer to internal services of Traefik, such as the dashboard.
+        """
         replicas, metrics = self.lab.replicas(2), {"enabled": self.has_monitoring}
         redirect = {"to": "websecure", "scheme": "https", "permanent": True} if self.settings.https_only else {}
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
@@ -87,11 +93,11 @@ class Traefik(Layer[TraefikSettings]):
         return {"annotations": annotations, "spec": spec}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the credentials for the dashboard."""
+        """Return the Kubernetes Secret with the user name and password for Traefik's dashboard."""
         return [routes.basic_auth_secret(self.settings.dashboard, self.namespace)] if self.settings.dashboard else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the default certificate, the dashboard and the default route."""
+        """Return the default certificate, the route of the dashboard, and the default route of Traefik."""
         manifests = list(self._certificate())
         if self.settings.dashboard:
             manifests += routes.dashboard_route(self.settings.dashboard, self.lab.cluster.domain, self.namespace)
@@ -116,7 +122,10 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def address(self) -> str | None:
-        """The load-balancer IP, or None without metallb, because another load balancer then chooses the IP address."""
+        """Load-balancer IP of Traefik, or None if MetalLB is disabled.
+
+        Without MetalLB, another load balancer chooses the IP address.
+        """
         metallb = self.lab.settings_of(MetalLBSettings)
         if self.settings.address or metallb is None:
             return self.settings.address
@@ -124,7 +133,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def issuer(self) -> str | None:
-        """ClusterIssuer of the default certificate, or None without a default certificate."""
+        """ClusterIssuer for Traefik's default certificate, or None without a default certificate."""
         issuers, certificate = self.lab.settings_of(CertManagerSettings), self.settings.certificate
         if issuers is None or certificate is None:
             return None
@@ -135,11 +144,11 @@ class Traefik(Layer[TraefikSettings]):
         return ip_network(self.lab.cluster.network.services[0]).version
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the IngressClass, the namespace and the load-balancer IP of Traefik."""
+        """Return the IngressClass, the namespace and the load-balancer IP of Traefik, as stack outputs."""
         return {"ingress_class": INGRESS_CLASS, "ingress_namespace": self.namespace, "ingress_address": self.address}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the load-balancer IP and in the issuer of the default certificate."""
+        """Yield errors in Traefik's load-balancer IP and in the ClusterIssuer of the default certificate."""
         yield from self._address_problems()
         yield from self._issuer_problems()
 
@@ -156,7 +165,7 @@ class Traefik(Layer[TraefikSettings]):
             reason = f"is not an IPv{self._family} address, but network.services uses IPv{self._family}"
             yield ("address",), reason, f"choose an IPv{self._family} address"
         elif not any(address_pools.can_assign(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add it to a pool"
+            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add the address to one"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (

@@ -1,4 +1,4 @@
-"""Traefik's own routes: its dashboard, and the default route for requests that match no other route."""
+"""Traefik's own routes: the dashboard, and a default route for requests that match no other route."""
 
 from urllib.parse import urlsplit
 
@@ -10,44 +10,44 @@ _DASHBOARD, _DEFAULT = "dashboard", "default-route"
 
 
 class DashboardSettings(Model):
-    """Traefik's dashboard, protected by a password."""
+    """Settings of Traefik's dashboard, which a password protects."""
 
     host: Domain | None = None
     """Host name of the dashboard. Default: `traefik.DOMAIN`."""
     user: User = "admin"
     """User name for the dashboard."""
     password: SecretRef
-    """Secret that contains the password for the dashboard."""
+    """Pulumi secret that contains the password for Traefik's dashboard."""
 
 
 def custom_resource(kind: str, metadata: Json, spec: Json) -> Manifest:
-    """Build a custom resource of Traefik."""
+    """Build a custom resource of Traefik with the given kind and spec."""
     return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def basic_auth_secret(settings: DashboardSettings, namespace: str) -> Manifest:
-    """Build the Secret with the user name and password for the dashboard."""
+    """Build the Kubernetes Secret with the user name and password for Traefik's dashboard."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # the password is not hashed with bcrypt, because Traefik would compute bcrypt for each request of the dashboard
+        # the password has no bcrypt hash, because Traefik would compute the slow hash for each request to the dashboard
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }
 
 
 def dashboard_route(settings: DashboardSettings, domain: str, namespace: str) -> list[Manifest]:
-    """Build the route of the dashboard, with basic authentication."""
+    """Build the route of Traefik's dashboard, which requires a user name and password (basic authentication)."""
     host = settings.host or f"traefik.{domain}"
     authentication = {"basicAuth": {"secret": _DASHBOARD, "removeHeader": True}}
     return _route(_DASHBOARD, namespace, authentication, {"match": f"Host(`{host}`)"}, "api@internal")
 
 
 def default_route(url: str, namespace: str) -> list[Manifest]:
-    """Build the default route, which redirects a request to `url` if no other route matches the request."""
+    """Build the default route, which redirects requests to `url` if they match no other route."""
     redirect = {"redirectRegex": {"regex": "^.*$", "replacement": url, "permanent": False}}
-    # the route excludes the URL's own host, because a redirect to the same host would loop
+    # the route excludes the host of the URL itself, because a redirect to the same host would never end
     match = f"PathPrefix(`/`) && !Host(`{urlsplit(url).hostname}`)"
     return _route(_DEFAULT, namespace, redirect, {"match": match, "priority": 1}, "noop@internal")
 

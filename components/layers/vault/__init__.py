@@ -1,1 +1,1 @@
-"""Vault: the layer and its seal."""
+"""Vault: the layer, and the settings of its auto-unseal."""

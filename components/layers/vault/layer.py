@@ -1,4 +1,4 @@
-"""Vault: storage of secrets with access control."""
+"""Vault, which stores secrets and controls access to them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,30 +18,34 @@ from components.settings.model import Model
 
 NAME = "vault"
 TLS_SECRET = "vault-tls"  # noqa: S105 - the name of a Kubernetes Secret
-"""Name of the Secret with Vault's certificate, and with the CA certificate in `ca.crt`."""
+"""Name of the Kubernetes Secret that contains Vault's certificate, and the CA certificate in `ca.crt`."""
 URL = f"https://{NAME}-active.{NAME}.svc:8200"
 _TLS_FOLDER = f"/vault/userconfig/{TLS_SECRET}"
 _CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: stores secrets. You must initialize Vault manually once, see docs/vault.md."""
+    """Vault: stores secrets. Initialize Vault yourself after the first `pulumi up`, see docs/vault.md."""
 
     seal: VaultSealSettings | None = None
-    """Auto-unseal. Default: people unseal Vault with the unseal keys from Vault's initialization."""
+    """Auto-unseal. Default: none, so people unseal Vault with the unseal keys from its initialization."""
     size: Size = "10Gi"
-    """Volume size of each member. A later change does not resize an existing volume."""
+    """Volume size of each member. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: `longhorn-single` if the layer longhorn is enabled and there are three
-    members; if not, the cluster's default StorageClass."""
+    """StorageClass of the volumes. Default: `longhorn-single` with the layer longhorn and three members, otherwise the
+    cluster's default StorageClass."""
     host: Domain | None = None
     """Host name of the web UI. Default: `vault.DOMAIN`."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the web UI's certificate. Default: the default issuer of certManager."""
+    """ClusterIssuer for the TLS certificate of Vault's web UI. Default: the default ClusterIssuer of the layer
+    certManager."""
 
 
 class Vault(Layer[VaultSettings]):
-    """Vault with three members on different nodes. With fewer than three untainted nodes, Vault has one member."""
+    """Layer for Vault, with three members on different nodes.
+
+    If the cluster has fewer than three untainted nodes, Vault has only one member.
+    """
 
     key = "vault"
     settings_type = VaultSettings
@@ -52,7 +56,10 @@ class Vault(Layer[VaultSettings]):
     user_data_queries = (f"persistentvolumeclaims -n {NAME}",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values. Vault's pods are ready only when unsealed, so homelab does not wait for the pods."""
+        """Return the Helm values.
+
+        A Vault pod becomes ready only after Vault is unsealed, so homelab does not wait for ready pods.
+        """
         return {
             "vault": {
                 "global": {"tlsDisable": False},
@@ -138,11 +145,11 @@ class Vault(Layer[VaultSettings]):
         }
 
     def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Secret with the configuration of Vault's auto-unseal."""
+        """Return the Kubernetes Secret with the configuration of Vault's auto-unseal."""
         return [vault_seal.secret(self.settings.seal, self.namespace)] if self.settings.seal else ()
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return Vault's certificate, and the ServersTransport that makes Traefik trust this certificate."""
+        """Return the Certificate of Vault, and the ServersTransport with which Traefik trusts this certificate."""
         spec: Json = {"serverName": f"{NAME}-active.{NAME}.svc", "rootCAs": [{"secret": TLS_SECRET}]}
         version = "traefik.io/v1alpha1"
         transport = {"apiVersion": version, "kind": "ServersTransport", "metadata": self.metadata(NAME), "spec": spec}
@@ -156,7 +163,7 @@ class Vault(Layer[VaultSettings]):
         ]
         spec = {
             "secretName": TLS_SECRET,
-            "duration": "26280h",  # three years: Vault reads it only at startup, and its pods may run for years
+            "duration": "26280h",  # three years, because Vault reads the certificate only at startup
             "renewBefore": "13140h",
             "dnsNames": [*services, *self._member_names, "localhost"],
             "ipAddresses": ["127.0.0.1"],
@@ -180,7 +187,7 @@ class Vault(Layer[VaultSettings]):
         return WebUI(self.lab, self.key, NAME, self.settings.host, self.settings.issuer)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield errors in the web UI, the seal and the certificate's issuer."""
+        """Yield errors in Vault's web UI, auto-unseal and ClusterIssuer."""
         yield from self.web_ui.findings()
         if self.settings.seal:
             yield from vault_seal.findings(self.settings.seal)

@@ -1,4 +1,4 @@
-"""Settings of Vault's auto-unseal, and the `seal` stanza of Vault's configuration."""
+"""Settings of Vault's auto-unseal, checks of these settings, and the `seal` stanza of Vault's configuration."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ from components.kubernetes.manifest import Json, Manifest, SecretTemplate, secre
 from components.layers.shared import aws
 from components.platform.object_store import Region
 from components.settings import certificates
+from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import Certificate, Text, Url
 from components.settings.model import Model, SecretRef
@@ -15,46 +16,46 @@ MOUNT_PATH = f"/vault/userconfig/{NAME}"
 _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
-class KmsSealSettings(Model):
+class KmsSealSettings(aws.AwsKeysSettings):
     """A key in AWS KMS."""
 
     region: Region
-    """Region of the key, such as eu-central-1."""
+    """AWS region of the KMS key, such as eu-central-1."""
     key_id: Text
     """ID or ARN of the key."""
-    access_key: SecretRef | None = None
-    """Secret that contains the access key ID. Default: the instance role."""
-    secret_key: SecretRef | None = None
-    """Secret that contains the secret access key."""
 
 
 class TransitSealSettings(Model):
-    """A key in the transit engine of another Vault."""
+    """Settings of auto-unseal with a key in the transit secrets engine of another Vault."""
 
     server: Url
     """URL of the other Vault."""
     key: Text
-    """Name of the key in the transit engine."""
+    """Name of the key in the transit secrets engine."""
     path: Text = "transit"
-    """Mount path of the transit engine."""
+    """Mount path of the transit secrets engine in the other Vault."""
     token: SecretRef
-    """Secret that contains a token with permission to encrypt and decrypt with the key. The token must be periodic,
-    because Vault renews the token."""
+    """Pulumi secret that contains a periodic token of the other Vault. The token's policy must allow to encrypt and
+    decrypt with the transit key. Vault renews a periodic token by itself."""
     ca: Certificate | None = None
-    """CA certificate of the other Vault, as the output of `base64 -w0 ca.pem`. Default: the publicly trusted CAs."""
+    """CA certificate of the other Vault, encoded with `base64 -w0 ca.pem`. Default: public CAs, such as Let's
+    Encrypt."""
 
 
 class VaultSealSettings(Model):
-    """Auto-unseal of Vault at startup. Set exactly one of `awsKms` and `transit`."""
+    """Settings of Vault's auto-unseal, with which Vault unseals itself at startup.
+
+    Set exactly one of `awsKms` and `transit` for auto-unseal.
+    """
 
     aws_kms: KmsSealSettings | None = None
     """Unseal with a key in AWS KMS."""
     transit: TransitSealSettings | None = None
-    """Unseal with a key in the transit engine of another Vault."""
+    """Unseal Vault with a key in the transit secrets engine of another Vault."""
 
 
 def secret(seal: VaultSealSettings, namespace: str) -> Manifest:
-    """Build the Secret with Vault's seal stanza and, if set, the CA certificate of the other Vault."""
+    """Build the Kubernetes Secret with Vault's `seal` stanza and, if set, the CA certificate of the other Vault."""
     data: dict[str, Json] = {"seal.hcl": _kms(seal.aws_kms) if seal.aws_kms else _transit(seal.transit)}
     if seal.transit and seal.transit.ca:
         data["ca.pem"] = certificates.decode_pem(seal.transit.ca)
@@ -75,7 +76,7 @@ def _transit(transit: TransitSealSettings | None) -> Json:
         "address": transit.server,
         "key_name": transit.key,
         "mount_path": f"{transit.path}/",
-        # without tls_ca_cert, Vault would use VAULT_CACERT, which is the CA of this Vault and not of the other Vault
+        # without tls_ca_cert, Vault would trust VAULT_CACERT, which is its own CA, and not the CA of the other Vault
         "tls_ca_cert": f"{MOUNT_PATH}/ca.pem" if transit.ca else _PUBLIC,
     }
     return _stanza("transit", settings, {"token": transit.token})
@@ -89,14 +90,12 @@ def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) 
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for use as a quoted HCL string in a template for `str.format()`."""
+    """Escape a text for a quoted HCL string inside a template of `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
 def findings(seal: VaultSealSettings) -> Iterator[Finding]:
     """Yield errors in the settings of Vault's auto-unseal."""
-    if (seal.aws_kms is None) is (seal.transit is None):
-        yield ("seal",), "needs exactly one of awsKms and transit", "add one, or keep one of them"
-    kms = seal.aws_kms
-    if kms:
-        yield from aws.findings(kms.access_key, kms.secret_key, "seal", "awsKms")
+    yield from exactly_one(("seal",), seal, "aws_kms", "transit")
+    if seal.aws_kms:
+        yield from aws.findings(seal.aws_kms, "seal", "awsKms")

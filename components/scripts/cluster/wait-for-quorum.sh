@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # On a server, before NODE is changed: wait until etcd has a quorum without NODE, and refuse an agent that would be newer
 # than a server. A node that is not Ready can be changed at any time.
-# NODE ROLE VERSION
+# NODE ROLE; VERSION, which is not set before a reboot
 
 # spared: succeed if etcd would keep its quorum without NODE.
 spared() { [ -z "$(quorum_loss_without "$NODE")" ]; }
@@ -17,7 +17,7 @@ check_order() {
 
 main() {
   wait_for 20 api_ready || return 0
-  if [ "$ROLE" = agent ]; then check_order; return; fi
+  if [ "$ROLE" = agent ]; then [ -z "${VERSION:-}" ] || check_order; return; fi
   node_exists "$NODE" || return 0
   local ready in_etcd
   ready=$(ready_condition "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not changed; run \`pulumi up\` again." "$(journal k3s)"

@@ -117,11 +117,15 @@ def test_without_data_there_is_nothing_to_discard() -> None:
     ]
 
 
-def test_all_mistakes_are_reported_at_once() -> None:
+def test_all_invalid_fields_are_reported_before_all_conflicts() -> None:
     app = {"image": "shop", "hosts": ["a", "a"], "autoscaling": {"min": 5, "max": 1}, "postgres": {}}
-    found = [line.partition(": ")[0] for line in report({"app": app}, set())]
-    wrong = ("platform", "image", "postgres.size", "autoscaling.max", "hosts")
-    assert found == [f"homelab:app.{each}" for each in wrong]
+    valid = {"platform": "lab", "image": "shop:1", "postgres": {"size": "1Gi"}}
+    for settings, paths in (
+        (app, ("platform", "image", "postgres.size")),
+        (app | valid, ("autoscaling.max", "hosts")),
+    ):
+        found = [line.partition(": ")[0] for line in report({"app": settings}, set())]
+        assert found == [f"homelab:app.{path}" for path in paths]
 
 
 @pytest.mark.parametrize("file", APPS, ids=lambda file: file.stem)

@@ -48,7 +48,7 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
     [
         (
             {"url": GIT} | KEY,
-            "sshKey: has no effect: the repository is read over HTTP; "
+            "sshKey: has no effect, because Argo CD reads the repository over HTTP; "
             "use the repository's ssh URL, or set username and password",
         ),
         (
@@ -57,7 +57,8 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
         ),
         (
             {"url": "ssh://git@git.lan/apps"} | KEY | LOGIN,
-            "password: has no effect: the repository is read over SSH; use the repository's https URL, or set sshKey",
+            "password: has no effect, because Argo CD reads the repository over SSH; "
+            "use the repository's https URL, or set sshKey",
         ),
         (
             {"url": "http://git.lan/apps"} | LOGIN,
@@ -73,7 +74,7 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
         ),
         (
             {"url": "git@git.lan:apps", "type": "helm"} | KEY,
-            "type: is helm, but Helm charts are read over HTTP; use the https URL",
+            "type: is helm, but Argo CD reads Helm charts over HTTP; use the https URL",
         ),
     ],
 )
@@ -117,7 +118,7 @@ def test_applications_hold_no_credentials_either() -> None:
         ),
         (
             {"repository": "their", "path": "."},
-            ".repository: is neither an entry of repositories nor a URL; use one of: ours, charts; or write its URL",
+            ".repository: is neither a key under repositories nor a URL; use one of: ours, charts; or write its URL",
         ),
         ({"repository": GIT}, ": needs exactly one of path and chart; add one, or keep one of them"),
         (
@@ -181,11 +182,11 @@ def test_sets_that_make_no_applications(given: dict[str, Any], report: str) -> N
         ),
         (
             {"projects": {"shop": {"repositories": ["*", "ours"]}}},
-            "projects.shop.repositories.1: is neither an entry of repositories nor a URL; write its URL",
+            "projects.shop.repositories.1: is neither a key under repositories nor a URL; write its URL",
         ),
         (
             {"root": {"repository": "ours"}},
-            "root.repository: is neither an entry of repositories nor a URL; write its URL",
+            "root.repository: is neither a key under repositories nor a URL; write its URL",
         ),
         (
             {"root": {"repository": GIT}, "applications": {"root": {"repository": GIT, "path": "."}}},

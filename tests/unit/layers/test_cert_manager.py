@@ -91,7 +91,7 @@ ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or ke
         ),
         (
             {"ca": {"commonName": "x" * 65}},
-            ["ca.commonName: is longer than 64 characters, the limit in certificates; shorten it"],
+            ["ca.commonName: is longer than 64 characters, which certificates do not allow; shorten it"],
         ),
     ],
 )

@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from components.layers.cilium import CiliumSettings
 from components.platform.layer import LabContext
 from components.platform.platform import install_order
-from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster, k3s_config
 from tests.support.kubectl_scripts import run
-from tests.support.layer_fixtures import LAYERS, POOL, lab, layer, objects, problems, values
+from tests.support.layer_fixtures import POOL, lab, layer, objects, problems, values
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -152,12 +150,6 @@ def test_addresses_are_given_out_once() -> None:
     assert problems("cilium", found) == [
         "addresses: conflict with metallb, which also assigns load-balancer IPs; remove addresses, or remove metallb"
     ]
-
-
-def test_wrong_fields_are_not_guessed_at() -> None:
-    settings = CiliumSettings.model_validate({"addresses": 1}, context=LENIENT)
-    with pytest.raises(UnknownValueError):
-        list(LAYERS["cilium"](settings, LabContext(cluster("three-servers"), {"cilium": settings})).findings())
 
 
 NODE = {"NODE": "a", "ROLE": "agent"}

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from components.layers.coredns import CorednsSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UnknownValueError
 from tests.support.cluster_fixtures import cluster
-from tests.support.layer_fixtures import CLOUDFLARE, HTTP, LAYERS, lab, layer, problems
+from tests.support.layer_fixtures import CLOUDFLARE, HTTP, lab, layer, problems
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -83,7 +81,7 @@ def test_namespace_of_k3s_is_neither_made_nor_deleted() -> None:
         *(
             (
                 {name: {"forward": ["10.0.0.2"]}},
-                f"zones.{name}: would shadow names of the cluster domain cluster.local; choose another zone",
+                f"zones.{name}: would hide names of the cluster domain cluster.local; choose another zone",
             )
             for name in ("local", "cluster.local", "svc.cluster.local")
         ),
@@ -102,11 +100,11 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     found = LabContext(cluster("three-servers", k3s=options), lab(coredns={"zones": {"lan": HOSTS}}).layers)
     assert problems("coredns", found) == [
         ": needs K3s' CoreDNS, which k3s.disable disables; remove coredns from k3s.disable",
-        "zones.lan: would shadow names of the cluster domain k8s.lan; choose another zone",
+        "zones.lan: would hide names of the cluster domain k8s.lan; choose another zone",
     ]
 
 
-MISSING = "acme.nameservers: is missing: for {}, pods get different answers from coredns than from public DNS"
+MISSING = "acme.nameservers: is missing: the layer coredns answers names in {} differently than public DNS"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])
@@ -125,9 +123,3 @@ def test_proofs_do_not_mind_what_is_no_records_of_theirs() -> None:
     hidden = {"zones": {DOMAIN: {"wildcard": ["10.0.0.1"]}}}
     assert not problems("certManager", lab(certManager={"acme": HTTP}, coredns=hidden, traefik={}))
     assert not problems("certManager", lab(certManager={}, coredns=hidden))
-
-
-def test_wrong_fields_are_not_guessed_at() -> None:
-    settings = CorednsSettings.model_validate({"zones": {"lan": {"hosts": 1}}}, context=LENIENT)
-    with pytest.raises(UnknownValueError):
-        list(LAYERS["coredns"](settings, LabContext(cluster("three-servers"), {"coredns": settings})).findings())

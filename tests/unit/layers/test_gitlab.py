@@ -47,9 +47,7 @@ def test_registry_as_mirror_of_charts_is_refused_for_it() -> None:
     config, secrets = stackfile.read(FILE)
     argocd = {"argocd": {"adminPassword": {"secret": "sshKey"}}}
     platform = {**BESIDE, **argocd, "gitlab": {"rootPassword": {"secret": "sshKey"}}, "chartMirror": "oci://charts.lan"}
-    with pytest.raises(
-        SettingsError, match="gitlab: is installed by Argo CD, which is not configured for the registry"
-    ):
+    with pytest.raises(SettingsError, match="gitlab: is deployed by Argo CD, which has no access to the OCI registry"):
         LabStack.parse({**config, "platform": platform}, secrets, "lab")
 
 
@@ -100,7 +98,7 @@ def test_a_layer_without_a_chart_is_made() -> None:
 @pytest.mark.parametrize(
     ("given", "argocd", "report"),
     [
-        ({"host": "gitlab"}, {}, "host: needs a domain for the registry's host name; "
+        ({"host": "gitlab"}, {}, "host: has no domain, which the host name of GitLab's registry needs; "
          "write it as gitlab.lab.example.com"),
         ({}, {"applications": {"gitlab": {"repository": "https://git.lan/x", "path": "x"}}},
          ": has the same Application name as argocd.applications.gitlab; rename the application in Argo CD"),

@@ -7,9 +7,8 @@ from pydantic import ValidationError
 
 from components.layers.longhorn import Longhorn, LonghornSettings
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UNKNOWN, SecretRef, UnknownValueError
+from components.settings.model import SecretRef
 from stacks.settings import LabStack
-from tests.support.cluster_fixtures import cluster
 from tests.support.layer_fixtures import lab, layer, problems, values
 from tests.support.recorder import config_of, record
 from tests.support.settings_fixtures import ROOT
@@ -153,7 +152,7 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
         (
             {},
             {"storageNodes": {"disk": "ssd"}},
-            "storageNodes: matches no untainted node; add these labels to nodes in cluster.nodes",
+            "storageNodes: matches no untainted node; add the labels of storageNodes to nodes in cluster.nodes",
         ),
         (
             {name: ["a:NoSchedule"] for name in "abcde"},
@@ -170,15 +169,3 @@ def test_buckets_are_checked(change: dict[str, str], reason: str) -> None:
 )
 def test_what_is_wrong_is_reported(taints: Any, given: Any, report: str) -> None:
     assert problems("longhorn", on({}, taints, given)) == [report]
-
-
-def test_wrong_fields_are_not_guessed_at() -> None:
-    settings = LonghornSettings.model_validate({"storageNodes": 1}, context=LENIENT)
-    with pytest.raises(UnknownValueError):
-        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings})).findings())
-
-
-def test_wrong_store_is_not_guessed_at() -> None:
-    settings = LonghornSettings.model_validate({"backup": {}})
-    with pytest.raises(UnknownValueError):
-        list(Longhorn(settings, LabContext(cluster("three-servers"), {"longhorn": settings}, UNKNOWN)).findings())

@@ -33,7 +33,7 @@ def test_range_has_one_form(given: str, canonical: str) -> None:
         ("10.0.0.1", "is not an address range"),
         ("10.0.0.1-9", "is not an address range"),
         ("10.0.0.1-10.0.0.2-10.0.0.3", "is not an address range"),
-        ("10.0.0.1-fd00::1", "must have both ends in the same IP family, without a zone"),
+        ("10.0.0.1-fd00::1", "must have a first and last address of the same IP family, without zone IDs"),
         ("10.0.0.9/29", "has host bits set; write 10.0.0.8/29"),
         ("127.0.0.0/8", "is a loopback address"),
         ("10.0.0.1-224.0.0.1", "is a multicast address"),

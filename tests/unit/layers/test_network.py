@@ -1,15 +1,11 @@
 """What MetalLB, Traefik and cert-manager have in common."""
 
-from typing import Any
-
 import pytest
 
 from components.layers.metallb.layer import MetalLB
 from components.layers.traefik.layer import Traefik
 from components.platform.layer import LabContext
-from components.settings.model import LENIENT, UnknownValueError
-from tests.support.cluster_fixtures import cluster
-from tests.support.layer_fixtures import LAYERS, PEER, POOL, lab, layer, values
+from tests.support.layer_fixtures import PEER, POOL, lab, values
 
 
 def monitored(found: LabContext) -> LabContext:
@@ -42,19 +38,3 @@ def test_layers_say_what_they_stand_in_for() -> None:
     assert MetalLB.replaces_packaged == ("servicelb",)
     assert Traefik.replaces_packaged == Traefik.charts_with_crds_folder == ("traefik",)
     assert MetalLB.pod_security == "privileged"
-
-
-@pytest.mark.parametrize(
-    ("key", "given"),
-    [
-        ("metallb", {"addresses": ["x"]}),
-        ("metallb", POOL | {"pools": {"a": {"addresses": 1}}}),
-        ("certManager", {"acme": 1}),
-        ("traefik", {"certificate": {"issuer": 1}}),
-    ],
-)
-def test_wrong_fields_are_not_guessed_at(key: str, given: dict[str, Any]) -> None:
-    settings = LAYERS[key].settings_type.model_validate(given, context=LENIENT)
-    found = LabContext(cluster("three-servers"), {key: settings})
-    with pytest.raises(UnknownValueError):
-        list(layer(key, found).findings())

@@ -28,6 +28,11 @@ def recorded(file: str) -> dict[str, dict[str, Any]]:
     return {task.name: task.plain for task in record(config_of(ROOT / "tests/settings/valid" / file)).tasks}
 
 
+def is_second_quorum_check(step: dict[str, Any]) -> bool:
+    """Whether a later release than the one of the move added the step."""
+    return step["script"] == "cluster/wait-for-quorum.sh" and ("turn" in step or "reboot" in step["when"])
+
+
 def test_every_script_of_before_has_a_new_name() -> None:
     folder = ROOT / "components/scripts"
     assert len(set(TABLE["names"].values())) == len(TABLE["names"]) == 64
@@ -45,6 +50,7 @@ def test_a_lab_of_before_shows_no_change(file: str) -> None:
             for name, scripts_before in BEFORE[file].items():
                 # another release may have changed scripts: then its digest differs from the one of the move
                 new = now[name] | {"digest": TABLE["digests"][scripts_before["digest"]]}
+                new["run"] = [step for step in new["run"] if not is_second_quorum_check(step)]
                 old = now[name] | scripts_before
                 assert await plug.diff(old | FINISHED, new) == (False, []), name
                 assert await plug.diff(old | FINISHED, new | {"digest": "another"}) == (

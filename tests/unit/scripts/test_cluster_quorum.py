@@ -1,9 +1,12 @@
 """Before a node is changed: its pods go, and the quorum is kept, unless the API says that there is no need."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from components.cluster.node import PREPARE, ROLL
+from components.provider_resources import Step
 from tests.support.machine_scripts import FakeMachine, ScriptRun
 
 # what the API knows: nodes with what keeps pods away, whether b is Ready, the servers in etcd
@@ -78,6 +81,18 @@ def test_a_server_is_changed_once_the_others_keep_the_quorum(server: FakeMachine
     assert (done.status, "b was not changed, because the API would be unavailable" in done.errors) == (1, True)
     server.file("members").write_text("b TrueTrue\n")
     assert spared(server).status == 0, "the only one"
+
+
+@pytest.mark.parametrize("run", [PREPARE, ROLL])
+def test_the_quorum_is_checked_again_once_the_server_has_its_turn(run: Sequence[Step]) -> None:
+    quorum = [step.get("turn", False) for step in run if step["script"] == "cluster/wait-for-quorum.sh"]
+    assert quorum == [False, True], "a server that waits for the quorum must not keep others from repairing theirs"
+    assert next(step["script"] for step in run if step.get("turn")) == "cluster/wait-for-quorum.sh"
+
+
+def test_an_agent_reboots_without_a_version(server: FakeMachine) -> None:
+    done = server.run("cluster/wait-for-quorum", NODE="b", ROLE="agent")
+    assert (done.status, done.errors) == (0, "")
 
 
 @pytest.mark.parametrize(("cordoned", "returns"), [("true", True), ("", False)])

@@ -115,7 +115,8 @@ def test_output_that_an_older_platform_lacks_is_named_with_the_version_that_brin
     outputs = outputs_without(name) | ({} if name == "version" else {"version": "0.0.9"})
     since = FIELDS[name]["since"]
     text = (
-        f"has no output {name}, which needs version {since} or newer; the platform has .*run `pulumi up` on that stack"
+        f"has no output {name}, which needs homelab {since} or newer; "
+        "the platform was deployed by .*run `pulumi up` on that stack"
     )
     with pytest.raises(pulumi.RunError, match=f"^the platform of stack organization/homelab/lab {text}"):
         read_all(outputs)
@@ -130,7 +131,7 @@ def test_output_of_a_layer_that_is_off_is_none(name: str) -> None:
 @FAILS
 def test_a_cluster_of_the_time_before_platforms_is_too_old() -> None:
     old = outputs_without(*(name for name, meta in FIELDS.items() if meta["since"] != "0.1.0"))
-    with pytest.raises(pulumi.RunError, match="the platform has a version older than 0\\.2\\.0"):
+    with pytest.raises(pulumi.RunError, match="the platform was deployed by a homelab older than 0\\.2\\.0"):
         read_all(old)
     gc.collect()
 
