@@ -8,10 +8,11 @@ from components.settings.errors import Findings
 
 
 def worker_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the settings of workers."""
-    for check in (_names, _database_names, _volumes, _probes, _liveness):
-        for name, worker in app.workers.items():
-            yield from ((("workers", name, *loc), reason, fix) for loc, reason, fix in check(app, name, worker))
+    """Yield all conflicts in the settings of workers."""
+    for name, worker in app.workers.items():
+        for check in (_names, _database_names, _volumes, _probes, _liveness):
+            for loc, reason, fix in check(app, name, worker):
+                yield ("workers", name, *loc), reason, fix
 
 
 def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
