@@ -69,7 +69,7 @@ def test_names_that_kubernetes_gets_from_pulumi_are_valid(media: Recording) -> N
 
 def test_names_of_a_single_app_are_as_before() -> None:
     names = {each.name for each in created(run_fixture("shop-dev"))}
-    assert names == {"shop-dev", "homelab:app", "default-deny"}
+    assert names == {"shop-dev", "shop-dev-job", "homelab:app", "default-deny"}
     (provider,) = (each for each in run_fixture("shop-dev").registered if each.type == KUBERNETES)
     assert provider.urn.endswith("::homelab:components:App$pulumi:providers:kubernetes::platform")
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import cli
@@ -65,12 +66,20 @@ def test_without_a_stack_the_only_app_of_the_project_is_used(
     for file in ("blog", "shop"):
         (tmp_path / f"Pulumi.{file}.yaml").unlink()
     done = CliRunner().invoke(cli.app, ["app", "logs"])
-    assert (
-        done.stderr
-        == "Name the app's stack with --stack: the project has no stack file with homelab:app or homelab:apps.\n"
-    )
+    none = "the project has no stack file with homelab:app or homelab:apps"
+    assert done.stderr == f"Name the app's stack with --stack: {none}.\n"
     done = CliRunner().invoke(cli.app, ["app", "logs", "--stack", "lab"])
     assert done.stderr == "Stack lab describes a lab, not an app: name the app's stack with --stack.\n"
+
+
+def test_one_of_several_apps_is_named(shop: Shop) -> None:
+    document = yaml.safe_load(shop.file.read_text())
+    app = document["config"].pop("homelab:app")
+    apps = {"platform": app.pop("platform"), "shop": app, "blog": {"image": "blog:1"}}
+    shop.file.write_text(yaml.safe_dump({"config": {"homelab:apps": apps}}))
+    assert shop.run("logs").stderr == "Stack shop has several apps. Name the app with --app: shop, blog.\n"
+    done = shop.run("logs", "--app", "blog")
+    assert (done.exit_code, shop.kubectl.namespace) == (0, "blog"), done.output
 
 
 def test_another_app_is_refused(shop: Shop) -> None:
