@@ -76,7 +76,7 @@ def test_one_of_several_apps_is_named(shop: Shop) -> None:
     document = yaml.safe_load(shop.file.read_text())
     app = document["config"].pop("homelab:app")
     apps = {"platform": app.pop("platform"), "shop": app, "blog": {"image": "blog:1"}}
-    shop.file.write_text(yaml.safe_dump({"config": {"homelab:apps": apps}}))
+    shop.file.write_text(yaml.safe_dump({"config": {"homelab:apps": apps}}, sort_keys=False))
     assert shop.run("logs").stderr == "Stack shop has several apps. Name the app with --app: shop, blog.\n"
     done = shop.run("logs", "--app", "blog")
     assert (done.exit_code, shop.kubectl.namespace) == (0, "blog"), done.output
