@@ -6,8 +6,10 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from components.app import hosts
 from components.app.database import cluster_name
 from components.app.settings import AppSettings
+from components.settings.http_fields import ANY_HOST
 from operations.app.parts import ROLLOUT, Part, is_ready, workloads
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.checks.cluster import conditions
@@ -27,7 +29,7 @@ def status(stack: AppStackName = "", config_file: StackFile = None, app: AppName
     with target(stack, config_file, app) as found:
         items = found.kubectl.items(",".join(_kinds(found.app)))
     index = {(item["kind"], str(item["metadata"]["name"])): item for item in items}
-    lines = [*_workloads(found, index), *_jobs(index), *_certificate(found.app, index), *_database(found.app, index)]
+    lines = [*_workloads(found, index), *_jobs(index), *_hosts(found.app, index), *_database(found.app, index)]
     pods = [pod for (kind, _), pod in index.items() if kind == "Pod" and not _has_ended(pod)]
     for healthy, text in lines:
         console.print(text, style="" if healthy else "red", soft_wrap=True)
@@ -44,7 +46,7 @@ def _kinds(app: AppSettings) -> Iterator[str]:
         yield "rollouts.argoproj.io"
     if app.hosts:
         yield "ingresses"
-    if app.hosts and app.tls.certificate:
+    if hosts.certificate_hosts(app):
         yield "certificates.cert-manager.io"
     if app.postgres:
         yield "clusters.postgresql.cnpg.io"
@@ -98,19 +100,22 @@ def _job(title: str, job: Object) -> Line:
     return True, f"{title}: running since {job['metadata']['creationTimestamp']}"
 
 
-def _certificate(app: AppSettings, index: _Index) -> Iterator[Line]:
-    ingress = index.get(("Ingress", app.name))
-    for rule in ingress["spec"]["rules"] if ingress else ():
-        yield True, f"https://{rule['host']}"
-    if app.hosts and app.tls.certificate:
-        name = f"{app.name}-tls"
-        certificate = index.get(("Certificate", name))
-        ready = conditions(certificate or {}).get("Ready", {})
-        if ready.get("status") == "True":
-            ends = ((certificate or {}).get("status") or {}).get("notAfter")
-            yield True, f"Certificate {name}: valid until {ends}"
-        else:
-            yield False, f"Certificate {name}: not ready, {ready.get('message') or 'cert-manager has not issued it'}"
+def _hosts(app: AppSettings, index: _Index) -> Iterator[Line]:
+    """Yield a line for each host, and for the certificate of each Ingress."""
+    for group in hosts.groups(app):
+        ingress = index.get(("Ingress", group.ingress))
+        for rule in ingress["spec"]["rules"] if ingress else ():
+            yield True, f"https://{rule.get('host', ANY_HOST)}"
+        if app.tls.certificate and group.has_certificate:
+            yield _certificate(f"{group.ingress}-tls", index)
+
+
+def _certificate(name: str, index: _Index) -> Line:
+    certificate = index.get(("Certificate", name)) or {}
+    ready = conditions(certificate).get("Ready", {})
+    if ready.get("status") == "True":
+        return True, f"Certificate {name}: valid until {(certificate.get('status') or {}).get('notAfter')}"
+    return False, f"Certificate {name}: not ready, {ready.get('message') or 'cert-manager has not issued it'}"
 
 
 def _database(app: AppSettings, index: _Index) -> Iterator[Line]:

@@ -115,3 +115,30 @@ def test_a_small_app_and_a_rollout_that_is_paused(shop: Shop) -> None:
     ]
     assert lines(shop, workload("Rollout"), code=0) == [f"Rollout shop: 3 of 3 pods ready, image {APP['image']}"]
     assert shop.kubectl.calls[-1].split()[1] == "deployments,statefulsets,pods,jobs,cronjobs,rollouts.argoproj.io"
+
+
+def test_each_ingress_has_its_hosts_and_certificate(shop: Shop) -> None:
+    shop.change(
+        **dict.fromkeys(("before", "cron", "workers", "postgres")), hosts=["shop.example.com", "*.example.com", "*"],
+        tls={"issuers": {"shop.example.com": "public"}},
+    )  # fmt: skip
+    ingresses = [
+        {"kind": "Ingress", "metadata": {"name": name}, "spec": {"rules": [rule]}}
+        for name, rule in (
+            ("shop-tls-public", {"host": "shop.example.com"}),
+            ("shop-wildcard", {"host": "*.example.com"}),
+            ("shop-default", {"http": {}}),
+        )
+    ]
+    certificates = [
+        {**certificate("True"), "metadata": {"name": name}} for name in ("shop-tls-public-tls", "shop-wildcard-tls")
+    ]
+    assert lines(shop, workload(), *ingresses, *certificates, code=0)[1:] == [
+        "https://shop.example.com",
+        "Certificate shop-tls-public-tls: valid until 2027-02-27T10:00:00Z",
+        "https://*.example.com",
+        "Certificate shop-wildcard-tls: valid until 2027-02-27T10:00:00Z",
+        "https://*",
+    ]
+    shop.change(**dict.fromkeys(("before", "cron", "workers", "postgres")), hosts=["*"])
+    assert lines(shop, workload(), ingresses[-1], code=0)[1:] == ["https://*"], "no certificate can name all hosts"
