@@ -15,6 +15,9 @@ CLUSTER_ROLE = "homelab:apps"
 ADMISSION_POLICY = "homelab-apps"
 USER_PREFIX = "homelab:apps-"
 """Prefix of the user names of app stacks, in all rotations of their kubeconfig."""
+_TRAEFIK = "traefik.io"
+_ADDRESS_FIELDS = ("relabelings", "proxyUrl", "proxyFromEnvironment", "oauth2")
+"""Fields of a PodMonitor's endpoint that make Prometheus connect to other addresses than the pod's."""
 RESOURCES: Mapping[str, Sequence[str]] = {
     "": ("configmaps", "persistentvolumeclaims", "secrets", "services"),
     "apps": ("deployments", "statefulsets"),
@@ -27,7 +30,7 @@ RESOURCES: Mapping[str, Sequence[str]] = {
     "networking.k8s.io": ("ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
     "postgresql.cnpg.io": ("clusters", "databases", "poolers", "scheduledbackups"),
-    "traefik.io": ("middlewares", "serverstransports"),
+    _TRAEFIK: ("middlewares", "serverstransports"),
 }
 """Resources of apps by API group, except their namespace and its RoleBinding."""
 _WATCHED: Mapping[str, Sequence[str]] = {
@@ -114,10 +117,16 @@ def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
     )
     # a Service with externalIPs could intercept the cluster's traffic to any address
     no_external_ips = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
-    # Prometheus may connect to pods of all namespaces, and relabelings could give it any address as a target
+    # Prometheus may connect to pods of all namespaces: relabelings, a proxy or OAuth 2.0 could give it any address
     own_targets = (
         "request.resource.resource != 'podmonitors' || object == null || !has(object.spec.namespaceSelector) && "
-        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, !has(each.relabelings)))"
+        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, "
+        f"{' && '.join(f'!has(each.{field})' for field in _ADDRESS_FIELDS)}))"
+    )
+    # Traefik joins namespace and name with a dash: a-b/c would overwrite a/b-c of another namespace
+    own_names = (
+        f"request.resource.group != '{_TRAEFIK}' || object == null || "
+        "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
     )
     group = "admissionregistration.k8s.io/v1"
     spec = {
@@ -129,6 +138,7 @@ def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
             *_reserved_namespaces(namespaces, reserved),
+            {"expression": own_names, "message": "names of an app's Middlewares start with the app's namespace and a dash"},
             {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
             {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
         ],

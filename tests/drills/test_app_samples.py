@@ -92,8 +92,9 @@ def test_monitoring_of_an_app_is_deployed(lab: RehearsedLab, record: Recorder) -
     [
         {"namespaceSelector": {"any": True}},
         {"podMetricsEndpoints": [{"relabelings": [{"targetLabel": "__address__", "replacement": "10.9.0.11:6443"}]}]},
+        {"podMetricsEndpoints": [{"portNumber": 9797, "proxyUrl": "http://10.9.0.11:6443"}]},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=["namespaceSelector", "relabelings", "proxyUrl"],
 )
 def test_prometheus_scrapes_no_other_targets_for_an_app(lab: RehearsedLab, kubeconfig: Path, change: Any) -> None:
     metadata = {"name": "other", "namespace": "shop"}

@@ -209,6 +209,24 @@ def test_policy_lets_prometheus_scrape_only_pods_of_the_namespace() -> None:
     *_, last = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
     assert last["expression"] == (
         "request.resource.resource != 'podmonitors' || object == null || !has(object.spec.namespaceSelector) && "
-        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, !has(each.relabelings)))"
+        "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, !has(each.relabelings) && "
+        "!has(each.proxyUrl) && !has(each.proxyFromEnvironment) && !has(each.oauth2)))"
     )
     assert last["message"] == "app stacks may let Prometheus scrape only pods of their namespace"
+
+
+def test_policy_takes_no_middleware_that_traefik_takes_for_one_of_another_namespace() -> None:
+    """To Traefik, `route` in `traefik-default` and `default-route` in `traefik` are both `traefik-default-route`."""
+    *_, found, _, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    assert found == {
+        "expression": (
+            "request.resource.group != 'traefik.io' || object == null || "
+            "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
+        ),
+        "message": "names of an app's Middlewares start with the app's namespace and a dash",
+    }
+    for recording in RECORDED:
+        for each in created(recording):
+            if each.plain["apiVersion"].startswith("traefik.io/"):
+                meta = each.plain["metadata"]
+                assert meta["name"].startswith(f"{meta['namespace']}-")
