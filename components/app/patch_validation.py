@@ -19,6 +19,8 @@ from components.kubernetes.strategic_merge import (
 from components.settings.errors import Findings, SettingPath
 
 _NAME_LABEL = ("metadata", "labels", "app.kubernetes.io/name")
+_COMPONENT_LABEL = ("metadata", "labels", "app.kubernetes.io/component")
+"""Label by which the Deployment of a worker selects its pods, in addition to the name."""
 _IDENTITY: tuple[FieldPath, ...] = (
     ("apiVersion",),
     ("kind",),
@@ -73,7 +75,7 @@ def _kept_fields(patch: AppPatchSettings) -> Findings:
 def _identity(kind: str) -> Iterator[FieldPath]:
     yield from _IDENTITY
     if pod_spec := pod_spec_path(kind):
-        yield (*pod_spec[:-1], *_NAME_LABEL)
+        yield from ((*pod_spec[:-1], *label) for label in (_NAME_LABEL, _COMPONENT_LABEL))
 
 
 def _labels(patch: AppPatchSettings) -> list[str]:

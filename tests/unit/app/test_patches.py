@@ -199,6 +199,9 @@ IDENTITY = "would change the object's identity or a selector; remove it"
          f"patch.spec.podSelector: {IDENTITY}"),
         ({"kind": "Deployment", "patch": {"spec": {"template": {"metadata": {"labels": None}}}}},
          f"patch.spec.template.metadata.labels: {IDENTITY}"),
+        ({"kind": "Deployment",
+          "patch": {"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/component": "x"}}}}}},
+         f'patch.spec.template.metadata.labels["app.kubernetes.io/component"]: {IDENTITY}'),
         ({"kind": "Namespace", "patch": {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}},
          'patch.metadata.labels["pod-security.kubernetes.io/enforce"]: is derived from the app\'s settings; use '
          "podSecurity"),
