@@ -2,7 +2,7 @@
 
 import re
 
-from components.app import volumes
+from components.app import devices, volumes
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.errors import Findings
@@ -12,7 +12,7 @@ from components.settings.quantities import mebibytes
 _STORAGE_CLASS_FIELDS = ("size", "storage_class", "access_mode", "per_pod")
 """Fields that only volumes of a StorageClass have."""
 _MEMORY_FIELDS = ("size",)
-_RESERVED = re.compile("files|secret-files|shared-memory|(scratch|device)-[0-9]+")
+_RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
 """Names of the pods' volumes that homelab creates itself."""
 
 
@@ -26,8 +26,10 @@ def volume_problems(app: AppSettings) -> Findings:
 
 
 def _reserved_names(app: AppSettings) -> Findings:
+    # a volume cannot change its name, so only apps with devices reserve names for devices
+    for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:
-        if _RESERVED.fullmatch(name):
+        if _RESERVED.fullmatch(name) or name in for_devices:
             yield ("volumes", name), "is reserved for a volume that homelab creates", "choose another name"
 
 

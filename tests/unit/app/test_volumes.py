@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from stacks.homelab import host_requirements_of
+from stacks.settings import AppStack
 from tests.support.app_stacks import OUTPUTS, created, kinds, objects, outputs_without, pod_spec, run_fixture
 from tests.support.cluster_fixtures import cluster
 from tests.support.recorder import Recording
@@ -115,3 +116,9 @@ def test_a_volume_that_a_statefulset_cannot_get_is_refused(monkeypatch: pytest.M
 @pytest.mark.parametrize(("nfs", "packages"), [(True, ("nfs-common",)), (False, ())])
 def test_machines_have_an_nfs_client_where_apps_may_mount_shares(nfs: bool, packages: tuple[str, ...]) -> None:
     assert host_requirements_of([], cluster("three-servers", apps={"nfs": nfs})).packages == packages
+
+
+def test_only_apps_with_devices_reserve_names_for_devices() -> None:
+    """A volume that exists cannot change its name."""
+    config = {"platform": "lab", "image": "shop:1", "volumes": {"device-0": {"path": "/data", "size": "1Gi"}}}
+    assert "device-0" in AppStack.parse({"app": config}, set(), "shop").app.volumes
