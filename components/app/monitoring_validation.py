@@ -40,5 +40,5 @@ def _dashboards(app: AppSettings) -> Findings:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

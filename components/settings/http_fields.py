@@ -11,8 +11,9 @@ from components.settings.kubernetes_fields import matching
 
 ANY_HOST = "*"
 """Host of an app that gets the requests for all hosts without an app."""
-_NO_RE2 = re.compile(r"\(\?(?!:|i:)|\\[1-9Z]|(?<!\\)[*+?}]\+")
-"""Syntax of Python's regular expressions that RE2 lacks: lookarounds, flags, backreferences, possessive quantifiers."""
+_NO_RE2 = re.compile(r"\(\?(?!:|i:)|\\[1-9ZuUN]|(?<!\\)[*+?}]\+|(?<!\\)\{([0-9]*,)?[0-9]{4,}|(?<!\\)\{,")
+"""Syntax of Python's regular expressions that RE2 lacks: lookarounds, flags, backreferences, possessive quantifiers,
+Unicode escapes, counts above 1000 and counts without a minimum."""
 _VISIBLE = re.compile("[!-~]*")
 
 
@@ -47,7 +48,7 @@ def _redirect_path(value: str) -> str:
         raise setting_error("uses syntax that RE2 does not support", "use groups, classes and repetitions only")
     try:
         re.compile(value)
-    except re.error:
+    except (re.error, RecursionError):
         raise setting_error("is not a regular expression", "write it as /old/(.*)") from None
     return value
 
@@ -59,7 +60,7 @@ def _redirect_target(value: str) -> str:
         raise setting_error("is neither a URL nor a URL path", "write it as https://example.com or /new/$1")
     if not _VISIBLE.fullmatch(value):
         raise setting_error("must not contain spaces or non-ASCII characters", "encode them, such as %20 for a space")
-    if re.search(r"\$(?![0-9]|\{[0-9]+\})", value):
+    if re.search(r"\$(?![0-9]{1,3}(?![0-9])|\{[0-9]{1,3}\})", value):
         raise setting_error("has a $ without the number of a group", "write $1 for the first group of path")
     return value
 

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from stacks.settings import AppStack, SettingsError
 from tests.contracts import upstream
 from tests.support.app_stacks import SAMPLE_APP, objects, outputs_without, pod_spec, run_app, run_fixture
 from tests.unit.app.test_network import allowed
@@ -106,3 +107,9 @@ def test_a_platform_without_prometheus_is_told(given: Any) -> None:
     with pytest.raises(pulumi.RunError, match=f"homelab:app.{reason}"):
         run_app(SAMPLE_APP, outputs_without("metricsEndpoint"), **given)
     gc.collect()
+
+
+def test_a_dashboard_that_is_nested_too_deeply_is_refused() -> None:
+    config = {"platform": "lab", "image": "shop:1", "dashboards": {"deep": "[" * 100_000}}
+    with pytest.raises(SettingsError, match="homelab:app.dashboards.deep: is not the JSON of a dashboard"):
+        AppStack.parse({"app": config}, set(), "shop")
