@@ -52,10 +52,13 @@ def image_pull_secret(app: AppSettings, login: AppPullSettings) -> Manifest:
     )
 
 
-def htpasswd(app: AppSettings, settings: AppBasicAuthSettings) -> Manifest:
-    """Return the Secret with the users and password hashes of `ingress.basicAuth`."""
+def htpasswd(app: AppSettings, settings: AppBasicAuthSettings, path: str) -> Manifest:
+    """Return the Secret with the users and password hashes of `ingress.basicAuth`.
+
+    `path` is the path of the app's settings, such as `homelab:app`.
+    """
     if settings.htpasswd:
-        lines = settings.htpasswd.resolve().apply(checked_htpasswd)
+        lines = settings.htpasswd.resolve().apply(partial(checked_htpasswd, path=path))
     else:
         users = [
             password.resolve().apply(partial(_htpasswd_line, app.name, user))
@@ -71,13 +74,13 @@ def _htpasswd_line(app: str, user: str, password: str) -> str:
     return f"{user}:{bcrypt_hash(password, salt, _HTPASSWD_COST)}"
 
 
-def checked_htpasswd(text: str) -> str:
+def checked_htpasswd(text: str, path: str = f"{NAMESPACE}:app") -> str:
     """Return the lines of an htpasswd file. Raises `pulumi.RunError` for a line that Traefik cannot read."""
     for number, line in enumerate(text.strip().splitlines() or [""], start=1):
         if not _HTPASSWD_LINE.fullmatch(line.strip()):
-            path = f"{NAMESPACE}:app.ingress.basicAuth.htpasswd"
+            setting = f"{path}.ingress.basicAuth.htpasswd"
             reason = f"line {number} of the secret is not a user with a hash that Traefik supports"
-            raise pulumi.RunError(f"{path}: {reason}; set the secret to the output of `htpasswd -nB USER`")
+            raise pulumi.RunError(f"{setting}: {reason}; set the secret to the output of `htpasswd -nB USER`")
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
