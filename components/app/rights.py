@@ -138,7 +138,7 @@ def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
         "validations": [
             *({"expression": expression, "message": message} for expression in validations),
             *_reserved_namespaces(namespaces, reserved),
-            {"expression": own_names, "message": "names of an app's Middlewares start with the app's namespace and a dash"},
+            {"expression": own_names, "message": "app stacks may name Middlewares only NAMESPACE-NAME"},
             {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
             {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
         ],
