@@ -111,5 +111,5 @@ def test_a_platform_without_prometheus_is_told(given: Any) -> None:
 
 def test_a_dashboard_that_is_nested_too_deeply_is_refused() -> None:
     config = {"platform": "lab", "image": "shop:1", "dashboards": {"deep": "[" * 100_000}}
-    with pytest.raises(SettingsError, match="homelab:app.dashboards.deep: is not the JSON of a dashboard"):
+    with pytest.raises(SettingsError, match=r"homelab:app\.dashboards\.deep: is not the JSON of a dashboard"):
         AppStack.parse({"app": config}, set(), "shop")
