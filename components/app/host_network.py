@@ -33,6 +33,9 @@ def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str
     yield ("port",), app.port, "TCP"
     for name, port in app.ports.items():
         yield ("ports", name, "port"), port.port, port.protocol
+    others = {app.port, *(port.port for port in app.ports.values())}
+    if app.metrics and app.metrics.port and app.metrics.port not in others:
+        yield ("metrics", "port"), app.metrics.port, "TCP"
 
 
 def port_user(number: int, protocol: str) -> str | None:

@@ -13,6 +13,7 @@ _MAX_DASHBOARD_BYTES = 1000 * 1024
 def monitoring_problems(app: AppSettings) -> Findings:
     """Yield all conflicts and invalid dashboards in the settings of monitoring."""
     yield from _metrics_port(app)
+    yield from _metrics_path(app)
     yield from _dashboards(app)
 
 
@@ -20,6 +21,12 @@ def _metrics_port(app: AppSettings) -> Findings:
     for name, port in app.ports.items():
         if app.metrics and port.port == app.metrics.port != app.port and port.protocol != "TCP":
             yield ("metrics", "port"), f"is {port.protocol} in ports.{name}", "use a TCP port"
+
+
+def _metrics_path(app: AppSettings) -> Findings:
+    if app.metrics and "?" in app.metrics.path:
+        reason = "must not contain a query, because Prometheus encodes the question mark"
+        yield ("metrics", "path"), reason, "remove the query"
 
 
 def _dashboards(app: AppSettings) -> Findings:

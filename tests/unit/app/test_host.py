@@ -6,6 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.app import host_network
+from stacks.settings import AppStack, SettingsError
 from tests.support.app_stacks import OUTPUTS, objects, outputs_without, pod_spec, run_fixture
 from tests.support.recorder import Recording
 
@@ -189,3 +191,14 @@ def test_what_the_platform_lacks_is_named(changes: dict[str, Any], outputs: dict
 def test_gpus_of_other_vendors_need_no_layer() -> None:
     """The platform does not know the device plugins that its users install."""
     run(gpu={"vendor": "intel"}, outputs=outputs_without("gpuResources"))
+
+
+def test_metrics_are_open_in_the_network_of_the_node_too() -> None:
+    config: dict[str, Any] = {"platform": "lab", "image": "shop:1", "hostNetwork": True}
+    with pytest.raises(SettingsError) as caught:
+        AppStack.parse({"app": config | {"metrics": {"port": 10250}}}, set(), "shop")
+    assert str(caught.value) == (
+        "homelab:app.metrics.port: is a port of Kubernetes on the nodes; choose another port, or remove hostNetwork"
+    )
+    app = AppStack.parse({"app": config | {"metrics": {"port": 9000}}}, set(), "shop").app
+    assert "can connect to TCP 8080, TCP 9000, and" in next(host_network.warnings(app))

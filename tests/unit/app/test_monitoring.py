@@ -109,6 +109,16 @@ def test_a_platform_without_prometheus_is_told(given: Any) -> None:
     gc.collect()
 
 
+def test_a_query_in_the_path_of_the_metrics_is_refused() -> None:
+    config = {"platform": "lab", "image": "shop:1", "metrics": {"path": "/metrics?format=prometheus"}}
+    with pytest.raises(SettingsError) as caught:
+        AppStack.parse({"app": config}, set(), "shop")
+    assert str(caught.value) == (
+        "homelab:app.metrics.path: must not contain a query, because Prometheus encodes the question mark; "
+        "remove the query"
+    )
+
+
 def test_a_dashboard_that_is_nested_too_deeply_is_refused() -> None:
     config = {"platform": "lab", "image": "shop:1", "dashboards": {"deep": "[" * 100_000}}
     with pytest.raises(SettingsError, match=r"homelab:app\.dashboards\.deep: is not the JSON of a dashboard"):
