@@ -12,7 +12,8 @@ import pulumi
 
 from components.app.ingress_settings import AppBasicAuthSettings
 from components.app.objects import immutable_object
-from components.app.settings import AppPullSettings, AppSettings
+from components.app.secret_settings import AppPullSettings
+from components.app.settings import AppSettings
 from components.kubernetes.manifest import Manifest, bcrypt_hash
 from components.settings.model import NAMESPACE
 
