@@ -151,7 +151,8 @@ class App(pulumi.ComponentResource):
         app, users = self._settings, self._settings.ingress.basic_auth
         if users is None:
             return None
-        return _name(self._create(config_objects.htpasswd(app, users, self._path), [binding], f"{app.name}-htpasswd"))
+        manifest = config_objects.htpasswd(app, users, self._path)
+        return _name(self._create(manifest, [binding], f"{app.name}-htpasswd"))
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, login = self._settings, self._settings.image_pull_secret

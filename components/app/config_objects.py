@@ -12,9 +12,9 @@ import pulumi
 
 from components.app.ingress_settings import AppBasicAuthSettings
 from components.app.objects import immutable_object
-from components.app.settings import AppPullSettings, AppSettings
+from components.app.secret_settings import AppPullSettings
+from components.app.settings import AppSettings
 from components.kubernetes.manifest import Manifest, bcrypt_hash
-from components.settings.model import NAMESPACE
 
 _HTPASSWD_COST = 5
 """Cost of bcrypt, which Traefik computes for each request. `htpasswd -B` has the same default."""
@@ -58,7 +58,7 @@ def htpasswd(app: AppSettings, settings: AppBasicAuthSettings, path: str) -> Man
     `path` is the path of the app's settings, such as `homelab:app`.
     """
     if settings.htpasswd:
-        lines = settings.htpasswd.resolve().apply(partial(checked_htpasswd, path=path))
+        lines = settings.htpasswd.resolve().apply(partial(checked_htpasswd, path))
     else:
         users = [
             password.resolve().apply(partial(_htpasswd_line, app.name, user))
@@ -74,13 +74,16 @@ def _htpasswd_line(app: str, user: str, password: str) -> str:
     return f"{user}:{bcrypt_hash(password, salt, _HTPASSWD_COST)}"
 
 
-def checked_htpasswd(text: str, path: str = f"{NAMESPACE}:app") -> str:
-    """Return the lines of an htpasswd file. Raises `pulumi.RunError` for a line that Traefik cannot read."""
+def checked_htpasswd(path: str, text: str) -> str:
+    """Return the lines of an htpasswd file. Raises `pulumi.RunError` for a line that Traefik cannot read.
+
+    `path` is the path of the app's settings, such as `homelab:app`.
+    """
     for number, line in enumerate(text.strip().splitlines() or [""], start=1):
         if not _HTPASSWD_LINE.fullmatch(line.strip()):
-            setting = f"{path}.ingress.basicAuth.htpasswd"
             reason = f"line {number} of the secret is not a user with a hash that Traefik supports"
-            raise pulumi.RunError(f"{setting}: {reason}; set the secret to the output of `htpasswd -nB USER`")
+            fix = "set the secret to the output of `htpasswd -nB USER`"
+            raise pulumi.RunError(f"{path}.ingress.basicAuth.htpasswd: {reason}; {fix}")
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from components.app.settings import AppDestinationSettings, AppSettings
+from components.app.allow_settings import AppDestinationSettings
+from components.app.settings import AppSettings
 
 
 def open_egress(apps: Mapping[str, AppSettings]) -> dict[str, AppSettings]:

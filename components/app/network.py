@@ -6,11 +6,12 @@ from typing import Any
 import pulumi
 
 from components.app import database, destinations, hosts, monitoring, tracing
+from components.app.allow_settings import AppDestinationSettings
 from components.app.objects import NAMESPACE_LABEL, job_labels, labels, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
-from components.app.settings import AppDestinationSettings, AppSettings
+from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
 
 SOLVER_LABEL = {"acme.cert-manager.io/http01-solver": "true"}

@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterator
 
 from components.app.objects import metadata
-from components.app.settings import AppRemoteSecretSettings, AppSettings
+from components.app.secret_settings import AppRemoteSecretSettings
+from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
 
 REFRESH_INTERVAL = "1h"

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.app.allow_settings import AppAllowSettings
+from components.app.autoscaling_settings import AppAutoscalingSettings
 from components.app.container_settings import AppContainerSettings, AppCronSettings, AppWorkerSettings
 from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
@@ -12,10 +14,10 @@ from components.app.patch_settings import AppPatchSettings
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
+from components.app.secret_settings import AppPullSettings, AppRemoteSecretSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.fields import (
-    Cidr,
     DnsLabel,
     LabelValue,
     Port,
@@ -35,67 +37,12 @@ from components.settings.kubernetes_fields import (
     Image,
     IngressPath,
     MultilineText,
-    Percent,
     PortName,
     Seconds,
     Size,
     UserId,
 )
 from components.settings.model import Model, SecretRef
-
-
-class AppAutoscalingSettings(Model):
-    """Scaling of the app's pods by their CPU usage (HorizontalPodAutoscaler)."""
-
-    min: PositiveInt = 3
-    """Minimum number of pods."""
-    max: PositiveInt
-    """Maximum number of pods."""
-    cpu: Percent = 80
-    """Target for the average CPU usage of the pods, in percent of their CPU request."""
-
-
-class AppRemoteSecretSettings(Model):
-    """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
-
-    store: DnsLabel
-    """Name of a secret store of the platform."""
-    key: Text
-    """Name of the secret in the external store, such as shop/payments."""
-    property: Text | None = None
-    """Key of the value, for a secret that contains several values. Default: the whole secret."""
-
-
-class AppPullSettings(Model):
-    """Login at the registry of the app's image."""
-
-    username: Text
-    """User name at the registry."""
-    password: SecretRef
-    """Secret with the password or token."""
-
-
-class AppDestinationSettings(Model):
-    """A destination of the app's connections: one namespace of the cluster, or one CIDR."""
-
-    namespace: DnsLabel | None = None
-    """Namespace of the destination, which includes all pods of the namespace."""
-    network: Cidr | None = None
-    """CIDR outside the cluster. Write a single IPv4 address with the suffix /32."""
-    ports: tuple[Port, ...] = ()
-    """TCP ports of the destination. Default: all ports and protocols."""
-
-
-class AppAllowSettings(Model):
-    """Additional connections. Connections from the ingress controller, to DNS and to the app's database are always
-    allowed."""
-
-    from_: tuple[DnsLabel, ...] = ()
-    """Namespaces whose pods may connect to the app's `port` and `ports`."""
-    to: tuple[AppDestinationSettings, ...] = ()
-    """Destinations that the app may connect to."""
-    internet: StrictBool = False
-    """Whether the app may connect to all public addresses."""
 
 
 class AppSettings(Model):

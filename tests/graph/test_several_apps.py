@@ -144,6 +144,17 @@ def test_the_outputs_of_the_platform_may_be_a_secret() -> None:
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+def test_an_error_in_a_secret_names_its_app() -> None:
+    reason = "line 1 of the secret is not a user with a hash that Traefik supports"
+    fix = "set the secret to the output of `htpasswd -nB USER`"
+    with pytest.raises(pulumi.RunError) as caught:
+        run_apps(sabnzbd={"ingress": {"basicAuth": {"htpasswd": {"secret": "apiKey"}}}})
+    assert str(caught.value) == f"homelab:apps.sabnzbd.ingress.basicAuth.htpasswd: {reason}; {fix}"
+    del caught  # its traceback refers to coroutines that never run
+    gc.collect()
+
+
 def test_a_warning_names_its_app(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))

@@ -71,9 +71,17 @@ def test_any_nonsense_anywhere_ends_in_a_report() -> None:
 
 def test_apps_may_share_a_host_under_other_paths() -> None:
     assert parsed(a={"hosts": ["x"], "paths": ["/a"]}, b={"hosts": ["x"], "paths": ["/b"]}).apps
-    assert report({"apps": {"platform": "lab", **dict.fromkeys("ab", APP | {"hosts": ["x"]})}}) == [
-        "homelab:apps.b.hosts[0]: serves x/, which the app a also serves; change hosts or paths of one of the two apps"
+
+
+@pytest.mark.parametrize("host", ["x", "x.example.com", "*.example.com", "*"])
+def test_apps_may_not_share_a_host_and_a_path(host: str) -> None:
+    web = APP | {"hosts": [host], "tls": {"certificate": False}}
+    apps = {"a": web | {"paths": ["/x", "/y"]}, "b": web | {"hosts": ["b", host], "paths": ["/z", "/y"]}}
+    assert report({"apps": {"platform": "lab", **apps}}) == [
+        f"homelab:apps.b.hosts[1]: serves {host}/y, which the app a also serves; change hosts or paths of one of the "
+        "two apps"
     ]
+    assert report({"apps": {"platform": "lab", **apps, "b": APP | {"hosts": ["b"], "paths": ["/y"]}}}) == []
 
 
 def test_what_one_app_allows_is_open_on_both_sides() -> None:

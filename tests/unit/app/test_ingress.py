@@ -176,10 +176,10 @@ def replaced(options: Any, url: str) -> str | None:
 
 def test_given_lines_of_htpasswd_are_checked() -> None:
     given = "me:$2y$05$abc\nyou:$apr1$a$b\n"
-    assert config_objects.checked_htpasswd(given) == given.strip()
+    assert config_objects.checked_htpasswd("homelab:app", given) == given.strip()
     for bad in ("", "me", "me:word", "me:$2y$05$a\n\nyou:$1$a$b", "a:b:{SHA}x"):
         with pytest.raises(pulumi.RunError) as caught:
-            config_objects.checked_htpasswd(bad, "homelab:apps.shop")
+            config_objects.checked_htpasswd("homelab:apps.shop", bad)
         assert str(caught.value) == (
             f"homelab:apps.shop.ingress.basicAuth.htpasswd: line {2 if 'you' in bad else 1} of the secret is not a "
             "user with a hash that Traefik supports; set the secret to the output of `htpasswd -nB USER`"

@@ -14,8 +14,6 @@ from tests.support.settings_fixtures import ROOT
 
 PAGE = (ROOT / "docs/apps-keys.md").read_text()
 TEXT = r"`([^`]+)`"
-COMING = {"patches"}
-"""Keys that the page names before the settings have them."""
 
 
 def rows(*sections: str) -> Iterator[tuple[str, str]]:
@@ -60,7 +58,7 @@ def test_keys_are_looked_up_in_the_models(path: str, there: bool) -> None:
 def test_every_key_of_apps_in_the_table_exists() -> None:
     named = {key for _, app in rows() for key in re.findall(TEXT, app)}
     assert len(named) > 60
-    assert {key for key in named if not has_key(AppSettings, key)} <= COMING
+    assert {key for key in named if not has_key(AppSettings, key)} == set()
 
 
 def test_every_row_has_a_key_or_a_dash() -> None:

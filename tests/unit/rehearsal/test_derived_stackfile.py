@@ -181,4 +181,4 @@ def test_an_htpasswd_file_is_one_that_traefik_reads(tmp_path: Path) -> None:
     )
     _, missing = written(source, tmp_path)
     assert missing == {"homelab:users": "rehearsal:{SHA}1ss7oyNWfIDRKWfQbB4uF5VgA0Q="}
-    assert checked_htpasswd(missing["homelab:users"]) == missing["homelab:users"]
+    assert checked_htpasswd("homelab:app", missing["homelab:users"]) == missing["homelab:users"]

@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from components.app.requirements import required_outputs
-from components.app.security import level
+from components.app.security import LEVELS, level
+from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
 from stacks import stackfile
 from stacks.outputs import PlatformOutputs
@@ -25,15 +27,16 @@ every_sample = pytest.mark.parametrize("file", APP_SAMPLES, ids=stackfile.stack_
 
 def test_there_are_samples() -> None:
     assert len(APP_SAMPLES) >= 30
+    assert any(read_sample(file).has_several_apps for file in APP_SAMPLES)
 
 
 @every_sample
 def test_sample_is_valid(file: Path) -> None:
-    app = read_sample(file).app
-    assert app.name == stackfile.stack_name(file)
-    assert stackfile.read(file)[0]["app"]["platform"] == "homelab", "the sample of a lab"
-    assert plaintext_secrets(app) == []
-    assert len(file.read_text().splitlines()) <= 45
+    sample = read_sample(file)
+    assert sample.section.platform == "homelab", "the sample of a lab"
+    assert sample.has_several_apps or sample.app.name == stackfile.stack_name(file)
+    assert [plaintext_secrets(app) for app in sample.apps.values()] == [[]] * len(sample.apps)
+    assert len(file.read_text().splitlines()) <= 25 + 20 * len(sample.apps)
 
 
 @every_sample
@@ -54,16 +57,23 @@ def test_sample_shows_how_to_set_its_secrets(file: Path) -> None:
 
 @every_sample
 def test_page_says_what_the_sample_needs(file: Path) -> None:
-    app = read_sample(file).app
+    apps = read_sample(file).apps.values()
     (line,) = re.findall(rf"^\| \[[^\]]+\]\({re.escape(file.name)}\) \|.*$", PAGE, re.MULTILINE)
     *_, needs, pod_security, _ = (cell.strip() for cell in line.split("|"))
-    assert pod_security == f"`{level(app)}`"
-    wanted = {LAYERS[each.output] for each in required_outputs(app)} - USUAL
+    assert pod_security == f"`{max(map(level, apps), key=LEVELS.index)}`"
+    wanted = {LAYERS[each.output] for app in apps for each in required_outputs(app)} - USUAL
     assert needs == ", ".join(f"`{layer}`" for layer in sorted(wanted))
 
 
 def test_page_lists_no_other_file() -> None:
     assert re.findall(r"\((Pulumi\.[^)]+)\)", PAGE) == [file.name for file in APP_SAMPLES]
+
+
+def app_images(app: AppSettings) -> Iterator[str | None]:
+    """Yield the images of an app in the order of their keys."""
+    yield from (app.image, *(each.image for each in app.sidecars.values()))
+    if app.postgres and app.postgres.image:
+        yield app.postgres.image
 
 
 @every_sample
@@ -72,8 +82,5 @@ def test_renovate_finds_every_image(file: Path) -> None:
     (files,), (pattern,) = manager["managerFilePatterns"], manager["matchStrings"]
     assert re.search(files.strip("/"), str(file.relative_to(ROOT)))
     found = re.finditer(pattern.replace("(?<", "(?P<"), file.read_text())
-    app = read_sample(file).app
-    images = [app.image, *(each.image for each in app.sidecars.values())]
-    if app.postgres and app.postgres.image:
-        images.append(app.postgres.image)
+    images = [image for app in read_sample(file).apps.values() for image in app_images(app)]
     assert [f"{match['depName']}:{match['currentValue']}" for match in found] == images
