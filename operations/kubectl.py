@@ -28,7 +28,7 @@ class Kubectl:
     kubeconfig: Path
     namespace: str
     denied_fix: str
-    """Fix in the error message if the Kubernetes API denies access."""
+    """Fix that error messages name if the Kubernetes API denies access."""
 
     def items(self, *arguments: str) -> list[Object]:
         """Return the objects that `kubectl get` lists. Raises `KubectlError`."""

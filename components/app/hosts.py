@@ -21,7 +21,8 @@ class HostGroup:
     ingress: str
     hosts: tuple[str, ...]
     issuer: str | None
-    """ClusterIssuer of these hosts only. None means the issuer of the app or of the platform."""
+    """ClusterIssuer for the hosts of this group. With None, homelab uses the app's ClusterIssuer or the platform's
+    default ClusterIssuer."""
     priority: int | None
 
     @property

@@ -19,7 +19,7 @@ class AppLoadBalancerSettings(Model):
     """A Service of type LoadBalancer for all of the app's `ports`."""
 
     address: Address | None = None
-    """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address of the
-    pools."""
+    """IP address of the Service, from an address pool of the layer `metallb` or `cilium`. Default: the next free IP
+    address of the pools."""
     from_: tuple[Cidr, ...] = ()
-    """CIDRs that may connect to the load balancer. Default: all addresses outside the cluster."""
+    """CIDRs whose clients may connect to the load balancer. Default: all IP addresses outside the cluster."""

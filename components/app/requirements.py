@@ -25,9 +25,11 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether `name` is an IP address that one of the output's address ranges must contain."""
+    """Whether the required name is an IP address, which one of the address ranges in the platform's output must
+    contain."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
+    """Reason and fix in the error message if the platform's output does not contain the required name. The fix is a
+    change of the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:

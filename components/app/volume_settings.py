@@ -26,7 +26,7 @@ class AppHostPathSettings(Model):
     node: DnsLabel
     """Name of the node."""
     path: AbsolutePath
-    """Path of the folder on the node. The folder must exist, and files in the folder keep their owner."""
+    """Path of the hostPath folder on the node. The folder must exist on the node, and its files keep their owner."""
 
 
 class AppVolumeSettings(Model):
@@ -35,30 +35,32 @@ class AppVolumeSettings(Model):
     path: AbsolutePath
     """Mount path in the containers."""
     size: Size | None = None
-    """Size of the volume, required with a StorageClass or `memory`. A later change does not resize an existing
-    volume."""
+    """Size of the volume, required for a volume from a StorageClass and for a volume in memory. homelab does not resize
+    an existing volume when you change `size`."""
     storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the platform's default StorageClass."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] | None = None
-    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany with `shared`, ReadWriteOnce without
-    `shared`."""
+    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany for a volume with `shared`, and
+    ReadWriteOnce for all other volumes."""
     shared: StrictBool = False
-    """Whether all pods mount the same volume. A shared volume needs a StorageClass with ReadWriteMany, from longhorn,
-    nfs or rookCeph."""
+    """Whether all pods of the app mount the same volume. A shared volume needs a StorageClass that supports
+    ReadWriteMany, from the layer `longhorn`, `nfs` or `rookCeph`."""
     per_pod: StrictBool = False
-    """Whether each replica has a separate volume, in a StatefulSet."""
+    """Whether each replica has a separate volume, from a volumeClaimTemplate of a StatefulSet."""
     read_only: StrictBool = False
-    """Whether containers mount the volume read-only. Any number of pods may mount a read-only NFS share or node
-    folder."""
+    """Whether the app's containers mount the volume read-only. Any number of pods may mount a read-only NFS share or
+    node folder."""
     nfs: AppNfsSettings | None = None
-    """NFS share instead of a StorageClass. NFS shares need `cluster.apps.nfs` in the platform's stack file."""
+    """NFS share, instead of a volume from a StorageClass. NFS shares of apps need the setting `cluster.apps.nfs` in the
+    platform's stack file."""
     claim: ObjectName | None = None
-    """Existing PersistentVolumeClaim in the app's namespace, instead of a new volume."""
+    """Name of an existing PersistentVolumeClaim in the app's namespace, which the pods mount instead of a new
+    volume."""
     host_path: AppHostPathSettings | None = None
-    """Folder of one node instead of a StorageClass."""
+    """Folder on one node (hostPath), instead of a volume from a StorageClass."""
     memory: StrictBool = False
-    """Whether the volume is in memory (tmpfs). A volume in memory is empty when a pod starts, and counts as the pod's
-    memory."""
+    """Whether the volume is a memory file system (tmpfs). A volume in memory is empty when a pod starts, and its
+    content counts toward the pod's memory limit."""
 
     @property
     def source_keys(self) -> tuple[str, ...]:
