@@ -11,8 +11,8 @@ from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """Additional container that inherits the app's permissions, variables, secrets and files. Settings of the
-    additional container override inherited settings."""
+    """An additional container, which inherits the app's permissions, environment variables, secrets and files. Settings
+    of an additional container override the settings that the container inherits from the app."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
@@ -56,7 +56,7 @@ class AppCronSettings(AppContainerSettings):
 
 
 class AppWorkerSettings(AppContainerSettings):
-    """A Deployment of the app without Service and Ingress, such as a queue worker or a scheduler."""
+    """A worker of the app, such as a queue worker or a scheduler: a Deployment without Service and Ingress."""
 
     replicas: PositiveInt = 1
     """Number of the worker's replicas, which Kubernetes spreads over the nodes."""

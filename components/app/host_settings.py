@@ -19,7 +19,7 @@ DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/sn
 
 
 class AppDeviceSettings(Model):
-    """A device of a node, such as a USB stick.
+    """A device of a node that the app's main container can open, such as a USB stick.
 
     Kubernetes gives a container a device only if the container is privileged.
     """
@@ -49,7 +49,7 @@ class AppDeviceSettings(Model):
 
 
 class AppGpuSettings(Model):
-    """GPUs of the app's container, from the vendor's device plugin."""
+    """GPUs that the app's main container requests from the vendor's device plugin."""
 
     vendor: Literal["nvidia", "intel", "amd"] = "nvidia"
     """Vendor of the GPU. GPUs of `nvidia` need the platform's layer `gpu`. GPUs of `intel` and `amd` need the vendor's

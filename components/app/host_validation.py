@@ -27,7 +27,7 @@ def _device_paths(app: AppSettings) -> Findings:
 
 
 def _device_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no device that only one pod can use."""
+    """Check that an app with several replicas has no device that only one pod can use."""
     single = devices.exclusive_settings(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if single and (app.autoscaling or (app.replicas or 1) > 1):
@@ -59,7 +59,7 @@ def _pod_security(app: AppSettings) -> Findings:
 
 
 def _host_network(app: AppSettings) -> Findings:
-    """Reject settings that cannot work, or have no effect, with pods in the network of their node."""
+    """Reject settings that cannot work or have no effect together with hostNetwork."""
     if not app.host_network:
         return
     remove = "remove it, or remove hostNetwork"

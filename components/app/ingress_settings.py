@@ -34,7 +34,8 @@ class AppTlsSettings(Model):
 
 
 class AppRedirectSettings(Model):
-    """A redirect of requests that match `host` and `path`. The first matching redirect applies."""
+    """An HTTP redirect for requests that match `host` and `path`. If several redirects match a request, Traefik applies
+    the first of these redirects."""
 
     host: HostName | None = None
     """Host of the requests that Traefik redirects, written as in the app's `hosts`. Default: all hosts."""
@@ -63,7 +64,8 @@ class AppBasicAuthSettings(Model):
 
 class AppForwardAuthSettings(Model):
     """Authentication by an external service, such as Authelia or oauth2-proxy. Traefik sends the headers of each
-    request to the service. A status from 200 to 299 accepts the request. The client gets any other response."""
+    request to the authentication service. Traefik forwards the request to the app if the authentication service answers
+    with a status from 200 to 299. Otherwise, Traefik sends the authentication service's response to the client."""
 
     address: AuthAddress
     """URL of the external service that authenticates requests to the app."""
@@ -73,7 +75,7 @@ class AppForwardAuthSettings(Model):
 
 
 class AppIngressSettings(Model):
-    """Options of the app's Ingress, which Traefik's Middlewares implement."""
+    """Options of the app's Ingress, which homelab implements with Traefik Middlewares."""
 
     redirects: tuple[AppRedirectSettings, ...] = ()
     """HTTP redirects to other hosts or paths."""

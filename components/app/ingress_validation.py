@@ -82,7 +82,7 @@ def _strip_prefix(app: AppSettings) -> Findings:
 
 
 def redirect_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts in the settings of redirects."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's HTTP redirects."""
     for index, redirect in enumerate(app.ingress.redirects):
         for check in _REDIRECT_CHECKS:
             for loc, reason, fix in check(app, redirect):

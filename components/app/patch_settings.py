@@ -9,7 +9,7 @@ from components.settings.model import Model
 
 @dataclass(frozen=True)
 class _TypeName:
-    """Name of a type in the reference."""
+    """Name that the reference documentation shows for a type."""
 
     name: str
 

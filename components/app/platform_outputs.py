@@ -1,4 +1,4 @@
-"""The platform's outputs that apps read, and the layer of each output."""
+"""The Pulumi outputs of the platform's stack that apps read, and the layer that provides each output."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -18,28 +18,30 @@ class ObjectStoreOutput(TypedDict):
 
 
 def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
-    """Return the metadata of an output: the first homelab version with the output, and the output's layer."""
+    """Return the metadata of a platform output: the homelab version that introduced the output, and the layer that
+    provides the output."""
     return {"since": version, "layer": layer, "secret": secret}
 
 
 def none_output() -> pulumi.Output[Any]:
-    """Return None as the output of a disabled layer."""
+    """Return None, the output of a disabled layer."""
     return pulumi.Output.from_input(None)
 
 
 def empty_list_output() -> pulumi.Output[Any]:
-    """Return an empty list as the output of a disabled layer."""
+    """Return an empty list, the output of a disabled layer."""
     return pulumi.Output.from_input([])
 
 
 def false_output() -> pulumi.Output[Any]:
-    """Return False as the output of a disabled feature."""
+    """Return False, the output of a disabled feature."""
     return pulumi.Output.from_input(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppPlatformOutputs:
-    """The platform's outputs that an app reads. Outputs of a disabled layer are None or empty."""
+    """The Pulumi outputs of the platform's stack that an app reads. The platform's outputs of a disabled layer are None
+    or empty."""
 
     domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Domain of the lab."""

@@ -7,7 +7,7 @@ from components.settings.model import Model
 
 
 class AppPortSettings(Model):
-    """An additional port of the app, with the same number in the app's Service."""
+    """An additional port of the app, with the same port number in the pods and in the app's Service."""
 
     port: Port
     """Port number."""
@@ -16,7 +16,7 @@ class AppPortSettings(Model):
 
 
 class AppLoadBalancerSettings(Model):
-    """A Service of type LoadBalancer for all of the app's `ports`."""
+    """A Service of type LoadBalancer for all ports in the app's `ports`."""
 
     address: Address | None = None
     """IP address of the Service, from an address pool of the layer `metallb` or `cilium`. Default: the next free IP

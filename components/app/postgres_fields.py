@@ -1,4 +1,4 @@
-"""Types of the values in database settings, such as names, parameters and dates."""
+"""Types that validate the values of database settings, such as names, parameters and dates."""
 
 import re
 from datetime import datetime

@@ -20,7 +20,8 @@ from components.settings.model import Model
 
 
 class PostgresBackupSettings(Model):
-    """Backups of the database in the platform's object store: base backups, and the write-ahead log (WAL)."""
+    """Backups of the database in the platform's S3 bucket: base backups, and an archive of the write-ahead log
+    (WAL)."""
 
     schedule: ScheduleWithSeconds = "0 0 2 * * *"
     """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
@@ -29,7 +30,8 @@ class PostgresBackupSettings(Model):
 
 
 class PostgresRestoreSettings(Model):
-    """Source of the data of a new database. The setting does not change an existing database."""
+    """The backup from which CloudNativePG restores a new database. The setting `restore` does not change an existing
+    database."""
 
     source: DnsLabel
     """Name of the CloudNativePG Cluster whose backup to restore, such as shop-db for the database `db` of the app
@@ -48,8 +50,8 @@ class PoolerSettings(Model):
 
 
 class PostgresSettings(Model):
-    """A PostgreSQL database of the app, run by CloudNativePG. The app connects with the environment variables
-    PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL."""
+    """A PostgreSQL database of the app, run by CloudNativePG. homelab sets PGHOST, PGPORT, PGDATABASE, PGUSER,
+    PGPASSWORD and DATABASE_URL in the app's environment, for the connection to the database."""
 
     name: DatabaseLabel = "db"
     """Suffix in the name of the CloudNativePG Cluster: an app `shop` with the name `db` has the Cluster `shop-db`. If

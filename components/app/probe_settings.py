@@ -6,8 +6,8 @@ from components.settings.model import Model
 
 
 class AppProbeSettings(Model):
-    """A probe by one of `path`, `command` and `grpc`. With none of `path`, `command` and `grpc`, the probe opens a TCP
-    connection."""
+    """A probe of the app's container: an HTTP request (`path`), a `command`, or a gRPC health check (`grpc`). A probe
+    without `path`, `command` and `grpc` opens a TCP connection."""
 
     path: UrlPath | None = None
     """URL path of an HTTP GET request, which the app must answer with a status from 200 to 399."""
@@ -42,7 +42,8 @@ class AppProbesSettings(Model):
 
 
 class AppWorkerProbesSettings(Model):
-    """Probes of a worker's container. Each probe needs a `command`, because a worker accepts no connections."""
+    """Kubernetes probes of a worker's container. Each probe of a worker needs a `command`, because workers accept no
+    connections."""
 
     readiness: AppProbeSettings | None = None
     """Readiness probe. Kubernetes does not continue a rollout of the worker until the readiness probe of the new pod

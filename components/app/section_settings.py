@@ -8,7 +8,7 @@ from components.settings.model import Model, SecretRef
 
 
 class AppPlatformSettings(Model):
-    """The platform that runs the apps of a stack."""
+    """Settings that name the platform on which the stack's apps run."""
 
     platform: StackName
     """Pulumi stack of the platform that runs the app: a stack name in this project, or organization/project/stack."""
@@ -22,7 +22,7 @@ class AppSectionSettings(AppSettings, AppPlatformSettings):
 
 
 class AppsSectionSettings(AppPlatformSettings):
-    """Several apps of one stack, which run on the same platform."""
+    """Several apps that one Pulumi stack deploys on the same platform."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -12,7 +12,7 @@ SOURCE_FIELDS: tuple[SourceField, ...] = ("nfs", "claim", "host_path", "memory")
 
 
 class AppNfsSettings(Model):
-    """A folder that a server, such as a NAS, exports over NFS."""
+    """An NFS share: a folder that a server, such as a NAS, exports over NFS."""
 
     server: Host
     """Host name or IP address of the NFS server."""
@@ -21,7 +21,7 @@ class AppNfsSettings(Model):
 
 
 class AppHostPathSettings(Model):
-    """A folder of one node. The app runs only on the node of the folder."""
+    """A folder of one node. Kubernetes runs the app only on the node that has the hostPath folder."""
 
     node: DnsLabel
     """Name of the node."""
@@ -30,7 +30,8 @@ class AppHostPathSettings(Model):
 
 
 class AppVolumeSettings(Model):
-    """A volume of the app. Only one pod can mount the volume, unless `shared`, `perPod` or `memory` is set."""
+    """A volume of the app. Only one pod can mount a volume, unless the volume has `shared`, `perPod` or `memory`, or is
+    a read-only NFS share or hostPath folder."""
 
     path: AbsolutePath
     """Mount path in the containers."""
@@ -64,12 +65,13 @@ class AppVolumeSettings(Model):
 
     @property
     def source_keys(self) -> tuple[str, ...]:
-        """Keys that define the volume without a StorageClass. More than one key is an error."""
+        """Setting keys that define a volume without a StorageClass, such as `nfs`. A volume with more than one of these
+        keys is an error."""
         return tuple(camel_case(name) for name in SOURCE_FIELDS if getattr(self, name))
 
     @property
     def is_provisioned(self) -> bool:
-        """Whether a StorageClass provisions the volume."""
+        """Whether a StorageClass provisions the app's volume."""
         return not self.source_keys
 
     @property

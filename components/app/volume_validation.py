@@ -17,7 +17,7 @@ _RESERVED = re.compile("files|secret-files|shared-memory|(scratch|device)-[0-9]+
 
 
 def volume_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts between the settings of volumes."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's volumes."""
     for check in (_reserved_names, _several_pods, _single_node, _memory_in_total):
         yield from check(app)
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
@@ -32,7 +32,7 @@ def _reserved_names(app: AppSettings) -> Findings:
 
 
 def _several_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no volume that only one pod can mount."""
+    """Check that an app with several replicas has no volume that only one pod can mount."""
     single = volumes.single_pod_names(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if not single or (app.autoscaling is None and (app.replicas or 1) == 1):
@@ -45,7 +45,8 @@ def _several_pods(app: AppSettings) -> Findings:
 
 
 def _single_node(app: AppSettings) -> Findings:
-    """Check that all hostPath volumes are on the same node, because the app runs only on the node of its volumes."""
+    """Check that all hostPath volumes of the app are on the same node, because every pod mounts all of these
+    volumes."""
     first = volumes.host_path_node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
@@ -88,7 +89,7 @@ def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
 
 
 def _memory_in_total(app: AppSettings) -> Findings:
-    """Check that the app's file systems in memory are smaller than the pod's memory limit together."""
+    """Check that the total size of the app's memory file systems is below the pod's memory limit."""
     sizes = {f"volumes.{name}": volume.size for name, volume in app.volumes.items() if volume.memory and volume.size}
     sizes |= {"sharedMemory": app.shared_memory} if app.shared_memory else {}
     limit, parts = mebibytes(app.memory), [mebibytes(size) for size in sizes.values()]
@@ -98,7 +99,8 @@ def _memory_in_total(app: AppSettings) -> Findings:
 
 
 def tmpfs_size_problems(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
-    """Check that a file system in memory is smaller than the pod's memory limit, which includes the file system."""
+    """Check that a memory file system is smaller than the pod's memory limit, because its content counts toward the
+    limit."""
     if mebibytes(size) >= mebibytes(app.memory):
         reason = f"must be less than the pod's memory of {app.memory}, which includes the file system"
         yield loc, reason, "use a smaller size, or give the app more memory"

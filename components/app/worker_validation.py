@@ -8,7 +8,7 @@ from components.settings.errors import Findings
 
 
 def worker_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts in the settings of workers."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's workers."""
     for name, worker in app.workers.items():
         for check in (_names, _database_names, _volumes, _probes, _liveness):
             for loc, reason, fix in check(app, name, worker):
@@ -23,7 +23,7 @@ def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
 
 
 def _database_names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
-    """Reject a name that gives a worker the same object names as the database."""
+    """Reject a worker's name that would give two Kubernetes objects of worker and database the same name."""
     if app.postgres is not None and (name == app.postgres.name or name.startswith(f"{app.postgres.name}-")):
         yield (), f"results in the name {app.name}-{name}, which the database uses", "choose another name"
 

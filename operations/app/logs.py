@@ -39,7 +39,7 @@ def logs(
 
 
 def _print(found: Target, listed: list[Object], container: str, *, follow: bool, previous: bool, tail: int) -> int:
-    """Print the logs of one container in each pod; return kubectl's exit code, or the highest of several."""
+    """Print the logs of one container in each pod, and return kubectl's exit code (the highest, for several pods)."""
     options = [f"--container={container}", f"--tail={tail}", *(["--previous"] if previous else [])]
     options += ["--prefix"] if len(listed) > 1 else []
     names = [pod["metadata"]["name"] for pod in listed]
