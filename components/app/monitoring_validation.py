@@ -33,7 +33,7 @@ def _dashboards(app: AppSettings) -> Findings:
             fix = "paste the JSON that Grafana exports, as a block after |"
             yield loc, "is not the JSON of a dashboard with a title", fix
         elif dashboard.get("__inputs"):
-            reason = "has __inputs, which Grafana fills in only when a person imports the dashboard"
+            reason = "has __inputs, which Grafana fills in only when a user imports the dashboard in the web UI"
             yield loc, reason, "name the data sources in the JSON, and remove __inputs"
 
 

@@ -139,7 +139,7 @@ def _field(tree: Any, lists: Mapping[FieldPath, MergeKeys], path: FieldPath, loc
 
 def _keyed_list(tree: Any, lists: Mapping[FieldPath, MergeKeys], path: FieldPath, loc: SettingPath) -> Findings:
     if not isinstance(tree, list):
-        yield loc, "must be a list", "write the list as lines that start with -"
+        yield loc, "must be a list", "write a YAML list, with - before each element"
         return
     key = lists[path][0][0]
     for index, element in enumerate(tree):

@@ -125,7 +125,7 @@ def _cron(app: AppSettings) -> Findings:
             for reason, fix in mount_problems(app, settings.volumes, index):
                 yield ("cron", name, "volumes", index), reason, fix
             if _is_mountable(app, volume) and app.volumes[volume].access_mode == "ReadWriteOncePod":
-                reason = "allows only one pod, the app's own (ReadWriteOncePod)"
+                reason = "has ReadWriteOncePod, so only the app's own pod can mount it"
                 yield ("cron", name, "volumes", index), reason, "remove it, or remove accessMode"
 
 

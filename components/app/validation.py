@@ -115,7 +115,7 @@ def _restore(app: AppSettings) -> Findings:
     if postgres is None or postgres.restore is None:
         return
     if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
-        reason = "is the archive into which this database writes new backups"
+        reason = "is the name under which this database stores its own backups"
         fix = "set postgres.name to another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
 
@@ -142,7 +142,7 @@ def _strategy(app: AppSettings) -> Findings:
         reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
-        yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
+        yield ("strategy", "canary", "steps"), "has no steps", "add a step, such as {weight: 50}, or remove strategy"
     weights = [step.weight for step in strategy.canary.steps] if strategy.canary else []
     if weights != sorted(set(weights)):
         reason = "must have increasing weights"

@@ -50,7 +50,7 @@ def _single_node(app: AppSettings) -> Findings:
     first = volumes.host_path_node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
-            reason = f"is not {first}, the node of another hostPath volume"
+            reason = f"is not {first}, which is the node of another hostPath volume"
             yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or an NFS share (nfs)"
 
 
@@ -71,14 +71,18 @@ def _no_effect(_: AppSettings, volume: AppVolumeSettings) -> Findings:
         if key in volume.model_fields_set and not (volume.memory and key in _MEMORY_FIELDS):
             yield (camel_case(key),), f"has no effect with {volume.source_keys[0]}", "remove it"
     if volume.memory and volume.shared:
-        yield ("shared",), "has no effect with memory: each pod has its own volume", "remove it"
+        yield ("shared",), "has no effect with memory, because each pod has its own memory file system", "remove it"
 
 
 def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.shared and volume.per_pod:
         yield (), "must not have shared and perPod", "keep one of them"
     if volume.shared and volume.access_mode in ("ReadWriteOnce", "ReadWriteOncePod"):
-        yield ("accessMode",), "allows only one node or one pod, but shared requires all pods", "remove one of the two"
+        yield (
+            ("accessMode",),
+            "lets only one node or one pod mount the volume, but shared needs all pods to mount it",
+            "remove one of the two",
+        )
     if volume.read_only and (volume.is_provisioned or volume.memory):
         yield ("readOnly",), "leaves no pod that can write to the volume", "remove it"
 

@@ -14,13 +14,17 @@ _LINES = 100
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A worker, a CronJob, or `before`. Default: the app's own pods.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Worker, CronJob or Job `before` whose logs to print. Default: the app's own pods.")
+    ] = "",
     stack: AppStackName = "",
     config_file: StackFile = None,
     app: AppName = "",
     *,
     follow: Annotated[bool, typer.Option("--follow", help="Print new lines until Ctrl-C.")] = False,
-    container: Annotated[str, typer.Option(help="Container, such as a sidecar. Default: the main container.")] = "",
+    container: Annotated[
+        str, typer.Option(help="Name of a container, such as a sidecar. Default: the main container.")
+    ] = "",
     previous: Previous = False,
     tail: Annotated[int, typer.Option(min=0, help="Lines per pod, counted from the end.")] = _LINES,
 ) -> None:

@@ -66,7 +66,7 @@ def _workload(found: Target, name: str) -> Part:
     part = part_named(found.app, name)
     if part.is_job:
         names = ", ".join(each.name for each in workloads(found.app))
-        raise StackError(f"{part.title} has no pods that keep running: use one of {names}.")
+        raise StackError(f"{part.title} has no long-running pods: use one of {names}.")
     return part
 
 
@@ -95,7 +95,7 @@ def _name_others(found: Target, part: Part, command: str, state: str) -> None:
     others = [each.name for each in workloads(found.app) if each != part]
     if others:
         console.print(
-            f"Other pods {state}: {', '.join(others)}. For one of them, run `./homelab app {command} "
-            f"--stack {found.stack} NAME`.",
+            f"Other workloads {state}: {', '.join(others)}. To select one of these workloads, run "
+            f"`./homelab app {command} --stack {found.stack} NAME`.",
             soft_wrap=True,
         )

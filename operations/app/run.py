@@ -87,7 +87,9 @@ def _mountable(app: AppSettings, mounted: list[str]) -> list[str]:
         for reason, fix in mount_problems(app, mounted, index):
             raise StackError(f"--volume {name}: {reason}; {fix}")
         if app.volumes[name].access_mode == "ReadWriteOncePod":
-            raise StackError(f"--volume {name}: allows only one pod, the app's own (ReadWriteOncePod); remove it")
+            raise StackError(
+                f"--volume {name}: has ReadWriteOncePod, so only the app's own pod can mount it; remove it"
+            )
     return mounted
 
 

@@ -23,14 +23,18 @@ def shell(
     config_file: StackFile = None,
     app: AppName = "",
     *,
-    worker: Annotated[str, typer.Option(help="Worker whose pod to use. Default: the app's own pods.")] = "",
-    container: Annotated[str, typer.Option(help="Container, such as a sidecar. Default: the main container.")] = "",
+    worker: Annotated[
+        str, typer.Option(help="Worker in whose pod to run the program. Default: the app's own pods.")
+    ] = "",
+    container: Annotated[
+        str, typer.Option(help="Name of a container, such as a sidecar. Default: the main container.")
+    ] = "",
 ) -> None:
     """Open a shell in a ready pod of the app, or run a program in the pod: `./homelab app shell -- ls /data`."""
     with target(stack, config_file, app) as found:
         part = part_named(found.app, worker)
         if part.is_job:
-            raise StackError(f"{part.title} has no pod that keeps running: use `./homelab app run` instead.")
+            raise StackError(f"{part.title} has no long-running pod: use `./homelab app run` instead.")
         pod = _ready_pod(found, part)
         place = [pod["metadata"]["name"], f"--container={container or part.container}"]
         if not command:

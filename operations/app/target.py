@@ -21,9 +21,9 @@ from stacks.app_sections import APP_SECTIONS
 from stacks.settings import AppStack, SettingsError
 
 AppStackName = Annotated[
-    str, typer.Option("--stack", help="Stack name of the app: the NAME in Pulumi.NAME.yaml. Default: the only app's.")
+    str, typer.Option("--stack", help="Stack of the app: the NAME in Pulumi.NAME.yaml. Default: the only app stack.")
 ]
-AppName = Annotated[str, typer.Option("--app", help="Name of the app, for a stack with several apps.")]
+AppName = Annotated[str, typer.Option("--app", help="App to operate, if the stack has several apps.")]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Targ
         described = _described(file, name)
         app = _app(described, name, app_name)
         fix = (
-            f"The command needs the rights and the namespace that homelab creates: run `pulumi up --stack "
+            f"The command needs the RBAC rights and the namespace that homelab creates: run `pulumi up --stack "
             f"{described.section.platform}`, then `pulumi up --stack {name}`."
         )
         with kubectl(_kubeconfig(Stack(name, file), described), app.name, fix) as client:
@@ -80,7 +80,7 @@ def _describes_app(file: Path) -> bool:
 
 def _described(file: Path, stack: str) -> AppStack:
     if file.is_file() and not _describes_app(file) and "homelab:cluster:" in file.read_text(encoding="utf-8"):
-        raise StackError(f"Stack {stack} describes a lab, not an app: name the app's stack with --stack.")
+        raise StackError(f"Stack {stack} describes a cluster, not an app: name the app's stack with --stack.")
     return AppStack.read(file)
 
 
