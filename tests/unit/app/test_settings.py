@@ -58,7 +58,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
     ("place", "value", "line"),
     [
         ("platform", "a/b", 'platform: is not a stack name; write the name of a stack of this project'),
-        ("platform", None, "platform: is missing; add it: stack of the platform"),
+        ("platform", None, "platform: is missing; add it: Pulumi stack of the platform"),
         ("name", "kube-system", "name: is reserved for namespaces of Kubernetes; use another name"),
         ("name", "default-deny", "name: is the name of a NetworkPolicy that every app has; use another name"),
         ("name", "1shop", "name: is not a valid app name; use at most 40"),
