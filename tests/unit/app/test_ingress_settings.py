@@ -134,7 +134,7 @@ def test_what_is_right_is_accepted(ingress: dict[str, Any]) -> None:
         ({"tls": {"issuers": {"c.org": "ca"}}},
          ['tls.issuers["c.org"]: is not in hosts; add it to hosts, or remove it']),
         ({"tls": {"issuers": {"*": "ca"}}},
-         ['tls.issuers["*"]: has no effect: unknown hosts get Traefik\'s default certificate; remove it']),
+         ['tls.issuers["*"]: has no effect: Traefik uses its default certificate for unknown hosts; remove it']),
         ({"tls": {"certificate": False, "issuers": {"shop": "ca"}}},
          ["tls.issuers: has no effect while certificate is false; remove one of them"]),
         ({"hosts": ["*"], "tls": {"issuer": "ca"}}, ["tls.issuer: has no effect: no host uses it; remove it"]),
