@@ -1,4 +1,4 @@
-"""Runs kubectl with a kubeconfig that is in a private temporary file while a command runs."""
+"""Runs kubectl with a kubeconfig, which homelab stores in a private temporary file only while a command runs."""
 
 import json
 import subprocess
@@ -18,24 +18,26 @@ _INSTALL = "`kubectl` is not installed: install kubectl (https://kubernetes.io/d
 
 
 class KubectlError(Exception):
-    """A kubectl command failed. The error message states the cause and, if homelab knows a fix, the fix."""
+    """A kubectl command failed. The error message of a failed kubectl command states the cause, and the fix if homelab
+    knows a fix."""
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl with one kubeconfig, in one namespace."""
+    """Runs kubectl commands with one kubeconfig in one namespace."""
 
     kubeconfig: Path
     namespace: str
     denied_fix: str
-    """Fix in the error message if the Kubernetes API denies access."""
+    """Fix that error messages name if the Kubernetes API denies access."""
 
     def items(self, *arguments: str) -> list[Object]:
-        """Return the objects that `kubectl get` lists. Raises `KubectlError`."""
+        """Return the Kubernetes objects that `kubectl get` lists. Raises `KubectlError`."""
         return list(json.loads(self.output("get", *arguments, "--output=json"))["items"])
 
     def find(self, kind: str, name: str) -> Object | None:
-        """Return an object, or `None` if the object does not exist. Raises `KubectlError`."""
+        """Return a Kubernetes object from the cluster, or `None` if the object does not exist. Raises
+        `KubectlError`."""
         text = self.output("get", kind, name, "--ignore-not-found", "--output=json")
         return json.loads(text) if text.strip() else None
 
@@ -47,7 +49,8 @@ class Kubectl:
         return result.stdout
 
     def result(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a kubectl command, and return its exit code and output. Raises `KubectlError` without kubectl."""
+        """Run a kubectl command, and return its exit code and output. Raises `KubectlError` if kubectl is not
+        installed."""
         how: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         try:
             return subprocess.run(self._command(arguments), capture_output=True, text=True, check=False, **how)
@@ -64,7 +67,7 @@ class Kubectl:
     def stream(self, *arguments: str) -> int:
         """Print the output of a kubectl command line by line, and return the exit code. Raises `KubectlError`.
 
-        Logs are untrusted text, so the printed lines contain no terminal control sequences.
+        Logs are untrusted text, so homelab removes terminal control sequences from the printed lines.
         """
         try:
             with subprocess.Popen(
@@ -91,7 +94,7 @@ class Kubectl:
 
 @contextmanager
 def kubectl(kubeconfig: str, namespace: str, denied_fix: str) -> Iterator[Kubectl]:
-    """Yield kubectl with a kubeconfig, which only this user can read, and which is deleted afterwards."""
+    """Yield kubectl with a kubeconfig file that only the current user can read, and delete the file afterwards."""
     with TemporaryDirectory(prefix="homelab-") as folder:
         file = Path(folder) / "kubeconfig"
         file.touch(mode=0o600)

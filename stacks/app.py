@@ -1,4 +1,5 @@
-"""Pulumi program of an app stack, which deploys one or several apps on the platform of a lab stack."""
+"""Pulumi program of an app stack, which deploys one or several apps on the platform that another Pulumi stack
+manages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,8 @@ from stacks.settings import AppStack
 
 
 def deploy() -> None:
-    """Deploy the apps: read and check their settings and the platform's outputs, and declare their resources."""
+    """Deploy the stack's apps: read and check their settings and the platform's outputs, and declare the apps' Pulumi
+    resources."""
     stack = AppStack.load()
     for path, settings in stack.apps.items():
         _report(path, settings)
@@ -51,7 +53,8 @@ def _outputs(settings: AppSettings, app: App) -> dict[str, Any]:
 
 
 def _platform(stack: AppStack) -> PlatformOutputs:
-    """Read the platform's outputs from the secret in `platformOutputs` if set, otherwise from the platform's stack."""
+    """Read the platform's outputs from the secret in `platformOutputs` if set, and otherwise through a StackReference
+    to the platform's stack."""
     section, key = stack.section, "apps" if stack.has_several_apps else "app"
     if section.platform_outputs:
         setting = f"{NAMESPACE}:{key}.platformOutputs"
@@ -64,10 +67,11 @@ def _platform(stack: AppStack) -> PlatformOutputs:
 
 
 def _without_single_app(platform: PlatformOutputs) -> PlatformOutputs:
-    """Return a copy of the outputs in which the kubeconfig resolves only if this stack has not deployed `homelab:app`.
+    """Return a copy of the platform outputs whose kubeconfig output fails if this stack has deployed `homelab:app`
+    before.
 
-    Resources of several apps have other names than those of a single app. Pulumi would adopt the app's objects under
-    the new names, and then delete the objects because of the old names.
+    `homelab:apps` gives an app's Pulumi resources other names than `homelab:app`. Pulumi would adopt the app's objects
+    under the new resource names, and then delete the objects because the old resource names are gone.
     """
     own = pulumi.StackReference(full_name(pulumi.get_stack()))
     kubeconfig_and_app = pulumi.Output.all(platform.app_kubeconfig, own.get_output("namespace"))
@@ -94,6 +98,7 @@ def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]]) -> Iterato
 def full_name(stack: str) -> str:
     """Return a stack's full name.
 
-    A name without organization and project refers to a stack in the organization and project of the running stack.
+    A stack name without organization and project refers to a stack in the same organization and project as the running
+    stack.
     """
     return stack if "/" in stack else f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"

@@ -22,12 +22,14 @@ _COMMON_KEYS = [camel_case(name) for name in AppPlatformSettings.model_fields]
 
 
 def sections_in(keys: set[str]) -> Sequence[Section]:
-    """Return the sections of an app stack whose configuration has these keys. Without a section, `app` is missing."""
+    """Return `homelab:app` or `homelab:apps`, whichever is among the keys of the stack's configuration. If the
+    configuration has neither section, `homelab:app` is reported as missing."""
     return [section for section in APP_SECTIONS if section.key in keys] or [ONE_APP]
 
 
 def with_names(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    """Return the configuration with a name for each app: by default the stack's name, or the app's key in `apps`."""
+    """Return the stack configuration with a name for each app: the app's key in `homelab:apps`, or by default the
+    stack's name in `homelab:app`."""
     named = dict(config)
     if _is_settings(config.get("app")):
         named["app"] = {"name": stack, **config["app"]}
@@ -40,12 +42,13 @@ def with_names(config: Mapping[str, Any], stack: str) -> dict[str, Any]:
 
 
 def _is_settings(value: object) -> bool:
-    """Whether a value is a mapping, and not an encrypted secret."""
+    """Whether a configuration value is a mapping, and not an encrypted Pulumi secret."""
     return isinstance(value, Mapping) and set(value) != {"secure"}
 
 
 def explained(problem: Problem, config: Mapping[str, Any]) -> Problem:
-    """Explain an error about a name that `with_names` added, or about a key of `apps` inside an app."""
+    """Return a clearer message for a validation error about a name that `with_names` added, or about a key of
+    `homelab:apps` inside an app."""
     app, apps = config.get("app"), config.get("apps")
     if problem.path == f"{NAMESPACE}:app.name" and not (isinstance(app, Mapping) and "name" in app):
         reason = f"{problem.reason}, and is derived from the stack's name"
@@ -61,7 +64,7 @@ def explained(problem: Problem, config: Mapping[str, Any]) -> Problem:
 
 
 def relations(known: Mapping[str, Any]) -> Findings:
-    """Yield all conflicts between valid settings of an app stack, by section."""
+    """Yield the conflicts between the settings of an app stack, each with the section of the stack configuration."""
     if len(known) > 1:
         yield ("apps",), f"cannot be used together with {NAMESPACE}:app", "keep one of the two keys"
     if "apps" in known:
@@ -74,7 +77,7 @@ def relations(known: Mapping[str, Any]) -> Findings:
 
 
 def located_apps(section: AppSectionSettings | AppsSectionSettings) -> Iterator[tuple[SettingPath, AppSettings]]:
-    """Yield each app of a section with the path of its settings."""
+    """Yield the settings of each app in a section, with the path of the settings."""
     if isinstance(section, AppSectionSettings):
         yield ("app",), section
     else:
@@ -91,7 +94,8 @@ def _several(apps: Mapping[str, AppSettings]) -> Findings:
 
 
 def _layer_namespaces(app: AppSettings) -> Findings:
-    """Reject an app in the namespace of a layer, because its pods could use the layer's Secrets and permissions."""
+    """Reject an app whose namespace belongs to a platform layer, because the app's pods could use the layer's Secrets
+    and permissions."""
     for entry in LAYERS:
         if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
             yield ("name",), f"is the namespace of the layer {entry.layer.key}", "use another name"

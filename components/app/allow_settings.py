@@ -5,22 +5,22 @@ from components.settings.model import Model
 
 
 class AppDestinationSettings(Model):
-    """A destination of the app's connections: one namespace of the cluster, or one CIDR."""
+    """A destination to which the app's pods may connect: one namespace of the cluster, or one CIDR."""
 
     namespace: DnsLabel | None = None
-    """Namespace of the destination, which includes all pods of the namespace."""
+    """Namespace to whose pods the app may connect."""
     network: Cidr | None = None
-    """CIDR outside the cluster. Write a single IPv4 address with the suffix /32."""
+    """CIDR outside the cluster to which the app may connect. Write a single IPv4 address with the suffix /32."""
     ports: tuple[Port, ...] = ()
     """TCP ports of the destination. Default: all ports and protocols."""
 
 
 class AppAllowSettings(Model):
-    """Additional connections. Connections from the ingress controller, to DNS and to the app's database are always
-    allowed."""
+    """Connections that the app's NetworkPolicies allow. The NetworkPolicies also allow connections from the ingress
+    controller to the app, and from the app's pods to the cluster's DNS server and the app's database."""
 
     from_: tuple[DnsLabel, ...] = ()
-    """Namespaces whose pods may connect to the app's `port` and `ports`."""
+    """Namespaces whose pods may connect to the ports in the app's `port` and `ports`."""
     to: tuple[AppDestinationSettings, ...] = ()
     """Destinations that the app may connect to."""
     internet: StrictBool = False

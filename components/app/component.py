@@ -39,9 +39,9 @@ PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 class App(pulumi.ComponentResource):
     """An app in its own namespace.
 
-    Pulumi first creates the namespace, the RoleBinding and the NetworkPolicies, and then the database. When the
-    database is ready, Pulumi creates the pods, and then the HorizontalPodAutoscaler and the Ingress. Objects with data
-    are protected from deletion until you set `discard: true` and run `pulumi up`.
+    Pulumi first creates the app's namespace, RoleBinding and NetworkPolicies, and then the app's database. When the
+    app's database is ready, Pulumi creates the workload, and then the HorizontalPodAutoscaler and the Ingress. Pulumi
+    protects objects with data from deletion until you set `discard: true` and run `pulumi up`.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class App(pulumi.ComponentResource):
         path: str,
         shared_provider: kubernetes.Provider | None = None,
     ) -> None:
-        """`path` is the path of the app's settings, such as `homelab:app`, for messages.
+        """Messages use `path`, the path of the app's settings in the stack file, such as `homelab:app`.
 
-        The apps of a stack with several apps have a `shared_provider`.
+        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`.
         """
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform, self._path = settings, platform, path
@@ -189,9 +189,10 @@ def create_provider(platform: AppPlatformOutputs, opts: pulumi.ResourceOptions |
 
 
 def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource) -> None:
-    """Report differences between the app's volumes and the existing StatefulSet.
+    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
 
-    `app` is the path of the app's settings, such as `homelab:app`. In a preview, the StatefulSet's `spec` may be None.
+    `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
+    existing StatefulSet may be None.
     """
     current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
     if errors := volumes.missing_template_errors(wanted, current, app):

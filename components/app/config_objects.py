@@ -1,6 +1,7 @@
-"""ConfigMap and Secrets of an app: configuration files, secrets, the registry login and users of the Ingress.
+"""ConfigMap and Secrets of an app: configuration files, secrets, registry credentials and users for HTTP basic
+authentication.
 
-Pulumi replaces a ConfigMap or Secret when the content changes.
+Pulumi replaces a ConfigMap or Secret when its content changes.
 """
 
 import hashlib
@@ -23,7 +24,8 @@ _HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 
 @dataclass(frozen=True)
 class ConfigSources:
-    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets and registry login."""
+    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets and registry
+    credentials."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
@@ -75,7 +77,8 @@ def _htpasswd_line(app: str, user: str, password: str) -> str:
 
 
 def checked_htpasswd(path: str, text: str) -> str:
-    """Return the lines of an htpasswd file. Raises `pulumi.RunError` for a line that Traefik cannot read.
+    """Return the lines of an htpasswd file, each of the form USER:HASH. Raises `pulumi.RunError` for an htpasswd line
+    that Traefik cannot read.
 
     `path` is the path of the app's settings, such as `homelab:app`.
     """
@@ -88,5 +91,5 @@ def checked_htpasswd(path: str, text: str) -> str:
 
 
 def file_key(path: str) -> str:
-    """Return a file's key in the ConfigMap or Secret: the file name and a hash of the file's full path."""
+    """Return the key of a file in the ConfigMap or Secret: the file's name, and a hash of the file's full path."""
     return f"{path.rpartition('/')[2]}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"

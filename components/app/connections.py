@@ -1,4 +1,4 @@
-"""Connections between the apps of one stack."""
+"""Network connections between the apps of one stack."""
 
 from collections.abc import Mapping
 
@@ -7,15 +7,17 @@ from components.app.settings import AppSettings
 
 
 def open_egress(apps: Mapping[str, AppSettings]) -> dict[str, AppSettings]:
-    """Return the apps of one stack with an egress rule for each connection that `allow.from` of another app allows.
+    """Return the settings of the stack's apps, in which `allow.to` of each client names the apps whose `allow.from`
+    names the client.
 
-    NetworkPolicies must allow a connection twice: the egress of the client, and the ingress of the server.
+    A connection between two apps needs two NetworkPolicy rules: egress of the client, and ingress of the server.
     """
     return {path: _with_destinations(app, apps) for path, app in apps.items()}
 
 
 def _with_destinations(client: AppSettings, apps: Mapping[str, AppSettings]) -> AppSettings:
-    """Return the client with each server of the stack in `allow.to`, unless `allow.to` already names the server."""
+    """Return the client's settings, with the namespace of each server added to `allow.to` unless `allow.to` already
+    names the namespace."""
     named = {destination.namespace for destination in client.allow.to}
     servers = [app.name for app in apps.values() if client.name in app.allow.from_ and app.name not in named]
     added = tuple(AppDestinationSettings(namespace=server) for server in servers)

@@ -11,8 +11,8 @@ from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """Additional container that inherits the app's permissions, variables, secrets and files. Settings of the
-    additional container override inherited settings."""
+    """An additional container, which inherits the app's permissions, environment variables, secrets and files. Settings
+    of an additional container override the settings that the container inherits from the app."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""
@@ -21,8 +21,8 @@ class AppContainerSettings(Model):
     args: tuple[MultilineText, ...] = ()
     """Arguments of the command. Default: the image's arguments."""
     environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
-    """Environment variables in addition to the app's `environment`. Variables of the same name override the app's
-    variables."""
+    """Environment variables of the container, in addition to the app's `environment`. A variable of the container
+    overrides the app's variable of the same name."""
     cpu: Cpu | None = None
     """CPU request of the container. Default: the app's `cpu`."""
     memory: Size | None = None
@@ -38,16 +38,16 @@ class AppCronSettings(AppContainerSettings):
     """A CronJob of the app."""
 
     schedule: Schedule
-    """Start times of the job: a cron schedule with five fields."""
+    """Start times of the CronJob's Jobs: a cron schedule with five fields."""
     time_zone: TimeZone | None = None
-    """Time zone of the schedule. Default: the servers' time zone, usually UTC."""
+    """Time zone of the schedule. Default: the time zone of the cluster's servers, usually UTC."""
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """Policy for a job that is due while the previous job still runs: `Allow` runs both jobs, `Forbid` skips the new
-    job, `Replace` stops the previous job."""
+    """concurrencyPolicy of the CronJob, for a Job that is due while the previous Job still runs: `Allow` runs both
+    Jobs, `Forbid` skips the new Job, `Replace` stops the previous Job."""
     deadline: PositiveInt | None = None
-    """Seconds after which Kubernetes stops a job (activeDeadlineSeconds). Default: never."""
+    """Seconds after which Kubernetes stops a Job of the CronJob (activeDeadlineSeconds). Default: never."""
     volumes: tuple[DnsLabel, ...] = ()
-    """Names of the app's volumes that the job mounts. Default: none."""
+    """Names of the app's volumes that each pod of the CronJob mounts. Default: none."""
 
     @property
     def mounted_volumes(self) -> tuple[str, ...]:
@@ -56,21 +56,21 @@ class AppCronSettings(AppContainerSettings):
 
 
 class AppWorkerSettings(AppContainerSettings):
-    """A Deployment of the app without Service and Ingress, such as a queue worker or a scheduler."""
+    """A worker of the app, such as a queue worker or a scheduler: a Deployment without Service and Ingress."""
 
     replicas: PositiveInt = 1
-    """Number of pods of the worker, spread over the nodes."""
+    """Number of the worker's replicas, which Kubernetes spreads over the nodes."""
     volumes: tuple[DnsLabel, ...] = ()
-    """Names of the app's volumes that each pod of the worker mounts. Volumes for a single pod are refused. Default:
-    none."""
+    """Names of the app's volumes that each pod of the worker mounts. homelab refuses volumes that only one pod can
+    mount. Default: none."""
     probes: AppWorkerProbesSettings = AppWorkerProbesSettings()
     """Probes of the worker's container, each with a `command`. Default: none."""
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
     """Deployment strategy: `RollingUpdate` starts new pods before Kubernetes stops the old pods, `Recreate` stops all
-    old pods first. A scheduler that must not run twice needs `Recreate`."""
+    old pods first. Set `Recreate` for a worker of which two pods must never run at once, such as a scheduler."""
     grace_period: Seconds | None = None
     """Seconds that a pod of the worker has to terminate before Kubernetes kills the pod
-    (terminationGracePeriodSeconds). Default: the app's `gracePeriod`."""
+    (terminationGracePeriodSeconds). Default: the app's setting `gracePeriod`."""
     stop: tuple[Text, ...] = ()
     """Command of the preStop hook, which runs before SIGTERM. Default: none."""
 

@@ -10,7 +10,7 @@ from components.settings.model import camel_case
 
 
 def container_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts in the settings of additional containers."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's additional containers."""
     for path, container in _containers(app):
         for check in (_identical, _variables, _references):
             for loc, reason, fix in check(app, container):

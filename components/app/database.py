@@ -20,15 +20,15 @@ _RESTORE_SOURCE = "origin"
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of CloudNativePG's Cluster object.
+    """Return the name of the app's CloudNativePG Cluster.
 
-    Backups in the object store have the same name as the Cluster.
+    CloudNativePG stores the backups in the object store under the Cluster's name.
     """
     return f"{app.name}-{postgres.name}"
 
 
 def pooler_name(app: AppSettings, postgres: PostgresSettings) -> str:
-    """Return the name of CloudNativePG's Pooler object."""
+    """Return the name of the app's CloudNativePG Pooler."""
     return f"{cluster_name(app, postgres)}-pooler"
 
 
@@ -42,7 +42,8 @@ def store_credentials(app: AppSettings, platform: AppPlatformOutputs) -> Manifes
 def object_store(
     app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs, keys: pulumi.Input[str]
 ) -> Manifest:
-    """Return the ObjectStore for backups and restores. The Secret `keys` contains the access keys."""
+    """Return the ObjectStore of the Barman Cloud plugin, which describes the bucket for backups and restores. The
+    Secret `keys` contains the access keys of the S3 bucket."""
     store = platform.database_backup
     compressed = {"compression": "gzip"}
     spec: dict[str, Json] = {
@@ -65,7 +66,8 @@ def object_store(
 
 
 def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
-    """Return CloudNativePG's Cluster object. Pulumi waits until all PostgreSQL instances are ready."""
+    """Return the CloudNativePG Cluster, which describes the PostgreSQL instances of the app's database. Pulumi waits
+    until all PostgreSQL instances are ready."""
     replicated = postgres.instances > 1
     spec: dict[str, Json] = {
         "instances": postgres.instances,
@@ -96,7 +98,7 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformO
 
 
 def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[Manifest]:
-    """Yield the CloudNativePG objects that need a running database: Database, ScheduledBackup and Pooler."""
+    """Yield the CloudNativePG objects that need a running PostgreSQL instance: Database, ScheduledBackup and Pooler."""
     name, cluster_ref = cluster_name(app, postgres), {"cluster": {"name": cluster_name(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:

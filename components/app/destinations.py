@@ -1,7 +1,7 @@
-"""NetworkPolicy peers, and egress rules to the Kubernetes API and to object stores.
+"""Peers of NetworkPolicies, and egress rules that allow connections to the Kubernetes API and to object stores.
 
-Kubernetes translates Service IPs before it applies NetworkPolicies. Rules for the Kubernetes API must therefore allow
-the servers' IP addresses.
+Kubernetes translates the IP address of a Service into the address of an endpoint before NetworkPolicies apply.
+NetworkPolicy rules for the Kubernetes API must therefore allow the servers' IP addresses, not the Service's IP address.
 """
 
 import re
@@ -27,7 +27,7 @@ _NODE_LOCAL = ("127.0.0.0/8", "169.254.0.0/16", "fe80::/10")
 
 
 def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
-    """Return an egress rule to the Kubernetes API on every server."""
+    """Return a NetworkPolicy egress rule that allows connections to the Kubernetes API on every server."""
     servers = [ip_peer(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
@@ -38,10 +38,11 @@ def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
 
 
 def object_store_rule(url: str, inside: Sequence[str]) -> Json:
-    """Return an egress rule to an object store. `inside` lists the cluster's pod CIDRs and Service CIDRs.
+    """Return a NetworkPolicy egress rule that allows connections to an object store. The parameter `inside` lists the
+    cluster's pod CIDRs and Service CIDRs.
 
-    A NetworkPolicy cannot match host names. For a URL with a host name, the rule allows every IP address outside the
-    cluster.
+    A Kubernetes NetworkPolicy cannot match host names. If the object store's URL contains a host name, the rule allows
+    every IP address outside the cluster.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
@@ -67,7 +68,7 @@ def peers_outside(inside: Sequence[str]) -> list[Json]:
 def ip_peer(address: str) -> Json:
     """Return a NetworkPolicy peer that matches one IP address.
 
-    Raises `ValueError` if `address` is not an IP address.
+    Raises `ValueError` if the parameter `address` is not an IP address.
     """
     return {"ipBlock": {"cidr": str(ip_network(ip_address(address)))}}
 

@@ -12,29 +12,29 @@ _GPU_RESOURCES = {"nvidia": nvidia.RESOURCE, "intel": "gpu.intel.com/i915", "amd
 
 
 def required_node(app: AppSettings) -> str | None:
-    """Return the only node on which the app's pods can run, because of a hostPath volume or a device."""
+    """Return the node to which a hostPath volume or a device pins the app's pods, or None."""
     nodes = (device.node for device in app.devices if device.node)
     return volumes.host_path_node(app) or next(nodes, None)
 
 
 def exclusive_settings(app: AppSettings) -> list[str]:
-    """Return the settings of the devices that at most one pod may use."""
+    """Return the settings of the app's devices that at most one pod may use."""
     return [f"devices[{index}]" for index, device in enumerate(app.devices) if not device.shared]
 
 
 def for_pods(app: AppSettings) -> Iterator[Json]:
-    """Yield a hostPath volume for each device."""
+    """Yield a hostPath volume for each device of the app."""
     for index, device in enumerate(app.devices):
         yield {"name": f"device-{index}", "hostPath": {"path": device.path, "type": device.host_path_type}}
 
 
 def mounts(app: AppSettings) -> list[Json]:
-    """Return a volumeMount for each device."""
+    """Return a volumeMount for each device of the app."""
     return [{"name": f"device-{index}", "mountPath": device.container_path} for index, device in enumerate(app.devices)]
 
 
 def gpu_resource(app: AppSettings) -> str | None:
-    """Return the extended resource of the app's GPUs."""
+    """Return the name of the extended resource for the app's GPUs, such as nvidia.com/gpu."""
     return _GPU_RESOURCES[app.gpu.vendor] if app.gpu else None
 
 
@@ -50,5 +50,6 @@ def gpu_pod_fields(app: AppSettings) -> dict[str, Json]:
 
 
 def gpu_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels of the nodes that have a GPU for the app, if the platform sets such labels."""
+    """Return the labels by which the app selects nodes with a GPU, or no labels if the platform does not label such
+    nodes."""
     return dict(nvidia.NODE_LABELS) if app.gpu and app.gpu.vendor == "nvidia" else {}

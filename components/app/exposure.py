@@ -61,14 +61,15 @@ def host_names(app: AppSettings, platform: AppPlatformOutputs) -> list[pulumi.In
 
 
 def environment(app: AppSettings, platform: AppPlatformOutputs, variables: Mapping[str, str]) -> Iterator[Json]:
-    """Yield the variable with the app's first host if one of `variables` references it."""
+    """Yield the environment variable HOMELAB_HOST if the value of one of `variables` references HOMELAB_HOST."""
     names = host_names(app, platform)
     if names and any(f"$({HOST_VARIABLE})" in text for text in variables.values()):
         yield {"name": HOST_VARIABLE, "value": names[0]}
 
 
 def ingresses(app: AppSettings, platform: AppPlatformOutputs, references: Sequence[str]) -> Iterator[Manifest]:
-    """Yield an Ingress for each group of the app's hosts. `references` are the names of Middlewares in Traefik."""
+    """Yield an Ingress for each group of the app's hosts (hosts with the same ClusterIssuer and priority). The
+    parameter `references` lists the names by which an Ingress references Traefik Middlewares."""
     for group in hosts.groups(app):
         yield _ingress(app, platform, group, references)
 

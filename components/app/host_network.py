@@ -1,4 +1,4 @@
-"""Apps in the network of their nodes (hostNetwork): the pods' fields, and the ports that the nodes need themselves."""
+"""Apps with hostNetwork: the fields of their pod specs, and the ports that the nodes' own processes use."""
 
 from collections.abc import Iterator
 
@@ -19,17 +19,18 @@ _NODE_PORTS: tuple[tuple[range, str, str], ...] = (
     (range(10248, 10260), "TCP", "Kubernetes"),
     (range(51820, 51822), "UDP", "the pod network"),
 )
-"""Ports that nodes use themselves, with their protocol and user."""
+"""Ports that the nodes' own processes use: port numbers, protocol, and what uses the ports."""
 _NODE_PORT_SERVICES = range(30000, 32768)
 
 
 def pod_fields(app: AppSettings) -> dict[str, Json]:
-    """Return the fields of a pod spec for a pod in the node's network. The pod still resolves names of Services."""
+    """Return the pod spec fields for an app with hostNetwork. A pod with these fields still resolves DNS names of
+    Services."""
     return {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if app.host_network else {}
 
 
 def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str]]:
-    """Yield each port of the app: the path of its setting, its number and its protocol."""
+    """Yield each port of the app as a tuple: path of the setting, port number and protocol."""
     yield ("port",), app.port, "TCP"
     for name, port in app.ports.items():
         yield ("ports", name, "port"), port.port, port.protocol
@@ -39,20 +40,20 @@ def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str
 
 
 def port_user(number: int, protocol: str) -> str | None:
-    """Return what uses a port on the nodes, or None if nothing that homelab knows uses the port."""
+    """Return what uses a port on the nodes, such as etcd, or None if homelab knows of no use."""
     if number in _NODE_PORT_SERVICES:
         return "Services of type NodePort and LoadBalancer"
     return next((user for ports, kind, user in _NODE_PORTS if number in ports and kind == protocol), None)
 
 
 def needs_capability(app: AppSettings, number: int) -> bool:
-    """Whether the app's processes lack the capability to open a port in the node's network."""
+    """Whether the app lacks the capability NET_BIND_SERVICE, which it needs to open the port on the node."""
     capable = app.privileged or bool(app.devices) or bool({"NET_BIND_SERVICE", "ALL"} & set(app.capabilities))
     return number < _UNPRIVILEGED_PORT and not capable
 
 
 def warnings(app: AppSettings) -> Iterator[str]:
-    """Yield the warning that NetworkPolicies do not protect the app's pods, which begins with the key `hostNetwork`."""
+    """Yield a warning that NetworkPolicies do not protect the app's pods if the app uses `hostNetwork`."""
     if app.host_network:
         ports = ", ".join(dict.fromkeys(f"{protocol} {number}" for _, number, protocol in listened_ports(app)))
         yield (

@@ -19,7 +19,7 @@ DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/sn
 
 
 class AppDeviceSettings(Model):
-    """A device of a node, such as a USB stick.
+    """A device of a node that the app's main container can open, such as a USB stick.
 
     Kubernetes gives a container a device only if the container is privileged.
     """
@@ -29,13 +29,13 @@ class AppDeviceSettings(Model):
     mount_path: AbsolutePath | None = None
     """Path of the device in the container. Default: the value of `path`."""
     node: DnsLabel | None = None
-    """Node that has the device. The app runs only on this node. Default: none, so `nodes` must select the nodes that
-    have the device."""
+    """Node that has the device. Name of the node that has the device; Kubernetes runs the app's pods only on this node.
+    Default: none, so the app's setting `nodes` must select the nodes that have the device."""
     type: Literal["CharDevice", "BlockDevice", "Directory"] | None = None
-    """What the path is: a character device, a block device, or a folder of devices. Default: Directory for
-    /dev/bus/usb, /dev/dri, /dev/dvb, /dev/input and /dev/snd, and CharDevice for all other paths."""
+    """Type of the hostPath volume for the device: a character device, a block device, or a folder of devices. Default:
+    `Directory` for /dev/bus/usb, /dev/dri, /dev/dvb, /dev/input and /dev/snd, and `CharDevice` for all other paths."""
     shared: StrictBool = False
-    """Whether several pods may use the device at the same time, as pods can with most graphics cards."""
+    """Whether several pods may use the device at the same time, which most graphics cards support."""
 
     @property
     def host_path_type(self) -> str:
@@ -49,10 +49,11 @@ class AppDeviceSettings(Model):
 
 
 class AppGpuSettings(Model):
-    """GPUs of the app's container, from the vendor's device plugin."""
+    """GPUs that the app's main container requests from the vendor's device plugin."""
 
     vendor: Literal["nvidia", "intel", "amd"] = "nvidia"
-    """Vendor of the GPU. `nvidia` needs the platform's layer gpu. `intel` and `amd` need the vendor's device plugin,
-    which you install yourself."""
+    """Vendor of the GPU. GPUs of `nvidia` need the platform's layer `gpu`. GPUs of `intel` and `amd` need the vendor's
+    device plugin for Kubernetes, which you install yourself."""
     count: PositiveInt = 1
-    """Number of GPUs of each pod. A device plugin that shares a GPU counts shares."""
+    """Number of GPUs of each pod. If the device plugin lets several pods share a GPU, each pod requests shares of the
+    GPU."""

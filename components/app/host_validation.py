@@ -12,11 +12,11 @@ def _device_nodes(app: AppSettings) -> Findings:
     for index, device in enumerate(app.devices):
         loc = ("devices", index, "node")
         if device.node and device.node != required:
-            reason = f"is not {required}, the node of another device or hostPath volume"
+            reason = f"is not {required}, which is the node of another device or hostPath volume"
             yield loc, reason, "use devices and folders of one node"
         if not (device.node or required or app.nodes):
             reason = "is missing: Kubernetes could start the pod on a node without the device"
-            yield loc, reason, "add it, or set nodes to a label of the nodes that have the device"
+            yield loc, reason, "set node, or set the app's nodes to a label of the nodes that have the device"
 
 
 def _device_paths(app: AppSettings) -> Findings:
@@ -27,7 +27,7 @@ def _device_paths(app: AppSettings) -> Findings:
 
 
 def _device_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no device that only one pod can use."""
+    """Check that an app with several replicas has no device that only one pod can use."""
     single = devices.exclusive_settings(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if single and (app.autoscaling or (app.replicas or 1) > 1):
@@ -59,7 +59,7 @@ def _pod_security(app: AppSettings) -> Findings:
 
 
 def _host_network(app: AppSettings) -> Findings:
-    """Reject settings that cannot work, or have no effect, with pods in the network of their node."""
+    """Reject settings that cannot work or have no effect together with hostNetwork."""
     if not app.host_network:
         return
     remove = "remove it, or remove hostNetwork"
@@ -67,10 +67,10 @@ def _host_network(app: AppSettings) -> Findings:
         reason = "has no effect with hostNetwork: the ports are open on the nodes' own addresses"
         yield ("loadBalancer",), reason, remove
     if app.strategy:
-        reason = "starts new pods beside old pods, but with hostNetwork only one pod per node can open the app's ports"
+        reason = "starts new pods before old pods stop, but with hostNetwork only one pod per node can open the ports"
         yield ("strategy",), reason, remove
     if app.postgres:
-        reason = "accepts only pods with an address of the pod network, which hostNetwork replaces by a node's address"
+        reason = "accepts connections only from the pod network, but pods with hostNetwork have their node's address"
         yield ("postgres",), reason, remove
     reason = "has no effect with hostNetwork: NetworkPolicies do not apply to the app's pods"
     if app.allow.from_:

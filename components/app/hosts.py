@@ -1,4 +1,4 @@
-"""Hosts of an app: their names, and their groups, each of which has its own Ingress."""
+"""Hosts of an app: their fully qualified names, and the groups of hosts that share an Ingress."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,22 +16,23 @@ Traefik uses the length of a rule as its priority, which is more than 3. The pla
 
 @dataclass(frozen=True)
 class HostGroup:
-    """Hosts with the same ClusterIssuer and the same priority, which one Ingress serves."""
+    """A group of hosts with the same ClusterIssuer and the same router priority, which share one Ingress."""
 
     ingress: str
     hosts: tuple[str, ...]
     issuer: str | None
-    """ClusterIssuer of these hosts only. None means the issuer of the app or of the platform."""
+    """ClusterIssuer for the hosts of this group. With None, homelab uses the app's ClusterIssuer or the platform's
+    default ClusterIssuer."""
     priority: int | None
 
     @property
     def has_certificate(self) -> bool:
-        """Whether a certificate can contain the names of the hosts."""
+        """Whether a TLS certificate can contain the names of the group's hosts."""
         return ANY_HOST not in self.hosts
 
 
 def groups(app: AppSettings) -> Iterator[HostGroup]:
-    """Yield the groups of the app's hosts."""
+    """Yield the groups of the app's hosts, for each of which homelab creates an Ingress."""
     found: dict[tuple[int, str], list[str]] = {}
     for host in app.hosts:
         kind = 2 if host == ANY_HOST else int(is_wildcard(host))
@@ -43,12 +44,12 @@ def groups(app: AppSettings) -> Iterator[HostGroup]:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether a host stands for several names: `*.DOMAIN` or `*`."""
+    """Whether a host is a wildcard: `*.DOMAIN` or `*`."""
     return host.startswith(ANY_HOST)
 
 
 def certificate_hosts(app: AppSettings) -> list[str]:
-    """Return the hosts for which cert-manager issues certificates."""
+    """Return the app's hosts for which cert-manager issues certificates."""
     return [host for host in app.hosts if host != ANY_HOST] if app.tls.certificate else []
 
 

@@ -24,26 +24,31 @@ class AppTlsSettings(Model):
     """TLS certificates of the app's hosts."""
 
     certificate: StrictBool = True
-    """Whether cert-manager issues a certificate for the hosts. With `false`, the hosts use Traefik's default
-    certificate."""
+    """Whether cert-manager issues a TLS certificate for the app's hosts. With `false`, Traefik serves the app's hosts
+    with its default certificate."""
     issuer: DnsLabel | None = None
-    """ClusterIssuer of the hosts' certificate. Default: the platform's default issuer."""
+    """cert-manager ClusterIssuer that issues the certificate for the app's hosts. Default: the platform's default
+    ClusterIssuer."""
     issuers: dict[IngressHost, DnsLabel] = Field(default_factory=dict)
-    """ClusterIssuers of single hosts, which override `issuer`: host → ClusterIssuer."""
+    """ClusterIssuers for individual hosts, which override `issuer`: host → ClusterIssuer."""
 
 
 class AppRedirectSettings(Model):
-    """A redirect of requests that match `host` and `path`. The first matching redirect applies."""
+    """An HTTP redirect for requests that match `host` and `path`. If several redirects match a request, Traefik applies
+    the first of these redirects."""
 
     host: HostName | None = None
-    """Host of the requests, written as in `hosts`. Default: all hosts."""
+    """Host of the requests that Traefik redirects, written as in the app's `hosts`. Default: all hosts."""
     path: RedirectPath | None = None
-    """Regular expression (RE2) that must match the whole path. `.*` also matches the query. Default: all paths."""
+    """Regular expression (RE2) that must match the whole path of a request. `.*` also matches the query. Default: all
+    paths."""
     to: RedirectTarget
-    """URL or path of the new location. `$1` inserts the first group of `path`. A redirect without `path` to a URL
-    without path keeps the request's path."""
+    """URL or path to which Traefik redirects the client. `$1` inserts the first capture group of the regular expression
+    in `path`. If neither the redirect's `path` nor the URL in `to` has a path, the redirect keeps the request's
+    path."""
     permanent: StrictBool = False
-    """Whether the redirect is permanent (301 or 308), so that browsers store it. Default: temporary (302 or 307)."""
+    """Whether the redirect is permanent (301 or 308), so that browsers cache the redirect. Default: a temporary
+    redirect (302 or 307)."""
 
 
 class AppBasicAuthSettings(Model):
@@ -52,44 +57,50 @@ class AppBasicAuthSettings(Model):
     users: dict[AuthUser, SecretRef] = Field(default_factory=dict)
     """Passwords by user name."""
     htpasswd: SecretRef | None = None
-    """Secret with lines of the form USER:HASH, as `htpasswd -nB USER` prints them."""
+    """Pulumi secret that contains lines of the form USER:HASH, as `htpasswd -nB USER` prints them."""
     header_field: HeaderName | None = None
-    """Request header in which the app gets the user's name. Default: none."""
+    """Name of the request header in which Traefik sends the authenticated user's name to the app. Default: none."""
 
 
 class AppForwardAuthSettings(Model):
     """Authentication by an external service, such as Authelia or oauth2-proxy. Traefik sends the headers of each
-    request to the service. A status from 200 to 299 accepts the request. The client gets any other response."""
+    request to the authentication service. Traefik forwards the request to the app if the authentication service answers
+    with a status from 200 to 299. Otherwise, Traefik sends the authentication service's response to the client."""
 
     address: AuthAddress
-    """URL of the service that authenticates requests."""
+    """URL of the external service that authenticates requests to the app."""
     auth_response_headers: tuple[HeaderName, ...] = ()
-    """Headers of the service's response that the app gets as request headers, such as Remote-User."""
+    """Response headers of the authentication service that Traefik copies into the request to the app, such as
+    Remote-User."""
 
 
 class AppIngressSettings(Model):
-    """Options of the app's Ingress, which Traefik's Middlewares implement."""
+    """Options of the app's Ingress, which homelab implements with Traefik Middlewares."""
 
     redirects: tuple[AppRedirectSettings, ...] = ()
-    """Redirects to other hosts or paths."""
+    """HTTP redirects to other hosts or paths."""
     response_headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    """Headers to set in every response, such as Strict-Transport-Security. An empty value removes the header."""
+    """HTTP headers that Traefik sets in every response, such as Strict-Transport-Security. A header with an empty value
+    is removed."""
     request_headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    """Headers to set in the requests to the app. An empty value removes the header."""
+    """HTTP headers that Traefik sets in the requests to the app. A header with an empty value is removed."""
     allow_from: tuple[Cidr, ...] = ()
-    """CIDRs of the clients that may use the app. Other clients get status 403. Default: all clients."""
+    """CIDRs of the clients whose requests Traefik forwards to the app. Other clients get status 403. Default: all
+    clients."""
     basic_auth: AppBasicAuthSettings | None = None
     """HTTP basic authentication. Default: none."""
     forward_auth: AppForwardAuthSettings | None = None
-    """Authentication by an external service. Default: none."""
+    """Authentication of all requests by an external service (Traefik's ForwardAuth), such as Authelia. Default:
+    none."""
     max_body_size: Size | None = None
-    """Maximum size of a request body; larger requests get status 413. Traefik then buffers all requests and responses,
-    so responses do not stream. Default: no limit."""
+    """Maximum size of a request body; Traefik answers larger requests with status 413. With `maxBodySize`, Traefik
+    buffers all requests and responses, so the app cannot stream responses. Default: no limit."""
     response_timeout: Seconds | None = None
-    """Seconds after which Traefik answers with status 504 if the app has not begun to respond. Default: no limit."""
+    """Seconds that Traefik waits for the app's response to begin, before Traefik answers with status 504. Default: no
+    limit."""
     path_type: Literal["Prefix", "Exact"] = "Prefix"
-    """Whether `paths` are path prefixes or exact paths."""
+    """pathType of the Ingress: whether the app's `paths` are path prefixes or exact paths."""
     strip_prefix: StrictBool = False
     """Whether Traefik removes the prefix in `paths` from the paths of forwarded requests."""
     middlewares: tuple[MiddlewareName, ...] = ()
-    """Names of existing Middlewares of Traefik, through which requests pass first."""
+    """Names of existing Traefik Middlewares, which Traefik applies before homelab's Middlewares."""

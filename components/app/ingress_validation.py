@@ -39,7 +39,7 @@ def _issuer(app: AppSettings) -> Findings:
 def _issuers(app: AppSettings) -> Findings:
     for host in app.tls.issuers:
         if host == ANY_HOST:
-            reason = "has no effect: unknown hosts get Traefik's default certificate"
+            reason = "has no effect: Traefik uses its default certificate for unknown hosts"
             yield ("tls", "issuers", host), reason, "remove it"
         elif host not in app.hosts:
             yield ("tls", "issuers", host), "is not in hosts", "add it to hosts, or remove it"
@@ -67,7 +67,7 @@ def _headers(app: AppSettings) -> Findings:
             if other := seen.get(name.lower()):
                 yield path, f"is the same header as {other}", "keep one of them"
             if name.lower() in _CONNECTION:
-                yield path, "is a header of the connection, which Traefik sets", "remove it"
+                yield path, "is a header that Traefik sets itself for each connection", "remove it"
             seen[name.lower()] = name
     for name, value in app.ingress.request_headers.items():
         if name.lower() in _CREDENTIALS and value:
@@ -82,7 +82,7 @@ def _strip_prefix(app: AppSettings) -> Findings:
 
 
 def redirect_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts in the settings of redirects."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's HTTP redirects."""
     for index, redirect in enumerate(app.ingress.redirects):
         for check in _REDIRECT_CHECKS:
             for loc, reason, fix in check(app, redirect):
@@ -93,7 +93,7 @@ def _redirect_host(app: AppSettings, redirect: AppRedirectSettings) -> Findings:
     if redirect.host is None and redirect.path is None:
         yield (), "would redirect every request", "add host or path"
     if redirect.host is not None and not hosts.includes(app, redirect.host):
-        yield ("host",), "is not in hosts", "add it to hosts, or use a host from hosts"
+        yield ("host",), "is not in hosts", "add the host to hosts, or use one of the app's hosts"
 
 
 def _redirect_groups(_: AppSettings, redirect: AppRedirectSettings) -> Findings:
@@ -110,7 +110,11 @@ def _redirect_loop(_: AppSettings, redirect: AppRedirectSettings) -> Findings:
     name = urlsplit(redirect.to).hostname
     same_host = name is None or name == redirect.host
     if same_host and redirect.path is not None and re.fullmatch(redirect.path, target_path(redirect.to) or "/"):
-        yield ("to",), "matches path again, so the redirect would loop", "choose a target that path does not match"
+        yield (
+            ("to",),
+            "matches the redirect's path again, so the redirect would loop",
+            "choose a target that path does not match",
+        )
     if redirect.path is None and name is not None and name == redirect.host:
         yield ("to",), "is the redirected host itself, so the redirect would loop", "choose another host"
 

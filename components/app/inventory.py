@@ -1,4 +1,4 @@
-"""The kinds and names of an app's Kubernetes objects, known from the app's settings alone."""
+"""Kinds and names of the Kubernetes objects that homelab creates for an app, derived from the app's settings alone."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,8 @@ ObjectId = tuple[str, str]
 
 
 def object_ids(app: AppSettings) -> Iterator[ObjectId]:
-    """Yield the kind and name of each of the app's objects, except the RoleBinding of the app's stack."""
+    """Yield the kind and name of each Kubernetes object of the app, except the RoleBinding that gives the app's stack
+    its rights."""
     yield "Namespace", app.name
     yield "Service", app.name
     yield workload.type_meta(app)["kind"], app.name

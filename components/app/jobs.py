@@ -19,9 +19,9 @@ _RETRIES = 2
 def pre_rollout_job(
     app: AppSettings, container: AppContainerSettings, platform: AppPlatformOutputs, sources: ConfigSources
 ) -> Manifest:
-    """Return the Job that must succeed before a rollout.
+    """Return the Job that must succeed before a rollout of a new version starts.
 
-    If the Job changes, Pulumi replaces the Job with a Job of another name.
+    If the Job's pod template changes, Pulumi replaces the Job with a Job of another name.
     """
     spec = _job(PRE_ROLLOUT, container, app, platform, sources) | {"activeDeadlineSeconds": PRE_ROLLOUT_SECONDS}
     meta = {"namespace": app.name, "labels": job_labels(app), "annotations": {"pulumi.com/replaceUnready": "true"}}

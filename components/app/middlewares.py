@@ -20,14 +20,15 @@ _TRANSPORT = "transport"
 def middlewares(
     app: AppSettings, platform: AppPlatformOutputs, htpasswd: pulumi.Input[str] | None
 ) -> Iterator[Manifest]:
-    """Yield the Middlewares in the order in which requests pass. `htpasswd` is the name of the users' Secret."""
+    """Yield the app's Traefik Middlewares in the order in which Traefik applies the Middlewares to a request. The
+    parameter `htpasswd` is the name of the Kubernetes Secret with the users and password hashes."""
     for suffix, spec in _specs(app, platform, htpasswd):
         # each name ends with another word, because Traefik joins namespace and name with a dash to one name
         yield _custom_resource(app, "Middleware", suffix, spec)
 
 
 def names(app: AppSettings) -> Iterator[str]:
-    """Yield the names of the Middlewares."""
+    """Yield the names of the app's Traefik Middlewares."""
     settings = app.ingress
     numbered = {f"redirect{number}": redirect for number, redirect in enumerate(settings.redirects, start=1)}
     options = {
@@ -43,19 +44,20 @@ def names(app: AppSettings) -> Iterator[str]:
 
 
 def references(app: AppSettings, manifests: Iterable[Manifest]) -> list[str]:
-    """Return the names by which an Ingress references existing Middlewares and the Middlewares in `manifests`."""
+    """Return the names by which the app's Ingress references the user's Middlewares and the Middlewares in
+    `manifests`."""
     return [*app.ingress.middlewares, *(_reference(app, each["metadata"]["name"]) for each in manifests)]
 
 
 def transports(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the ServersTransport with the app's time limit if `ingress.responseTimeout` is set."""
+    """Yield the Traefik ServersTransport with the app's response timeout if `ingress.responseTimeout` is set."""
     if app.ingress.response_timeout:
         limit = {"responseHeaderTimeout": f"{app.ingress.response_timeout}s"}
         yield _custom_resource(app, "ServersTransport", _TRANSPORT, {"forwardingTimeouts": limit})
 
 
 def transport_annotations(app: AppSettings) -> dict[str, str]:
-    """Return the annotations with which the app's Service references the ServersTransport."""
+    """Return the annotations of the app's Service that reference the Traefik ServersTransport."""
     if not app.ingress.response_timeout:
         return {}
     reference = _reference(app, f"{app.name}-{_TRANSPORT}")

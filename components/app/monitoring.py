@@ -1,4 +1,4 @@
-"""Monitoring of an app: the PodMonitor, the PrometheusRule and the dashboards of Grafana."""
+"""Monitoring of an app: the PodMonitor, the PrometheusRule and the ConfigMaps with Grafana dashboards."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def metrics_port(app: AppSettings) -> int | None:
 
 
 def monitoring_objects(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodMonitor, the PrometheusRule, and a ConfigMap for each dashboard."""
+    """Yield the app's PodMonitor and PrometheusRule, and a ConfigMap for each Grafana dashboard."""
     if app.metrics:
         yield _pod_monitor(app, app.metrics)
     if app.alerts:

@@ -39,11 +39,13 @@ class AppAlertSettings(Model):
     """An alert rule of the app."""
 
     expr: Text
-    """Condition of the alert in PromQL. Each time series of the result is an alert."""
+    """Condition of the alert in PromQL. Prometheus creates an alert for each time series in the result of the
+    expression."""
     for_: Duration | None = None
-    """Duration for which the condition must hold before the alert fires, such as 10m. Default: the alert fires at
-    once."""
+    """Duration for which the condition must hold before the alert fires, such as 10m. Default: the alert fires as soon
+    as the condition holds."""
     severity: Literal["critical", "warning", "info"] = "warning"
-    """Severity of the alert, by which the platform's receivers select alerts."""
+    """Severity of the alert, by which Alertmanager selects the platform's receivers of the alert."""
     summary: Text | None = None
-    """Text of the alert, which can contain labels, such as `{{ $labels.pod }}`. Default: none."""
+    """Text of the alert, which can contain Prometheus template variables, such as `{{ $labels.pod }}`. Default:
+    none."""

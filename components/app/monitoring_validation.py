@@ -1,4 +1,4 @@
-"""Checks of an app's metrics and dashboards."""
+"""Checks of an app's metrics and Grafana dashboards."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _MAX_DASHBOARD_BYTES = 1000 * 1024
 
 
 def monitoring_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts and invalid dashboards in the settings of monitoring."""
+    """Yield the path, reason and fix of each conflict in the app's metrics settings, and of each invalid dashboard."""
     yield from _metrics_port(app)
     yield from _metrics_path(app)
     yield from _dashboards(app)
@@ -40,7 +40,7 @@ def _dashboards(app: AppSettings) -> Findings:
             fix = "paste the JSON that Grafana exports, as a block after |"
             yield loc, "is not the JSON of a dashboard with a title", fix
         elif dashboard.get("__inputs"):
-            reason = "has __inputs, which Grafana fills in only when a person imports the dashboard"
+            reason = "has __inputs, which Grafana fills in only when a user imports the dashboard in the web UI"
             yield loc, reason, "name the data sources in the JSON, and remove __inputs"
 
 

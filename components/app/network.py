@@ -1,4 +1,4 @@
-"""NetworkPolicies of an app. Connections that no NetworkPolicy allows are denied."""
+"""NetworkPolicies of an app: default deny for ingress and egress, and rules for the allowed connections."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,8 @@ MONITORING_NAMESPACE = "monitoring"
 
 
 def policy_suffixes(app: AppSettings) -> tuple[str, ...]:
-    """Return the suffixes of the names of the app's additional NetworkPolicies, such as APP-job."""
+    """Return the suffixes in the names of the app's additional NetworkPolicies, such as `job` for the NetworkPolicy
+    APP-job."""
     return ("job", "acme", *(["worker"] if app.workers else []))
 
 
@@ -58,7 +59,8 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
 
 
 def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: AppPlatformOutputs) -> Json:
-    """Return the peers that may connect to the load balancer: by default, every IP address outside the cluster."""
+    """Return the NetworkPolicy peers that may connect to the load balancer: by default, every IP address outside the
+    cluster."""
     if settings.from_:
         return [{"ipBlock": {"cidr": network}} for network in settings.from_]
     return platform.cluster_networks.apply(destinations.peers_outside)
@@ -82,7 +84,7 @@ def _dns() -> list[Json]:
 
 
 def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
-    """Return the NetworkPolicy of the database's pods."""
+    """Return the NetworkPolicy for the PostgreSQL pods of the app's database."""
     pods = _instance_labels(app, postgres)
     clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
     inward = [
@@ -120,9 +122,9 @@ def _pooler_labels(app: AppSettings, postgres: PostgresSettings) -> dict[str, st
 
 
 def _object_store(store: ObjectStoreOutput | None, inside: Sequence[str]) -> Json:
-    """Return the egress rule to the object store.
+    """Return the egress rule that lets the database connect to the object store.
 
-    If the platform has no object store, `PlatformOutputs.require()` fails.
+    For a platform without an object store, `PlatformOutputs.require()` reports an error.
     """
     return (
         destinations.object_store_rule(store["endpoint"], inside)
@@ -144,7 +146,8 @@ def _pods(pod_labels: Mapping[str, str]) -> Json:
 
 
 def _rule(direction: str, peers: Sequence[Json], ports: Sequence[Any]) -> Json:
-    """Return a rule. A rule without peers applies to every address, and a rule without ports applies to every port."""
+    """Return a rule. A NetworkPolicy rule without peers applies to every address, and a rule without ports applies to
+    every port."""
     tcp = [{"protocol": "TCP", "port": port} for port in ports]
     return ({direction: list(peers)} if peers else {}) | ({"ports": tcp} if tcp else {})
 

@@ -23,9 +23,9 @@ def job_labels(app: AppSettings) -> dict[str, str]:
 
 
 def worker_labels(app: AppSettings, name: str = "") -> dict[str, str]:
-    """Return the labels of the pods of the worker `name`, or without `name` of all workers.
+    """Return the labels that select the pods of the worker `name`, or the pods of all workers if `name` is None.
 
-    The labels do not match the selector of the app's Service.
+    The labels of a worker's pods do not match the selector of the app's Service.
     """
     return {"app.kubernetes.io/name": f"{app.name}-worker", **({"app.kubernetes.io/component": name} if name else {})}
 
@@ -36,17 +36,17 @@ def metadata(app: AppSettings, name: str, **more: Any) -> dict[str, Any]:
 
 
 def has_protected_data(app: AppSettings) -> bool:
-    """Whether the app has data that homelab protects from deletion because `discard` is not set."""
+    """Whether the app has a database or volumes that Pulumi must not delete, because `discard` is false."""
     return has_data(app) and not app.discard
 
 
 def has_data(app: AppSettings) -> bool:
-    """Whether deleting the app's namespace deletes data."""
+    """Whether the deletion of the app's namespace would delete a database or a volume."""
     return app.postgres is not None or any(volume.deleted_with_namespace for volume in app.volumes.values())
 
 
 def namespace(app: AppSettings) -> Manifest:
-    """Return the app's namespace, with the strictest Pod Security level that allows the app's pods."""
+    """Return the Namespace of the app, with the strictest Pod Security level that allows the app's pods."""
     level = {f"pod-security.kubernetes.io/{mode}": security.level(app) for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
@@ -54,7 +54,7 @@ def namespace(app: AppSettings) -> Manifest:
 def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
     """Return an immutable ConfigMap or Secret.
 
-    Changed content gives the object a new name, and the new name restarts the pods.
+    When the content changes, the object gets a new name, and the new name in the pod template starts a rollout.
     """
     return {
         "apiVersion": "v1",

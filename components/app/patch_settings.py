@@ -9,7 +9,7 @@ from components.settings.model import Model
 
 @dataclass(frozen=True)
 class _TypeName:
-    """Name of a type in the reference."""
+    """Name that the reference documentation shows for a type."""
 
     name: str
 
@@ -27,10 +27,10 @@ class AppPatchSettings(Model):
     """A patch of the app's Kubernetes objects of one kind, in the format of `kubectl patch`."""
 
     kind: ObjectKind
-    """Kind of the objects, such as Deployment."""
+    """Kind of the Kubernetes objects to patch, such as Deployment."""
     name: ObjectName | None = None
-    """Name of the object in Pulumi's preview, which is the name without a generated suffix. Default: the patch applies
-    to all objects of the kind."""
+    """Name of the object to patch, as `pulumi preview` shows it: without a generated suffix. Default: homelab applies
+    the patch to all of the app's objects of this `kind`."""
     patch: ObjectFields
-    """Fields to add or change; null removes a field. Elements of containers, volumes, env and other lists with a merge
-    key are merged, and all other lists are replaced."""
+    """Fields that the patch adds or changes in the objects; the value null removes a field. In a list with a merge key,
+    such as `containers` or `env`, homelab merges the elements with the same key; all other lists are replaced."""

@@ -1,4 +1,4 @@
-"""Checks of an app's patches: their target, the fields that they must not change, and their elements of lists."""
+"""Checks of an app's patches: the patched objects, fields that a patch must not change, and elements of lists."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -35,7 +35,7 @@ _REMOVE = "remove it"
 
 
 def patch_problems(app: AppSettings) -> Findings:
-    """Yield all errors in the app's patches."""
+    """Yield the path, reason and fix of each error in the app's patches."""
     existing = list(inventory.object_ids(app)) if app.patches else []
     for index, patch in enumerate(app.patches):
         loc = ("patches", index)
@@ -47,7 +47,7 @@ def patch_problems(app: AppSettings) -> Findings:
 
 
 def _target(patch: AppPatchSettings, existing: list[inventory.ObjectId], loc: SettingPath) -> Findings:
-    """Check that the patch applies to an object of the app."""
+    """Check that the patch's kind and name match at least one Kubernetes object of the app."""
     if any(patches.matches(patch, *each) for each in existing):
         return
     if names := [name for kind, name in existing if kind == patch.kind]:
@@ -58,7 +58,8 @@ def _target(patch: AppPatchSettings, existing: list[inventory.ObjectId], loc: Se
 
 
 def _kept_fields(patch: AppPatchSettings) -> Findings:
-    """Check that the patch keeps the fields that identify and select objects, and fields that other settings set."""
+    """Check that the patch does not change fields that identify or select objects, or fields that other settings
+    control."""
     places = dict.fromkeys(_touched(patch.patch, path) for path in _identity(patch.kind))
     for place in filter(None, places):
         yield place, "would change the object's identity or a selector", _REMOVE
@@ -85,7 +86,8 @@ def _labels(patch: AppPatchSettings) -> list[str]:
 
 
 def _touched(tree: Any, path: FieldPath) -> FieldPath:
-    """Return the path in the patch `tree` that changes or removes the field `path`, or an empty path."""
+    """Return the path at which the patch `tree` changes or removes the field `path`, or an empty path if the patch
+    keeps the field."""
     for depth, key in enumerate(path):
         if not isinstance(tree, Mapping):
             return path[:depth]
@@ -98,7 +100,7 @@ def _touched(tree: Any, path: FieldPath) -> FieldPath:
 
 
 def _secrets(patch: AppPatchSettings) -> Findings:
-    """Reject references to secrets, which homelab does not resolve in a patch."""
+    """Reject references to Pulumi secrets in a patch, which homelab does not resolve."""
     for place, value in _values(patch.patch, ()):
         if isinstance(value, Mapping) and set(value) == {"secret"} and isinstance(value["secret"], str):
             yield (
@@ -119,7 +121,7 @@ def _values(tree: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, Any]]:
 
 
 def _lists(patch: AppPatchSettings) -> Findings:
-    """Check the directives of the patch, and the elements of lists with merge keys."""
+    """Check the `$patch` directives of a patch, and the patch's elements of lists with merge keys."""
     return _field(patch.patch, merge_keys(patch.kind), (), ())
 
 
@@ -139,7 +141,7 @@ def _field(tree: Any, lists: Mapping[FieldPath, MergeKeys], path: FieldPath, loc
 
 def _keyed_list(tree: Any, lists: Mapping[FieldPath, MergeKeys], path: FieldPath, loc: SettingPath) -> Findings:
     if not isinstance(tree, list):
-        yield loc, "must be a list", "write the list as lines that start with -"
+        yield loc, "must be a list", "write a YAML list, with - before each element"
         return
     key = lists[path][0][0]
     for index, element in enumerate(tree):

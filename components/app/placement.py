@@ -21,16 +21,16 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 
 
 def required_labels(app: AppSettings) -> dict[str, str]:
-    """Return the labels that a node needs to run the app. If no labels are needed, the app can run on any node."""
+    """Return the labels that a node must have to run the app. An app that needs no node labels can run on any node."""
     name = devices.required_node(app)
     hostname = {HOSTNAME_LABEL: name} if name else {}
     return {**app.nodes, **({ARCH_LABEL: app.arch} if app.arch else {}), **hostname}
 
 
 def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
-    """Yield each setting that no node satisfies.
+    """Yield an error for each app setting that no node of the platform satisfies.
 
-    Outputs of platforms before homelab 0.3.0 lack labels and taints.
+    A platform deployed by a homelab version before 0.3.0 exports no labels and taints of its nodes.
     """
     names = [node["name"] for node in nodes]
     for setting, name in _named_nodes(app):
@@ -51,7 +51,7 @@ def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterato
 
 
 def _named_nodes(app: AppSettings) -> Iterator[tuple[str, str]]:
-    """Yield each setting that names a node, with the node's name."""
+    """Yield the path of each app setting that names a node, with the node's name."""
     for name, volume in app.volumes.items():
         if volume.host_path:
             yield f"volumes.{name}.hostPath.node", volume.host_path.node
@@ -61,7 +61,8 @@ def _named_nodes(app: AppSettings) -> Iterator[tuple[str, str]]:
 
 
 def _too_many_pods(app: AppSettings, available: int) -> Iterator[Unsatisfied]:
-    """Yield an error if an app with hostNetwork has more pods than nodes, because its ports are free once per node."""
+    """Yield an error if an app with hostNetwork has more replicas than matching nodes, because each node runs at most
+    one of the pods."""
     setting, wanted = ("autoscaling.max", app.autoscaling.max) if app.autoscaling else ("replicas", app.replicas or 1)
     if wanted > available:
         reason = f"requests {wanted} pods, but with hostNetwork each of the {available} matching nodes runs one pod"
@@ -69,7 +70,8 @@ def _too_many_pods(app: AppSettings, available: int) -> Iterator[Unsatisfied]:
 
 
 def _gpu_labels(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-    """Return the labels of nodes with GPUs, or nothing if no node has these labels: then the layer gpu is disabled."""
+    """Return the labels of nodes with GPUs, or no labels if no node has these labels because the layer `gpu` is
+    disabled."""
     labels = devices.gpu_labels(app)
     return labels if any(labels.items() <= node["labels"].items() for node in nodes) else {}
 

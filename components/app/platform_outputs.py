@@ -1,4 +1,4 @@
-"""The platform's outputs that apps read, and the layer of each output."""
+"""The Pulumi outputs of the platform's stack that apps read, and the layer that provides each output."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -18,40 +18,42 @@ class ObjectStoreOutput(TypedDict):
 
 
 def since(version: str, layer: str = "", *, secret: bool = False) -> dict[str, Any]:
-    """Return the metadata of an output: the first homelab version with the output, and the output's layer."""
+    """Return the metadata of a platform output: the homelab version that introduced the output, and the layer that
+    provides the output."""
     return {"since": version, "layer": layer, "secret": secret}
 
 
 def none_output() -> pulumi.Output[Any]:
-    """Return None as the output of a disabled layer."""
+    """Return None, the output of a disabled layer."""
     return pulumi.Output.from_input(None)
 
 
 def empty_list_output() -> pulumi.Output[Any]:
-    """Return an empty list as the output of a disabled layer."""
+    """Return an empty list, the output of a disabled layer."""
     return pulumi.Output.from_input([])
 
 
 def false_output() -> pulumi.Output[Any]:
-    """Return False as the output of a disabled feature."""
+    """Return False, the output of a disabled feature."""
     return pulumi.Output.from_input(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppPlatformOutputs:
-    """The platform's outputs that an app reads. Outputs of a disabled layer are None or empty."""
+    """The Pulumi outputs of the platform's stack that an app reads. The platform's outputs of a disabled layer are None
+    or empty."""
 
     domain: pulumi.Output[str] = field(metadata=since("0.1.0"))
     """Domain of the lab."""
     app_kubeconfig: pulumi.Output[str] = field(metadata=since("0.3.0", secret=True))
-    """Kubeconfig of app stacks for the API endpoint, as a Pulumi secret output."""
+    """Kubeconfig with which app stacks connect to the Kubernetes API, as a Pulumi secret output."""
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
-    """Kubernetes user of the kubeconfig of app stacks."""
+    """Name of the Kubernetes user in the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes, each with name, role and address. Since 0.3.0, each node also has labels, taints and arch; a node has
-    no arch if the stack file does not set `arch`."""
+    """Nodes of the cluster, each with name, role and address. Since homelab 0.3.0, each node also has labels, taints
+    and a CPU architecture; the architecture is missing if the stack file does not set `arch`."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
-    """CIDRs of the cluster: pod CIDRs, then Service CIDRs."""
+    """CIDRs of the cluster: first the pod CIDRs, then the Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
     """IngressClass of the ingress controller."""
     ingress_namespace: pulumi.Output[str | None] = field(
@@ -61,8 +63,8 @@ class AppPlatformOutputs:
     ingress_traffic_policy: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.3.0", "traefik")
     )
-    """The field externalTrafficPolicy of the ingress controller's Service. With `Local`, the ingress controller sees
-    the IP addresses of clients."""
+    """Value of externalTrafficPolicy in the ingress controller's Service. With `Local`, the ingress controller sees the
+    clients' IP addresses."""
     issuers: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.2.0", "certManager"))
     """Names of the ClusterIssuers."""
     issuer: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "certManager"))
@@ -76,7 +78,7 @@ class AppPlatformOutputs:
     )
     """Names of the StorageClasses."""
     storage_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "longhorn"))
-    """Default StorageClass of volumes."""
+    """StorageClass of volumes whose settings name no StorageClass."""
     shared_storage_classes: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "longhorn")
     )
@@ -84,7 +86,8 @@ class AppPlatformOutputs:
     database_storage_class: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "longhorn")
     )
-    """StorageClass of databases, which replicate their data themselves."""
+    """StorageClass of database volumes, which needs no replication because databases replicate their data
+    themselves."""
     database_operator: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg")
     )
@@ -92,13 +95,13 @@ class AppPlatformOutputs:
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
-    """Object store for database backups, as a Pulumi secret output."""
+    """S3 bucket for database backups with its access keys, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
     )
     """Names of the ClusterSecretStores for external secrets."""
     traces_endpoint: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "tempo"))
-    """URL that receives traces by OTLP over HTTP."""
+    """URL of the endpoint that receives traces by OTLP over HTTP."""
     metrics_endpoint: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "monitoring")
     )
@@ -108,16 +111,16 @@ class AppPlatformOutputs:
     load_balancer_addresses: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.3.0", "metallb")
     )
-    """Addresses for Services of type LoadBalancer: address ranges and CIDRs."""
+    """IP addresses for Services of type LoadBalancer: address ranges and CIDRs."""
     pod_security_levels: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.3.0", "cluster.apps.podSecurity")
     )
     """Pod Security levels that namespaces of apps may have."""
     nfs_client: pulumi.Output[bool] = field(default_factory=false_output, metadata=since("0.3.0", "cluster.apps.nfs"))
-    """Whether the nodes have an NFS client."""
+    """Whether the nodes have an NFS client, which pods need to mount NFS shares."""
 
     gpu_resources: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.3.0", "gpu"))
-    """Extended resources of the GPUs that pods may request."""
+    """Extended resources by which pods can request GPUs, such as nvidia.com/gpu."""
 
 
 OutputName = Literal[

@@ -20,7 +20,7 @@ def _probes(app: AppSettings) -> Findings:
 
 
 def liveness_problems(probes: AppProbesSettings | AppWorkerProbesSettings) -> Findings:
-    """Reject a liveness probe that restarts a container after a few seconds."""
+    """Reject a liveness probe that restarts a container after less than ten seconds of failed probes."""
     liveness, startup = probes.liveness, probes.startup
     if liveness is not None and startup is None and liveness.period * liveness.failures < 10:
         reason = f"restarts a container that fails for {liveness.period * liveness.failures} s"
@@ -41,7 +41,7 @@ def _probe_kinds(app: AppSettings) -> Findings:
 
 
 def timeout_problems(name: str, probe: AppProbeSettings) -> Findings:
-    """Reject a timeout that is longer than the period of a probe, unless the probe is the readiness probe."""
+    """Reject a startup or liveness probe whose timeout is longer than its period."""
     if name != "readiness" and probe.timeout > probe.period:
         reason = f"is longer than period, which is {probe.period}"
         yield ("timeout",), reason, f"use {probe.period} or less"
@@ -125,12 +125,13 @@ def _cron(app: AppSettings) -> Findings:
             for reason, fix in mount_problems(app, settings.volumes, index):
                 yield ("cron", name, "volumes", index), reason, fix
             if _is_mountable(app, volume) and app.volumes[volume].access_mode == "ReadWriteOncePod":
-                reason = "allows only one pod, the app's own (ReadWriteOncePod)"
+                reason = "has ReadWriteOncePod, so only the app's own pod can mount it"
                 yield ("cron", name, "volumes", index), reason, "remove it, or remove accessMode"
 
 
 def mount_problems(app: AppSettings, mounted: Sequence[str], index: int) -> Iterator[tuple[str, str]]:
-    """Yield the reason and the fix of each error in `mounted[index]`, a volume that a Job or worker mounts."""
+    """Yield the reason and the fix of each error in `mounted[index]`, the name of a volume that a Job or worker
+    mounts."""
     volume = mounted[index]
     if volume in mounted[:index]:
         yield f"lists {volume} again", "keep one of them"

@@ -1,4 +1,4 @@
-"""The pods of an app: containers, environment, probes, volumes and mounts."""
+"""Pod specs of an app: containers, environment variables, probes, volumes and volumeMounts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -63,9 +63,10 @@ def job_pod_spec(
 
 
 def same_node_affinity(app: AppSettings, mounted: Iterable[str]) -> dict[str, Json]:
-    """Return the affinity to the app's pod for a Job's pod that mounts a single-pod volume, and otherwise nothing.
+    """Return the podAffinity to the app's pod if the Job mounts a single-pod volume, and no fields otherwise.
 
-    A ReadWriteOnce volume is attached to one node, so the Job must run on the node of the app's pod.
+    A ReadWriteOnce volume is attached to one node, so a Job that mounts the volume must run on the node of the app's
+    pod.
     """
     if not any(app.volumes[volume].is_single_pod for volume in mounted):
         return {}
@@ -126,7 +127,8 @@ def _with_limits(requested: Json, limits: Mapping[str, Json]) -> Json:
 def _extra_container(
     name: str, settings: AppContainerSettings, app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSources
 ) -> Json:
-    """Return an additional container, which inherits all settings of the app that the container does not override."""
+    """Return the container spec of an additional container, which inherits all app settings that the container does not
+    override."""
     return {
         "name": name,
         "image": settings.image or app.image,
@@ -161,7 +163,7 @@ def _environment(
 ) -> Iterator[Json]:
     """Yield a container's variables.
 
-    `variables` are last, because Kubernetes expands only references to earlier variables.
+    The entries of `variables` come last, because Kubernetes expands only references to earlier environment variables.
     """
     yield from database.environment(app)
     yield from tracing.environment(app, platform)

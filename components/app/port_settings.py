@@ -7,7 +7,7 @@ from components.settings.model import Model
 
 
 class AppPortSettings(Model):
-    """An additional port of the app, with the same number in the app's Service."""
+    """An additional port of the app, with the same port number in the pods and in the app's Service."""
 
     port: Port
     """Port number."""
@@ -16,10 +16,10 @@ class AppPortSettings(Model):
 
 
 class AppLoadBalancerSettings(Model):
-    """A Service of type LoadBalancer for all of the app's `ports`."""
+    """A Service of type LoadBalancer for all ports in the app's `ports`."""
 
     address: Address | None = None
-    """IP address of the Service, from an address pool of metallb or cilium. Default: the next free address of the
-    pools."""
+    """IP address of the Service, from an address pool of the layer `metallb` or `cilium`. Default: the next free IP
+    address of the pools."""
     from_: tuple[Cidr, ...] = ()
-    """CIDRs that may connect to the load balancer. Default: all addresses outside the cluster."""
+    """CIDRs whose clients may connect to the load balancer. Default: all IP addresses outside the cluster."""

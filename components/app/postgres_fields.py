@@ -1,4 +1,4 @@
-"""Types of the values in database settings, such as names, parameters and dates."""
+"""Types that validate the values of database settings, such as names, parameters and dates."""
 
 import re
 from datetime import datetime
@@ -43,7 +43,9 @@ def _moment(value: str) -> str:
 
 def _database(value: str) -> str:
     if not re.fullmatch(_DATABASE, value, re.ASCII):
-        raise setting_error("is not a database name", "use lower-case letters, digits and underscores, no digit first")
+        raise setting_error(
+            "is not a database name", "use lower-case letters, digits and underscores, and do not start with a digit"
+        )
     if value in _BUILT_IN or value.startswith("pg_"):
         raise setting_error("is a built-in database or role", "use another name, such as app")
     return value

@@ -20,22 +20,24 @@ from components.settings.model import Model
 
 
 class PostgresBackupSettings(Model):
-    """Backups of the database in the platform's object store: base backups, and the write-ahead log (WAL)."""
+    """Backups of the database in the platform's S3 bucket: base backups, and an archive of the write-ahead log
+    (WAL)."""
 
     schedule: ScheduleWithSeconds = "0 0 2 * * *"
     """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
     retention: Retention = "30d"
-    """Retention period of backups. A restore cannot go back further than the retention period."""
+    """Retention period of backups. You cannot restore a point in time before the retention period."""
 
 
 class PostgresRestoreSettings(Model):
-    """Source of the data of a new database. The setting does not change an existing database."""
+    """The backup from which CloudNativePG restores a new database. The setting `restore` does not change an existing
+    database."""
 
     source: DnsLabel
-    """Name of the backed-up database: APP-NAME, such as shop-db. The database can belong to another app of the
-    platform."""
+    """Name of the CloudNativePG Cluster whose backup to restore, such as shop-db for the database `db` of the app
+    `shop`. The Cluster can belong to another app on the same platform."""
     time: Timestamp | None = None
-    """Point in time to restore. Default: the latest point in time in the backups."""
+    """Point in time to restore. Default: the latest point in time that the backups contain."""
 
 
 class PoolerSettings(Model):
@@ -44,39 +46,41 @@ class PoolerSettings(Model):
     instances: PositiveInt = 2
     """Number of PgBouncer pods."""
     mode: Literal["session", "transaction"] = "session"
-    """Whether a connection returns to the pool after a session or after each transaction."""
+    """PgBouncer's pool mode: whether a connection returns to the pool after a session or after each transaction."""
 
 
 class PostgresSettings(Model):
-    """A PostgreSQL database of the app, run by CloudNativePG. The app connects with the environment variables
-    PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD and DATABASE_URL."""
+    """A PostgreSQL database of the app, run by CloudNativePG. homelab sets PGHOST, PGPORT, PGDATABASE, PGUSER,
+    PGPASSWORD and DATABASE_URL in the app's environment, for the connection to the database."""
 
     name: DatabaseLabel = "db"
-    """Second part of the name of the database's Cluster, APP-NAME. A changed name creates another database, which is
-    empty or restored."""
+    """Suffix in the name of the CloudNativePG Cluster: an app `shop` with the name `db` has the Cluster `shop-db`. If
+    you change `name`, Pulumi creates a new database, which is empty unless you set `restore`."""
     instances: PositiveInt = 3
-    """Number of instances: one primary, and standbys that take over if the primary fails."""
+    """Number of PostgreSQL instances: one primary, and standbys, of which one takes over if the primary fails."""
     size: Size
-    """Size of each instance's volume. Later, you can only increase the size."""
+    """Size of the volume of each PostgreSQL instance. You can increase the volumes' size later, but not decrease it."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volumes. Default: the platform's StorageClass for databases."""
+    """StorageClass of the database's volumes. Default: the platform's StorageClass for databases."""
     image: Image | None = None
-    """Image of PostgreSQL, which determines PostgreSQL's major version. Default: the operator's default image."""
+    """Container image of PostgreSQL, which determines the major version of PostgreSQL. Default: the default PostgreSQL
+    image of the CloudNativePG operator."""
     database: DatabaseName = "app"
-    """Name of the database and of its owner role."""
+    """Name of the PostgreSQL database, and of the role that owns the database."""
     extensions: tuple[Extension, ...] = ()
-    """Extensions to create in the database. The image must contain them."""
+    """PostgreSQL extensions to create in the database. The database's image must contain the extensions."""
     parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     shared_preload_libraries: tuple[Library, ...] = ()
-    """Libraries that PostgreSQL loads at its start, such as vchord.so. The image must contain them."""
+    """Libraries that PostgreSQL loads when it starts, such as vchord.so. The database's image must contain the
+    libraries."""
     cpu: Cpu = "250m"
-    """CPU request of each instance."""
+    """CPU request of each PostgreSQL instance."""
     memory: Size = "512Mi"
-    """Memory request and limit of each instance."""
+    """Memory request and limit of each PostgreSQL instance."""
     backup: PostgresBackupSettings | None = None
-    """Backups to the platform's object store. Default: none."""
+    """Backups of the database to the platform's S3 bucket. Default: none."""
     restore: PostgresRestoreSettings | None = None
-    """Backup from which a new database is restored. Default: none, so a new database is empty."""
+    """Backup from which CloudNativePG creates a new database. Default: none, so a new database starts empty."""
     pooler: PoolerSettings | None = None
-    """Connection pool in front of the database. Default: none."""
+    """PgBouncer connection pool between the app and the database. Default: none."""

@@ -6,47 +6,49 @@ from components.settings.model import Model
 
 
 class AppProbeSettings(Model):
-    """A probe by one of `path`, `command` and `grpc`. With none of `path`, `command` and `grpc`, the probe opens a TCP
-    connection."""
+    """A probe of the app's container: an HTTP request (`path`), a `command`, or a gRPC health check (`grpc`). A probe
+    without `path`, `command` and `grpc` opens a TCP connection."""
 
     path: UrlPath | None = None
-    """Path that must answer an HTTP GET request with a status from 200 to 399."""
+    """URL path of an HTTP GET request, which the app must answer with a status from 200 to 399."""
     command: tuple[Text, ...] = ()
-    """Command with arguments that must exit with status 0 in the container."""
+    """Command with arguments, which Kubernetes runs in the container and which must exit with status 0."""
     grpc: StrictBool = False
-    """Whether to probe the gRPC health service."""
+    """Whether the probe uses the gRPC health checking protocol."""
     port: Port | None = None
     """Port to probe. Default: the app's port."""
     delay: Seconds | None = None
-    """Seconds before the first probe (initialDelaySeconds). Default: 0."""
+    """Seconds between the start of the container and the first probe (initialDelaySeconds). Default: 0."""
     period: Seconds = 5
     """Seconds between two probes (periodSeconds)."""
     timeout: Seconds = 1
-    """Seconds after which a probe fails (timeoutSeconds)."""
+    """Seconds that Kubernetes waits for an answer before the probe fails (timeoutSeconds)."""
     failures: PositiveInt = 3
-    """Consecutive failures after which the pod counts as failed (failureThreshold)."""
+    """Number of consecutive failures after which the probe counts as failed (failureThreshold)."""
 
 
 class AppProbesSettings(Model):
     """Probes of the app's pods."""
 
     readiness: AppProbeSettings = AppProbeSettings()
-    """Readiness probe. Until the readiness probe passes, Services send no requests to the pod, and a rollout does not
-    continue."""
+    """Readiness probe. Until the readiness probe passes, Services send no requests to the pod, and Kubernetes does not
+    continue a rollout."""
     liveness: AppProbeSettings | None = None
-    """Liveness probe. When the liveness probe fails, Kubernetes restarts the container. Default: none, so only an exit
-    of the process restarts the container."""
+    """Liveness probe. When the liveness probe fails, Kubernetes restarts the container. Default: none, so Kubernetes
+    restarts the container only after its main process has exited."""
     startup: AppProbeSettings | None = None
-    """Startup probe for apps that start slowly. The other probes start after the startup probe has passed. Default:
-    none."""
+    """Startup probe for apps that start slowly. Kubernetes runs the other probes only after the startup probe has
+    passed. Default: none."""
 
 
 class AppWorkerProbesSettings(Model):
-    """Probes of a worker's container. Each probe needs a `command`, because a worker accepts no connections."""
+    """Kubernetes probes of a worker's container. Each probe of a worker needs a `command`, because workers accept no
+    connections."""
 
     readiness: AppProbeSettings | None = None
-    """Readiness probe. A rollout of the worker does not continue until the probe passes. Default: none."""
+    """Readiness probe. Kubernetes does not continue a rollout of the worker until the readiness probe of the new pod
+    passes. Default: none."""
     liveness: AppProbeSettings | None = None
-    """Liveness probe. When the probe fails, Kubernetes restarts the container. Default: none."""
+    """Liveness probe. When the liveness probe fails, Kubernetes restarts the container. Default: none."""
     startup: AppProbeSettings | None = None
-    """Startup probe. The other probes start after the startup probe has passed. Default: none."""
+    """Startup probe. Kubernetes runs the other probes only after the startup probe has passed. Default: none."""

@@ -1,4 +1,4 @@
-"""Redirects of an app, as options of Traefik's Middleware `redirectRegex`."""
+"""HTTP redirects of an app, as options of the Traefik Middleware `redirectRegex`."""
 
 import re
 
@@ -11,7 +11,8 @@ _ANY_HOST = "[^/?]+"
 
 
 def redirect_regex(redirect: AppRedirectSettings, host: str | None) -> Json:
-    """Return the options of `redirectRegex`, which compares whole URLs. `host` is the fully qualified name."""
+    """Return the options of Traefik's `redirectRegex`, whose regular expression matches whole URLs. The parameter
+    `host` is the fully qualified host name of the requests."""
     origin = f"https?://{re.escape(host)}(?::[0-9]+)?" if host else f"https?://{_ANY_HOST}"
     if redirect.path is None:
         regex = f"^{origin}(/.*)?$"
@@ -25,5 +26,5 @@ def redirect_regex(redirect: AppRedirectSettings, host: str | None) -> Json:
 
 
 def target_path(to: str) -> str:
-    """Return the path of a redirect's target, without the query."""
+    """Return the path in the target URL of a redirect, without the query."""
     return re.sub(r"^https?://[^/?]*|[?#].*$", "", to).rstrip("/")

@@ -1,4 +1,4 @@
-"""Secrets of an app from external stores, which external-secrets copies into the cluster."""
+"""An app's secrets from external stores, which external-secrets copies into a Kubernetes Secret."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ REFRESH_INTERVAL = "1h"
 def secret_name(app: AppSettings) -> str:
     """Return the Secret's name.
 
-    A change of `remoteSecrets` gives the Secret a new name, and the new name restarts the pods.
+    When the setting `remoteSecrets` changes, the Kubernetes Secret gets a new name, and the new name in the pod
+    template starts a rollout.
     """
     references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
     text = json.dumps(references, sort_keys=True)
@@ -24,7 +25,7 @@ def secret_name(app: AppSettings) -> str:
 
 
 def external_secret(app: AppSettings) -> Manifest:
-    """Return the ExternalSecret. Pulumi waits until external-secrets has found all secrets."""
+    """Return the ExternalSecret. Pulumi waits until external-secrets has read all secrets from the external store."""
     meta = metadata(app, secret_name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
     data = [_entry(variable, remote) for variable, remote in app.remote_secrets.items()]
     spec = {
@@ -42,6 +43,6 @@ def _entry(variable: str, remote: AppRemoteSecretSettings) -> Json:
 
 
 def environment(app: AppSettings) -> Iterator[Json]:
-    """Yield the environment variables that contain the app's remote secrets."""
+    """Yield the environment variables whose values are the app's secrets from external stores."""
     for variable in app.remote_secrets:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_name(app), "key": variable}}}

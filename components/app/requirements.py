@@ -1,4 +1,4 @@
-"""The outputs of the platform that an app's settings need."""
+"""The platform outputs that an app's settings need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ INGRESS_CLASS = "traefik"
 
 @dataclass(frozen=True)
 class RequiredOutput:
-    """An output of the platform that one of the app's settings needs, and the name that the output must contain.
+    """A platform output that one of the app's settings needs, and the name that the output must contain, such as a
+    StorageClass.
 
-    If `default` is set, the required name is the value of the platform's output `default`.
+    If `default` is set, the required name is the value of the platform output of that name.
     """
 
     output: OutputName
@@ -25,13 +26,15 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether `name` is an IP address that one of the output's address ranges must contain."""
+    """Whether the required name is an IP address, which one of the address ranges in the platform's output must
+    contain."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix of the error if the output lacks the name. The fix changes the platform's stack file."""
+    """Reason and fix in the error message if the platform's output does not contain the required name. The fix is a
+    change of the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
-    """Yield each output of the platform that a setting of the app needs."""
+    """Yield the platform outputs that the app's settings need."""
     for setting, level in security.level_requirements(app):
         reason = f"needs the Pod Security level {level}, which the platform does not allow for apps"
         missing_error = (reason, f"set `apps: {{podSecurity: {level}}}` under homelab:cluster")

@@ -1,4 +1,4 @@
-"""RBAC rules and admission policy that restrict app stacks to the objects and namespaces of apps."""
+"""RBAC rules and a ValidatingAdmissionPolicy that restrict app stacks to the objects and namespaces of apps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -44,13 +44,15 @@ _APPLY = ("create", "patch")
 
 
 def for_app_stacks(user: str, max_level: str = LEVELS[0], reserved: Sequence[str] = ()) -> list[Manifest]:
-    """Return RBAC rules and admission policy for app stacks. `max_level` is the most permissive Pod Security level.
+    """Return the RBAC objects and the ValidatingAdmissionPolicy that restrict app stacks. The parameter `max_level` is
+    the most permissive Pod Security level that namespaces of apps may have.
 
-    `reserved` lists the namespaces of layers, which app stacks must not create before a layer is installed.
+    The parameter `reserved` lists the namespaces of all platform layers; app stacks must not create the namespace of a
+    layer that is not yet installed.
 
-    App stacks may create and patch objects in all namespaces, because a new RoleBinding takes effect with a delay. The
-    admission policy restricts app stacks to namespaces of apps. To read or delete objects in a namespace, an app stack
-    needs a RoleBinding in this namespace.
+    RBAC lets app stacks create and patch objects in all namespaces, because a new RoleBinding takes effect only after a
+    delay. The ValidatingAdmissionPolicy restricts app stacks to namespaces of apps. To read or delete objects in a
+    namespace, an app stack needs a RoleBinding in the same namespace.
     """
     return [
         _role(CLUSTER_ROLE, [
@@ -96,9 +98,10 @@ def _rule(group: str, kinds: Sequence[str], verbs: Sequence[str], *names: str) -
 
 
 def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
-    """Return the policy that restricts app stacks to namespaces of apps with a Pod Security level in `levels`.
+    """Return the ValidatingAdmissionPolicy that restricts app stacks to namespaces of apps with a Pod Security level in
+    `levels`.
 
-    Namespaces in `reserved` cannot be namespaces of apps.
+    The namespaces in `reserved` belong to platform layers, so apps cannot use them.
     """
     resources = {**RESOURCES, "": (*RESOURCES[""], "namespaces"), rbac.API_GROUP: ("rolebindings",)}
     operations = ["CREATE", "UPDATE", "DELETE"]

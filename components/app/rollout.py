@@ -1,4 +1,4 @@
-"""Update strategy of an app: the strategy of the Rollout, and the AnalysisTemplate of Argo Rollouts."""
+"""Update strategy of an app with Argo Rollouts: the strategy field of the Rollout, and the AnalysisTemplate."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
 
 
 def analysis(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
-    """Yield the app's AnalysisTemplate if `strategy.analysis` is set."""
+    """Yield the Argo Rollouts AnalysisTemplate of the app if `strategy.analysis` is set."""
     if app.strategy is None or app.strategy.analysis is None:
         return
     metrics = [_metric(app.strategy.analysis, platform, blue_green=app.strategy.blue_green is not None)]

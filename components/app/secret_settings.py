@@ -8,7 +8,7 @@ class AppRemoteSecretSettings(Model):
     """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
 
     store: DnsLabel
-    """Name of a secret store of the platform."""
+    """Name of the ClusterSecretStore, from `externalSecrets.stores` of the platform."""
     key: Text
     """Name of the secret in the external store, such as shop/payments."""
     property: Text | None = None
@@ -16,9 +16,9 @@ class AppRemoteSecretSettings(Model):
 
 
 class AppPullSettings(Model):
-    """Login at the registry of the app's image."""
+    """Credentials for the registry of the app's image."""
 
     username: Text
     """User name at the registry."""
     password: SecretRef
-    """Secret with the password or token."""
+    """Pulumi secret that contains the password or token."""

@@ -8,13 +8,13 @@ from components.settings.model import Model, SecretRef
 
 
 class AppPlatformSettings(Model):
-    """The platform that runs the apps of a stack."""
+    """Settings that name the platform on which the stack's apps run."""
 
     platform: StackName
-    """Stack of the platform: a stack name in this project, or organization/project/stack."""
+    """Pulumi stack of the platform that runs the app: a stack name in this project, or organization/project/stack."""
     platform_outputs: SecretRef | None = None
-    """Secret with the output of `./homelab platform`. Default: none, so homelab reads the outputs of the platform's
-    stack."""
+    """Pulumi secret that contains the output of `./homelab platform`. Default: none, so homelab reads the outputs of
+    the platform's stack through a StackReference."""
 
 
 class AppSectionSettings(AppSettings, AppPlatformSettings):
@@ -22,12 +22,13 @@ class AppSectionSettings(AppSettings, AppPlatformSettings):
 
 
 class AppsSectionSettings(AppPlatformSettings):
-    """Several apps of one stack, which run on the same platform."""
+    """Several apps that one Pulumi stack deploys on the same platform."""
 
     model_config = ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, AppSettings]
-    """An app, without `platform` and `platformOutputs`. The key is the name of the app and of its namespace."""
+    """Settings of one app: the keys of `homelab:app`, except `platform` and `platformOutputs`. The key `NAME` is the
+    name of the app and of the app's namespace."""
 
     @property
     def apps(self) -> dict[str, AppSettings]:

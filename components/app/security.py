@@ -1,4 +1,4 @@
-"""Security contexts of an app's pods, and the Pod Security level that the pods need in the app's namespace."""
+"""Security contexts of an app's pods, and the Pod Security level that the app's namespace needs for these pods."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,8 @@ def level(app: AppSettings) -> str:
 
 
 def level_requirements(app: AppSettings) -> Iterator[tuple[str, str]]:
-    """Yield each setting that needs a more permissive Pod Security level than `restricted`, with the needed level."""
+    """Yield the path of each app setting that needs a more permissive Pod Security level than `restricted`, with the
+    required level."""
     yield from _node_access(app)
     if app.pod_security:
         yield "podSecurity", app.pod_security
@@ -54,12 +55,12 @@ def _node_access(app: AppSettings) -> Iterator[tuple[str, str]]:
 
 
 def group(app: AppSettings) -> int:
-    """Return the ID of the group that the app's containers run as."""
+    """Return the group ID of the app's containers."""
     return app.user if app.group is None else app.group
 
 
 def pod_context(app: AppSettings) -> Json:
-    """Return the security context of a pod."""
+    """Return the security context of the app's pods."""
     return {
         "runAsNonRoot": app.user != 0,
         "runAsUser": app.user,
@@ -72,12 +73,13 @@ def pod_context(app: AppSettings) -> Json:
 
 
 def app_container_context(app: AppSettings) -> Json:
-    """Return the security context of the app's own container, which must be privileged to open a device."""
+    """Return the security context of the app's main container, which must be privileged to open a device."""
     return container_context(app, privileged=app.privileged or bool(app.devices))
 
 
 def container_context(app: AppSettings, *, privileged: bool | None = None) -> Json:
-    """Return the security context of a container. Default of `privileged`: the app's setting."""
+    """Return the security context of one of the app's containers. If the parameter `privileged` is None, the app's
+    setting `privileged` applies."""
     root = {"readOnlyRootFilesystem": not app.writable_root}
     if app.privileged if privileged is None else privileged:
         return {"privileged": True, **root}
@@ -92,7 +94,7 @@ def _capabilities(app: AppSettings) -> Json:
 
 
 def _escalates(app: AppSettings) -> bool:
-    """Whether a process may gain more privileges than its parent (allowPrivilegeEscalation)."""
+    """Value of allowPrivilegeEscalation: whether a process may gain more privileges than its parent process."""
     # a non-root process gets capabilities only from executable files, which requires allowPrivilegeEscalation
     # the API server rejects SYS_ADMIN and ALL unless allowPrivilegeEscalation is true
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))

@@ -61,50 +61,51 @@ class AppSettings(Model):
     init_containers: dict[DnsLabel, AppContainerSettings] = Field(default_factory=dict)
     """Init containers of each pod, by name, in the order of execution."""
     before: AppContainerSettings | None = None
-    """Job that must succeed before a new version rolls out, such as a database migration."""
+    """Job that must succeed before the rollout of a new version starts, such as a database migration."""
     cron: dict[DnsLabel, AppCronSettings] = Field(default_factory=dict)
     """CronJobs of the app, by name."""
     replicas: PositiveInt | None = None
     """Number of pods, spread over the nodes. Default: 3, or 1 if the app has a volume or device that only one pod can
     use, a GPU, or `hostNetwork`."""
     autoscaling: AppAutoscalingSettings | None = None
-    """Autoscaling of the pods instead of a fixed number of `replicas`."""
+    """HorizontalPodAutoscaler, which sets the number of the app's pods instead of `replicas`."""
     port: Port = 8080
-    """Port on which the app answers HTTP."""
+    """Container port on which the app answers HTTP requests."""
     ports: dict[PortName, AppPortSettings] = Field(default_factory=dict)
-    """Additional ports of the app's Service, by name. The setting `allow.from` defines which pods may connect to the
-    ports."""
+    """Additional ports of the app's Service, by name. The setting `allow.from` lists the namespaces whose pods may
+    connect to the additional ports."""
     load_balancer: AppLoadBalancerSettings | None = None
     """Service of type LoadBalancer for the app's `ports`. Default: none."""
     hosts: tuple[IngressHost, ...] = ()
-    """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot. The app with
-    `*.DOMAIN` or `*` gets the requests for hosts that no other app has."""
+    """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot. The wildcard
+    hosts `*.DOMAIN` and `*` match requests for hosts that no other Ingress has."""
     paths: tuple[IngressPath, ...] = ("/",)
     """URL path prefixes that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
-    """TLS certificates of the hosts."""
+    """TLS certificates of the app's hosts."""
     ingress: AppIngressSettings = AppIngressSettings()
-    """Redirects, headers, limits and authentication of the hosts."""
+    """Redirects, HTTP headers, request limits and authentication for requests to the app's hosts."""
     environment: dict[EnvName, MultilineText] = Field(default_factory=dict)
     """Environment variables. In a value, `$(NAME)` inserts another variable, such as a secret or a variable of the
     database. `$(HOMELAB_HOST)` inserts the fully qualified name of the app's first host."""
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
-    """Environment variables from secrets of the stack."""
+    """Environment variables whose values are Pulumi secrets: name → secret."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
-    """Environment variables from secrets in an external store. Pods read changed secrets only at their next start."""
+    """Environment variables whose values external-secrets reads from an external secret store. Pods get a changed value
+    only when they restart."""
     secret_files: dict[AbsolutePath, SecretRef] = Field(default_factory=dict)
-    """Files from secrets of the stack: path → secret."""
+    """Files whose contents are Pulumi secrets: path in the container → secret."""
     files: dict[AbsolutePath, MultilineText] = Field(default_factory=dict)
-    """Configuration files: path → content."""
+    """Configuration files in the app's containers: path → content."""
     volumes: dict[DnsLabel, AppVolumeSettings] = Field(default_factory=dict)
     """Volumes of the app, by name."""
     scratch: tuple[AbsolutePath, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
-    """Writable folders, which are empty when a pod starts. Folders of the image that are not in `scratch` are
-    read-only."""
+    """Writable folders in the containers (emptyDir), which are empty when a pod starts. The rest of a container's root
+    file system is read-only unless `writableRoot` is true."""
     probes: AppProbesSettings = AppProbesSettings()
     """Probes of the app's container."""
     workers: dict[DnsLabel, AppWorkerSettings] = Field(default_factory=dict)
-    """Other commands of the app that run in Deployments of their own, by name."""
+    """Additional Deployments that run other commands of the app, such as a queue worker, by name."""
     cpu: Cpu = "100m"
     """CPU request of the app's container."""
     memory: Size = "128Mi"
@@ -116,26 +117,29 @@ class AppSettings(Model):
     supplemental_groups: tuple[UserId, ...] = ()
     """Additional group IDs of the app's containers (supplementalGroups)."""
     writable_root: StrictBool = False
-    """Whether the containers may write to their root file system. A restart of a container discards changes of the root
-    file system."""
+    """Whether the app's containers may write to their root file system. When a container restarts, Kubernetes discards
+    all changes to its root file system."""
     capabilities: tuple[Capability, ...] = ()
     """Linux capabilities of the app's containers. Default: none, even for root."""
     privileged: StrictBool = False
     """Whether the app's containers are privileged, which gives the containers root access to the node."""
     pod_security: Literal["baseline", "privileged"] | None = None
-    """Pod Security level of the app's namespace, for `patches` that need a higher level. Default: the lowest level that
-    the app's other keys need."""
+    """Pod Security level of the app's namespace, for `patches` that need a more permissive level. Default: the
+    strictest level that the app's other settings allow."""
     devices: tuple[AppDeviceSettings, ...] = ()
-    """Devices of nodes for the app's own container, which becomes privileged."""
+    """Node devices that the app's main container can open, such as a USB stick. With devices, the main container is
+    privileged."""
     gpu: AppGpuSettings | None = None
-    """GPUs for the app's own container. Default: none."""
+    """GPUs that the app's main container requests. Default: none."""
     host_network: StrictBool = False
-    """Whether the app's pods use the network of their node (hostNetwork). Each node runs at most one of the pods, and
-    NetworkPolicies do not apply to the pods."""
+    """Whether the app's pods use their node's network namespace (hostNetwork). With `true`, each node runs at most one
+    pod of the app, and NetworkPolicies do not apply to the app's pods."""
     image_pull_secret: AppPullSettings | None = None
-    """Login at the registry of the app's image. Default: the registry's login in `cluster.registries`, or no login."""
+    """Credentials for the registry of the app's image (imagePullSecrets). Default: the registry's credentials in
+    `cluster.registries` of the platform, or none."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
-    """Architecture of the app's nodes, for an image that does not support the architectures of all nodes."""
+    """CPU architecture of the nodes on which the app runs, for an image that does not support the architectures of all
+    nodes."""
     nodes: dict[SelectorKey, LabelValue] = Field(default_factory=dict)
     """Labels that a node must have to run the app (nodeSelector). Default: none, so the app runs on any node."""
     tolerations: tuple[Taint, ...] = ()
@@ -143,26 +147,30 @@ class AppSettings(Model):
     grace_period: Seconds = 30
     """Seconds that a pod has to terminate before Kubernetes kills the pod (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
-    """Command of the preStop hook, which runs before SIGTERM. Default: the pod answers requests for five more
-    seconds."""
+    """Command of the container's preStop hook, which runs before SIGTERM. Default: the preStop hook waits for five
+    seconds, in which the container still answers requests."""
     shared_memory: Size | None = None
-    """Size of /dev/shm, which is part of the pod's memory. Default: 64 MiB in addition to the pod's memory."""
+    """Size of the memory file system /dev/shm, which counts toward the pod's memory limit. Default: the container
+    runtime's /dev/shm of 64 MiB."""
     allow: AppAllowSettings = AppAllowSettings()
-    """Connections that NetworkPolicies allow. NetworkPolicies deny all connections that are not allowed."""
+    """Connections that the app's NetworkPolicies allow. The NetworkPolicies deny all other ingress and egress of the
+    app's pods (default deny)."""
     strategy: AppStrategySettings | None = None
-    """Canary or blue-green rollout of new versions by Argo Rollouts. Default: a rolling update."""
+    """Canary or blue-green rollout of new versions by Argo Rollouts. Default: a rolling update by Kubernetes."""
     traces: StrictBool = False
-    """Whether the app may send traces by OTLP over HTTP. The app gets the endpoint in OpenTelemetry's environment
-    variables."""
+    """Whether the app may send traces to the platform by OTLP over HTTP. OpenTelemetry's environment variables in the
+    app's containers contain the endpoint."""
     metrics: AppMetricsSettings | None = None
-    """Metrics that Prometheus scrapes. Default: none."""
+    """Metrics endpoint of the app's pods, which Prometheus scrapes. Default: none."""
     alerts: dict[AlertName, AppAlertSettings] = Field(default_factory=dict)
-    """Alert rules, by the name of the alert. The platform's receivers get the alerts."""
+    """Prometheus alert rules of the app, by the name of the alert. Alertmanager sends the alerts to the platform's
+    receivers."""
     dashboards: dict[DnsLabel, MultilineText] = Field(default_factory=dict)
-    """Dashboards of Grafana: name → JSON."""
+    """Grafana dashboards of the app: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False
-    """Whether homelab may delete the app's database and volumes. `discard` takes effect with the next `pulumi up`."""
+    """Whether Pulumi may delete the app's database and volumes. Before you remove a database or volume from the stack
+    file, set `discard: true` and run `pulumi up`."""

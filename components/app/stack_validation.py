@@ -11,7 +11,8 @@ Claim = tuple[SettingPath, Hashable]
 
 
 def findings_between(apps: Mapping[str, AppSettings]) -> Findings:
-    """Yield an error for each value that two apps of one stack claim. A path starts with the key of the second app."""
+    """Yield an error for each value that two apps of one stack claim, such as the same host and path. The path of each
+    error starts with the key of the second app in `homelab:apps`."""
     for claims, reason, fix in _CHECKS:
         owners: dict[Hashable, str] = {}
         for key, app in apps.items():

@@ -9,16 +9,16 @@ class AppStepSettings(Model):
     """A step of a canary rollout."""
 
     weight: Percent
-    """Percentage of the pods that run the new version."""
+    """Percentage of the app's pods that run the new version during this step."""
     seconds: PositiveInt = 120
-    """Seconds before the next step."""
+    """Seconds that Argo Rollouts waits before the next step of the rollout."""
 
 
 class AppCanarySettings(Model):
     """A canary rollout: the new version replaces the pods step by step."""
 
     steps: tuple[AppStepSettings, ...]
-    """Steps of the rollout. After the last step, all pods run the new version."""
+    """Steps of the rollout. After the last step of the canary rollout, all pods run the new version."""
 
 
 class AppBlueGreenSettings(Model):
@@ -26,7 +26,7 @@ class AppBlueGreenSettings(Model):
     once."""
 
     keep: PositiveInt = 60
-    """Seconds for which the old pods are retained after the switch, for a fast rollback."""
+    """Seconds for which the old pods keep running after the switch, for a fast rollback."""
 
 
 class AppAnalysisSettings(Model):
@@ -34,25 +34,27 @@ class AppAnalysisSettings(Model):
     to the old version."""
 
     query: Text
-    """Query in PromQL."""
+    """Prometheus query in PromQL."""
     success: Text = "len(result) == 0 || isNaN(result[0]) || result[0] < 0.05"
-    """Condition for success, in which `result` is the list of values from the query. Default: the query returns no
-    value, or a value below 0.05."""
+    """Success condition of the query (successCondition of Argo Rollouts), in which `result` is the list of the query's
+    values. Default: the Prometheus query returns no value, or a value below 0.05."""
     interval: Seconds = 30
-    """Seconds between two queries."""
+    """Seconds between two Prometheus queries."""
     failures: PositiveInt = 1
-    """Number of queries that may fail without a rollback."""
+    """Number of failed Prometheus queries that Argo Rollouts tolerates before a rollback."""
     count: PositiveInt = 5
-    """Number of queries before a blue-green switch. During a canary rollout, the query repeats until the end of the
-    rollout."""
+    """Number of Prometheus queries before Argo Rollouts switches a blue-green rollout to the new version. During a
+    canary rollout, Argo Rollouts repeats the query until the end of the rollout."""
 
 
 class AppStrategySettings(Model):
     """Update strategy: exactly one of `canary` and `blueGreen`, with an optional analysis."""
 
     canary: AppCanarySettings | None = None
-    """Canary rollout, which replaces the pods step by step."""
+    """Canary rollout, which replaces the app's pods with pods of the new version step by step."""
     blue_green: AppBlueGreenSettings | None = None
-    """Blue-green rollout, which starts all new pods and then switches all requests to the new pods at once."""
+    """Blue-green rollout, which starts all pods of the new version and then switches all requests to these pods at
+    once."""
     analysis: AppAnalysisSettings | None = None
-    """Query that must succeed during the rollout. Default: none, so the new pods must only become ready."""
+    """Prometheus query whose result decides whether a rollout continues. Default: none, so a rollout continues when the
+    new pods are ready."""

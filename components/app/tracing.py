@@ -13,7 +13,7 @@ VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL
 
 
 def environment(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
-    """Yield the OpenTelemetry environment variables if `traces` is set."""
+    """Yield the OpenTelemetry environment variables of an app with `traces: true`."""
     if app.traces:
         for name, value in zip(VARIABLES, (platform.traces_endpoint, "http/protobuf", app.name), strict=True):
             yield {"name": name, "value": value}

@@ -24,7 +24,7 @@ _MAX_FILE_BYTES = 1000 * 1024
 
 
 def findings(app: AppSettings) -> Findings:
-    """Yield all conflicts between an app's settings."""
+    """Yield the path, reason and fix of each conflict between an app's settings."""
     for check in (*_CHECKS, *POD_CHECKS, *HOST_CHECKS, patch_problems):
         yield from check(app)
     yield from redirect_problems(app)
@@ -74,7 +74,7 @@ def _set_by(app: AppSettings, reserved: tuple[str, ...], setting: str) -> Findin
 
 
 def _references(app: AppSettings) -> Findings:
-    """Yield an error for each variable that references an undefined variable or a variable defined later."""
+    """Yield an error for each environment variable that references an undefined or later environment variable."""
     for name, reason, fix in variable_references.broken_references(
         app.environment, variable_references.predefined_variables(app)
     ):
@@ -115,13 +115,13 @@ def _restore(app: AppSettings) -> Findings:
     if postgres is None or postgres.restore is None:
         return
     if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
-        reason = "is the archive into which this database writes new backups"
+        reason = "is the name under which this database stores its own backups"
         fix = "set postgres.name to another name, such as db-2"
         yield ("postgres", "restore", "source"), reason, fix
 
 
 def _database_name(app: AppSettings) -> Findings:
-    """Reject a database name that would give two NetworkPolicies of the app the same name."""
+    """Reject a `postgres.name` that would give two NetworkPolicies of the app the same name."""
     if app.postgres is not None and app.postgres.name in policy_suffixes(app):
         reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
@@ -142,7 +142,7 @@ def _strategy(app: AppSettings) -> Findings:
         reason = "has no effect: volumes that are not shared require a StatefulSet"
         yield ("strategy",), reason, "share the volumes, or remove strategy"
     if strategy.canary and not strategy.canary.steps:
-        yield ("strategy", "canary", "steps"), "has no steps", "add one, such as {weight: 50}, or remove strategy"
+        yield ("strategy", "canary", "steps"), "has no steps", "add a step, such as {weight: 50}, or remove strategy"
     weights = [step.weight for step in strategy.canary.steps] if strategy.canary else []
     if weights != sorted(set(weights)):
         reason = "must have increasing weights"
@@ -155,7 +155,8 @@ def _discard(app: AppSettings) -> Findings:
 
 
 def plaintext_secrets(app: AppSettings) -> list[str]:
-    """Return the environment variables that look like secrets by name and have a literal value."""
+    """Return the names of environment variables with a literal value whose names look like secrets, such as
+    API_TOKEN."""
     # match whole words, so that TOKENIZER does not count as a secret; ignore values that are paths or references
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}

@@ -14,7 +14,8 @@ HOST_VARIABLE = "HOMELAB_HOST"
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Return the variables that are defined outside `environment`, mapped to the name of the defining setting."""
+    """Return the environment variables that other settings than `environment` define, mapped to the name of the
+    setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
@@ -22,7 +23,8 @@ def predefined_variables(app: AppSettings) -> dict[str, str]:
 
 
 def broken_references(environment: Mapping[str, str], before: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield each variable that references an undefined or later variable, with the reason and the fix."""
+    """Yield each environment variable that references an undefined or later variable, with the reason and the fix of
+    the error."""
     known = set(before)
     for name, text in environment.items():
         for other in re.findall(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)", text.replace("$$", "")):

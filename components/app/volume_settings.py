@@ -12,7 +12,7 @@ SOURCE_FIELDS: tuple[SourceField, ...] = ("nfs", "claim", "host_path", "memory")
 
 
 class AppNfsSettings(Model):
-    """A folder that a server, such as a NAS, exports over NFS."""
+    """An NFS share: a folder that a server, such as a NAS, exports over NFS."""
 
     server: Host
     """Host name or IP address of the NFS server."""
@@ -21,53 +21,57 @@ class AppNfsSettings(Model):
 
 
 class AppHostPathSettings(Model):
-    """A folder of one node. The app runs only on the node of the folder."""
+    """A folder of one node. Kubernetes runs the app only on the node that has the hostPath folder."""
 
     node: DnsLabel
     """Name of the node."""
     path: AbsolutePath
-    """Path of the folder on the node. The folder must exist, and files in the folder keep their owner."""
+    """Path of the hostPath folder on the node. The folder must exist on the node, and its files keep their owner."""
 
 
 class AppVolumeSettings(Model):
-    """A volume of the app. Only one pod can mount the volume, unless `shared`, `perPod` or `memory` is set."""
+    """A volume of the app. Only one pod can mount a volume, unless the volume has `shared`, `perPod` or `memory`, or is
+    a read-only NFS share or hostPath folder."""
 
     path: AbsolutePath
     """Mount path in the containers."""
     size: Size | None = None
-    """Size of the volume, required with a StorageClass or `memory`. A later change does not resize an existing
-    volume."""
+    """Size of the volume, required for a volume from a StorageClass and for a volume in memory. homelab does not resize
+    an existing volume when you change `size`."""
     storage_class: DnsLabel | None = None
     """StorageClass of the volume. Default: the platform's default StorageClass."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] | None = None
-    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany with `shared`, ReadWriteOnce without
-    `shared`."""
+    """Access mode of the volume's PersistentVolumeClaim. Default: ReadWriteMany for a volume with `shared`, and
+    ReadWriteOnce for all other volumes."""
     shared: StrictBool = False
-    """Whether all pods mount the same volume. A shared volume needs a StorageClass with ReadWriteMany, from longhorn,
-    nfs or rookCeph."""
+    """Whether all pods of the app mount the same volume. A shared volume needs a StorageClass that supports
+    ReadWriteMany, from the layer `longhorn`, `nfs` or `rookCeph`."""
     per_pod: StrictBool = False
-    """Whether each replica has a separate volume, in a StatefulSet."""
+    """Whether each replica has a separate volume, from a volumeClaimTemplate of a StatefulSet."""
     read_only: StrictBool = False
-    """Whether containers mount the volume read-only. Any number of pods may mount a read-only NFS share or node
-    folder."""
+    """Whether the app's containers mount the volume read-only. Any number of pods may mount a read-only NFS share or
+    node folder."""
     nfs: AppNfsSettings | None = None
-    """NFS share instead of a StorageClass. NFS shares need `cluster.apps.nfs` in the platform's stack file."""
+    """NFS share, instead of a volume from a StorageClass. NFS shares of apps need the setting `cluster.apps.nfs` in the
+    platform's stack file."""
     claim: ObjectName | None = None
-    """Existing PersistentVolumeClaim in the app's namespace, instead of a new volume."""
+    """Name of an existing PersistentVolumeClaim in the app's namespace, which the pods mount instead of a new
+    volume."""
     host_path: AppHostPathSettings | None = None
-    """Folder of one node instead of a StorageClass."""
+    """Folder on one node (hostPath), instead of a volume from a StorageClass."""
     memory: StrictBool = False
-    """Whether the volume is in memory (tmpfs). A volume in memory is empty when a pod starts, and counts as the pod's
-    memory."""
+    """Whether the volume is a memory file system (tmpfs). A volume in memory is empty when a pod starts, and its
+    content counts toward the pod's memory limit."""
 
     @property
     def source_keys(self) -> tuple[str, ...]:
-        """Keys that define the volume without a StorageClass. More than one key is an error."""
+        """Setting keys that define a volume without a StorageClass, such as `nfs`. A volume with more than one of these
+        keys is an error."""
         return tuple(camel_case(name) for name in SOURCE_FIELDS if getattr(self, name))
 
     @property
     def is_provisioned(self) -> bool:
-        """Whether a StorageClass provisions the volume."""
+        """Whether a StorageClass provisions the app's volume."""
         return not self.source_keys
 
     @property

@@ -17,7 +17,7 @@ _RESERVED = re.compile("files|secret-files|shared-memory|scratch-[0-9]+")
 
 
 def volume_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts between the settings of volumes."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's volumes."""
     for check in (_reserved_names, _several_pods, _single_node, _memory_in_total):
         yield from check(app)
     for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
@@ -34,7 +34,7 @@ def _reserved_names(app: AppSettings) -> Findings:
 
 
 def _several_pods(app: AppSettings) -> Findings:
-    """Check that an app with several pods has no volume that only one pod can mount."""
+    """Check that an app with several replicas has no volume that only one pod can mount."""
     single = volumes.single_pod_names(app)
     setting = "autoscaling" if app.autoscaling else "replicas"
     if not single or (app.autoscaling is None and (app.replicas or 1) == 1):
@@ -47,11 +47,12 @@ def _several_pods(app: AppSettings) -> Findings:
 
 
 def _single_node(app: AppSettings) -> Findings:
-    """Check that all hostPath volumes are on the same node, because the app runs only on the node of its volumes."""
+    """Check that all hostPath volumes of the app are on the same node, because every pod mounts all of these
+    volumes."""
     first = volumes.host_path_node(app)
     for name, volume in app.volumes.items():
         if volume.host_path and volume.host_path.node != first:
-            reason = f"is not {first}, the node of another hostPath volume"
+            reason = f"is not {first}, which is the node of another hostPath volume"
             yield ("volumes", name, "hostPath", "node"), reason, "use folders of one node, or an NFS share (nfs)"
 
 
@@ -72,14 +73,18 @@ def _no_effect(_: AppSettings, volume: AppVolumeSettings) -> Findings:
         if key in volume.model_fields_set and not (volume.memory and key in _MEMORY_FIELDS):
             yield (camel_case(key),), f"has no effect with {volume.source_keys[0]}", "remove it"
     if volume.memory and volume.shared:
-        yield ("shared",), "has no effect with memory: each pod has its own volume", "remove it"
+        yield ("shared",), "has no effect with memory, because each pod has its own memory file system", "remove it"
 
 
 def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
     if volume.shared and volume.per_pod:
         yield (), "must not have shared and perPod", "keep one of them"
     if volume.shared and volume.access_mode in ("ReadWriteOnce", "ReadWriteOncePod"):
-        yield ("accessMode",), "allows only one node or one pod, but shared requires all pods", "remove one of the two"
+        yield (
+            ("accessMode",),
+            "lets only one node or one pod mount the volume, but shared needs all pods to mount it",
+            "remove one of the two",
+        )
     if volume.read_only and (volume.is_provisioned or volume.memory):
         yield ("readOnly",), "leaves no pod that can write to the volume", "remove it"
 
@@ -90,7 +95,7 @@ def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:
 
 
 def _memory_in_total(app: AppSettings) -> Findings:
-    """Check that the app's file systems in memory are smaller than the pod's memory limit together."""
+    """Check that the total size of the app's memory file systems is below the pod's memory limit."""
     sizes = {f"volumes.{name}": volume.size for name, volume in app.volumes.items() if volume.memory and volume.size}
     sizes |= {"sharedMemory": app.shared_memory} if app.shared_memory else {}
     limit, parts = mebibytes(app.memory), [mebibytes(size) for size in sizes.values()]
@@ -100,7 +105,8 @@ def _memory_in_total(app: AppSettings) -> Findings:
 
 
 def tmpfs_size_problems(app: AppSettings, loc: tuple[str, ...], size: str) -> Findings:
-    """Check that a file system in memory is smaller than the pod's memory limit, which includes the file system."""
+    """Check that a memory file system is smaller than the pod's memory limit, because its content counts toward the
+    limit."""
     if mebibytes(size) >= mebibytes(app.memory):
         reason = f"must be less than the pod's memory of {app.memory}, which includes the file system"
         yield loc, reason, "use a smaller size, or give the app more memory"

@@ -1,4 +1,4 @@
-"""Volumes of an app: PersistentVolumeClaims, NFS shares, folders of nodes, and file systems in memory."""
+"""Volumes of an app: PersistentVolumeClaims, NFS shares, hostPath folders and memory file systems."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,12 +21,12 @@ def single_pod_names(app: AppSettings) -> list[str]:
 
 
 def host_path_node(app: AppSettings) -> str | None:
-    """Return the node of the app's hostPath volumes, on which the app's pods must run."""
+    """Return the node that has the app's hostPath volumes, on which the app's pods must run."""
     return next((volume.host_path.node for volume in app.volumes.values() if volume.host_path), None)
 
 
 def claims(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
-    """Yield the PersistentVolumeClaims of volumes that all pods share."""
+    """Yield the PersistentVolumeClaims of the volumes that all pods of the app share."""
     for name, volume in app.volumes.items():
         if volume.is_provisioned and volume.shared:
             # Pulumi does not wait for the claim, because a claim may stay unbound until a pod uses it
@@ -43,21 +43,22 @@ def templates(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
 
 
 def for_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield the volumes in `mounted` for the app's pods, except volumes from volumeClaimTemplates."""
+    """Yield the pod volumes for the app's volumes in `mounted`, except volumes from volumeClaimTemplates."""
     for name in mounted:
         if source := _source(app, name, app.volumes[name]):
             yield {"name": name, **source}
 
 
 def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield the volumes in `mounted` for a Job's pod, which mounts the PersistentVolumeClaims of the app's only pod."""
+    """Yield the pod volumes for a Job that mounts the volumes in `mounted`, which are PersistentVolumeClaims of the
+    app's only pod."""
     for name in mounted:
         first_claim = {"persistentVolumeClaim": {"claimName": f"{name}-{app.name}-0"}}
         yield {"name": name, **(_source(app, name, app.volumes[name]) or first_claim)}
 
 
 def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield a volumeMount for each volume in `mounted`."""
+    """Yield a volumeMount for each of the app's volumes whose name is in `mounted`."""
     for name in mounted:
         volume = app.volumes[name]
         yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
@@ -77,9 +78,10 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
 
 
 def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json], app: str) -> Iterator[str]:
-    """Yield a warning for each difference between the wanted volumes and the volumes of the existing StatefulSet.
+    """Yield a warning for each difference between the volumes in the settings and the volumes of the existing
+    StatefulSet.
 
-    `app` is the path of the app's settings, such as `homelab:app`.
+    `app` is the path of the app's settings in the stack file, such as `homelab:app`.
     """
     remaining = {template["metadata"]["name"]: template["spec"] for template in current}
     for template in wanted:
@@ -93,9 +95,10 @@ def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json], app
 
 
 def missing_template_errors(wanted: Sequence[Json], current: Sequence[Json], app: str) -> list[str]:
-    """Return an error for each wanted volume that the existing StatefulSet lacks, because no volume can be added.
+    """Return an error for each volume in the settings that the existing StatefulSet lacks, because Kubernetes cannot
+    add a volumeClaimTemplate.
 
-    `app` is the path of the app's settings, such as `homelab:app`.
+    `app` is the path of the app's settings in the stack file, such as `homelab:app`.
     """
     existing = {template["metadata"]["name"] for template in current}
     added = {template["metadata"]["name"] for template in wanted} - existing

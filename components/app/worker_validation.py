@@ -8,7 +8,7 @@ from components.settings.errors import Findings
 
 
 def worker_problems(app: AppSettings) -> Findings:
-    """Yield all conflicts in the settings of workers."""
+    """Yield the path, reason and fix of each conflict in the settings of the app's workers."""
     for name, worker in app.workers.items():
         for check in (_names, _database_names, _volumes, _probes, _liveness):
             for loc, reason, fix in check(app, name, worker):
@@ -17,13 +17,13 @@ def worker_problems(app: AppSettings) -> Findings:
 
 def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
     if name in (app.name, "before"):
-        yield (), "is a name that `./homelab app` uses for other pods", "choose another name"
+        yield (), "is a name by which `./homelab app` commands select other pods", "choose another name"
     if name in app.cron:
         yield (), "is also the name of a CronJob", "choose another name"
 
 
 def _database_names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
-    """Reject a name that gives a worker the same object names as the database."""
+    """Reject a worker's name that would give two Kubernetes objects of worker and database the same name."""
     if app.postgres is not None and (name == app.postgres.name or name.startswith(f"{app.postgres.name}-")):
         yield (), f"results in the name {app.name}-{name}, which the database uses", "choose another name"
 
@@ -33,7 +33,7 @@ def _volumes(app: AppSettings, _: str, worker: AppWorkerSettings) -> Findings:
         for reason, fix in mount_problems(app, worker.volumes, index):
             yield ("volumes", index), reason, fix
         if volume in app.volumes and app.volumes[volume].is_single_pod:
-            reason = "can be mounted by one pod only, which is the app's own pod"
+            reason = "is a single-pod volume, which only the app's own pod can mount"
             yield ("volumes", index), reason, f"remove it, or set volumes.{volume}.shared: true"
 
 
@@ -44,7 +44,11 @@ def _probes(_: AppSettings, __: str, worker: AppWorkerSettings) -> Findings:
             continue
         for key in ("path", "grpc", "port"):
             if getattr(probe, key):
-                yield ("probes", name, key), "needs connections, which no worker accepts", "remove it, and set command"
+                yield (
+                    ("probes", name, key),
+                    "needs a network connection to the worker, but workers accept no connections",
+                    "remove it, and set command",
+                )
         if not probe.command:
             yield ("probes", name, "command"), "is missing", "add it, such as command: [/bin/check]"
         yield from ((("probes", name, *loc), reason, fix) for loc, reason, fix in timeout_problems(name, probe))

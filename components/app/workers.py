@@ -1,4 +1,4 @@
-"""Workers of an app: Deployments that run other commands, without Service and Ingress."""
+"""Workers of an app: Deployments without Service and Ingress that run other commands of the app's image."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,8 @@ def deployments(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigS
 
 
 def disruption_budgets(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudgets of workers with several pods. With one pod, a budget would block every drain."""
+    """Yield the PodDisruptionBudgets of workers with several replicas. A PodDisruptionBudget for a worker with one
+    replica would block every drain of its node."""
     for name, settings in app.workers.items():
         if settings.replicas > 1:
             spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": worker_labels(app, name)}}

@@ -1,4 +1,4 @@
-"""The workload of an app (Deployment, StatefulSet or Rollout), and the number of its pods."""
+"""The workload of an app (Deployment, StatefulSet or Rollout), and the number of its replicas."""
 
 from collections.abc import Iterator
 
@@ -41,13 +41,13 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 
 def min_replicas(app: AppSettings) -> int:
-    """Return the app's number of replicas; with autoscaling, the minimum number of replicas."""
+    """Return the app's number of replicas, which for an app with autoscaling is the minimum."""
     single = volumes.single_pod_names(app) or devices.exclusive_settings(app) or app.gpu or app.host_network
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if single else 3)
 
 
 def ignored_fields(app: AppSettings) -> list[str]:
-    """Return the fields that Pulumi must not change in an existing workload."""
+    """Return the paths of the fields that Pulumi must not change in an existing workload (ignoreChanges)."""
     # a manifest without `replicas` would make the API server scale the workload to one pod
     # Pulumi ignores changes of `replicas` in the manifest, and sends the current number of replicas in the cluster
     # once the autoscaler owns the field `replicas`, Pulumi omits the field from its patches
@@ -56,21 +56,22 @@ def ignored_fields(app: AppSettings) -> list[str]:
 
 
 def type_meta(app: AppSettings) -> dict[str, Json]:
-    """Return apiVersion and kind of the workload."""
+    """Return the apiVersion and kind of the app's workload."""
     if app.strategy:
         return {"apiVersion": rollout.API_VERSION, "kind": rollout.KIND}
     return {"apiVersion": "apps/v1", "kind": "StatefulSet" if needs_stateful_set(app) else "Deployment"}
 
 
 def needs_stateful_set(app: AppSettings) -> bool:
-    """Whether the app runs as a StatefulSet, which stops a pod before it creates the replacement."""
+    """Whether the app runs as a StatefulSet, which stops an old pod before it starts the replacement."""
     # so two pods never use a single-pod volume or a device
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return stateful or bool(devices.exclusive_settings(app))
 
 
 def scaling_objects(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudget of an app with several pods, and the HorizontalPodAutoscaler for `autoscaling`."""
+    """Yield the PodDisruptionBudget of an app with several replicas, and the HorizontalPodAutoscaler of an app with
+    `autoscaling`."""
     if min_replicas(app) > 1:  # with one pod, the budget would block every drain
         spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
         meta = metadata(app, app.name)

@@ -1,8 +1,8 @@
 """Strategic merge patches of Kubernetes objects, as `kubectl patch` merges them.
 
-Mappings are merged, and null removes a key (RFC 7386). The elements of a list with merge keys are merged, and every
-other list is replaced. `$patch: delete` in an element of such a list removes the element, and `$patch: replace`
-replaces the mapping or the list instead of merging it.
+A patch merges mappings key by key, and a null value removes a key (RFC 7386). A strategic merge patch merges the
+elements of a list with merge keys, and replaces every other list. In a list with merge keys, `$patch: delete` in an
+element removes the element. `$patch: replace` replaces a mapping or list instead of merging it.
 """
 
 from collections.abc import Mapping
@@ -48,12 +48,12 @@ _SERVICE: Mapping[FieldPath, MergeKeys] = {("spec", "ports"): (("port", None), (
 
 
 def pod_spec_path(kind: str) -> FieldPath | None:
-    """Return the path of the pod spec in objects of a kind, or None for a kind without pods."""
+    """Return the path of the pod spec in Kubernetes objects of a kind, or None for a kind without a pod spec."""
     return _POD_SPECS.get(kind)
 
 
 def merge_keys(kind: str) -> Mapping[FieldPath, MergeKeys]:
-    """Return the merge keys of the lists in objects of a kind, by the path of the list."""
+    """Return the merge keys of the lists in Kubernetes objects of a kind, by the path of the list."""
     if kind == "Service":
         return _SERVICE
     pod_spec = pod_spec_path(kind)
@@ -61,9 +61,10 @@ def merge_keys(kind: str) -> Mapping[FieldPath, MergeKeys]:
 
 
 def merge(target: Json, patch: Json, lists: Mapping[FieldPath, MergeKeys], path: FieldPath = ()) -> Json:
-    """Return `target` with `patch` merged into it. `lists` contains the merge keys, and `path` leads to `target`.
+    """Return a copy of `target` into which the strategic merge patch `patch` is merged. The parameter `lists` contains
+    the merge keys by list path, and `path` is the path of `target` in the object.
 
-    `target` may contain Outputs. Neither `target` nor `patch` is changed.
+    `target` may contain Outputs. The function changes neither `target` nor `patch`.
     """
     is_keyed_list = isinstance(patch, list) and path in lists
     if isinstance(target, pulumi.Output) and (isinstance(patch, Mapping) or is_keyed_list):
@@ -74,7 +75,7 @@ def merge(target: Json, patch: Json, lists: Mapping[FieldPath, MergeKeys], path:
 
 
 def element_key(element: Mapping[str, Json], keys: MergeKeys) -> tuple[Json, ...]:
-    """Return the values that identify an element of a list."""
+    """Return the values of the merge keys, which identify an element of a list."""
     return tuple(element.get(name, default) for name, default in keys)
 
 

@@ -1,4 +1,4 @@
-"""Types of the values in the HTTP settings of apps: host names, headers, redirects and authentication."""
+"""Types that validate values in the HTTP settings of apps: host names, headers, redirects and authentication."""
 
 import re
 from ipaddress import ip_address

@@ -1,1 +1,1 @@
-"""The `./homelab app` commands, which operate the app of an app stack."""
+"""The `./homelab app` commands, which operate an app that an app stack has deployed."""

@@ -1,4 +1,4 @@
-"""The command group `./homelab app`."""
+"""The command group `./homelab app` of the command-line interface."""
 
 import typer
 

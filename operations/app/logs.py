@@ -14,13 +14,17 @@ _LINES = 100
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A worker, a CronJob, or `before`. Default: the app's own pods.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Worker, CronJob or Job `before` whose logs to print. Default: the app's own pods.")
+    ] = "",
     stack: AppStackName = "",
     config_file: StackFile = None,
     app: AppName = "",
     *,
     follow: Annotated[bool, typer.Option("--follow", help="Print new lines until Ctrl-C.")] = False,
-    container: Annotated[str, typer.Option(help="Container, such as a sidecar. Default: the main container.")] = "",
+    container: Annotated[
+        str, typer.Option(help="Name of a container, such as a sidecar. Default: the main container.")
+    ] = "",
     previous: Previous = False,
     tail: Annotated[int, typer.Option(min=0, help="Lines per pod, counted from the end.")] = _LINES,
 ) -> None:
@@ -39,7 +43,7 @@ def logs(
 
 
 def _print(found: Target, listed: list[Object], container: str, *, follow: bool, previous: bool, tail: int) -> int:
-    """Print the logs of one container in each pod; return kubectl's exit code, or the highest of several."""
+    """Print the logs of one container in each pod, and return kubectl's exit code (the highest, for several pods)."""
     options = [f"--container={container}", f"--tail={tail}", *(["--previous"] if previous else [])]
     options += ["--prefix"] if len(listed) > 1 else []
     names = [pod["metadata"]["name"] for pod in listed]

@@ -17,7 +17,8 @@ _RESOURCES = {ROLLOUT: "rollouts.argoproj.io"}
 
 @dataclass(frozen=True)
 class Part:
-    """A workload of the app, as commands name it, with the name of its main container."""
+    """A workload, Job or CronJob of the app that a `./homelab app` command can name, with the name of its main
+    container."""
 
     name: str
     kind: str
@@ -27,27 +28,27 @@ class Part:
 
     @property
     def reference(self) -> str:
-        """The workload as kubectl names it, such as `deployment/shop`."""
+        """The workload's name in kubectl commands, such as `deployment/shop`."""
         return f"{_RESOURCES.get(self.kind, self.kind.lower())}/{self.object_name}"
 
     @property
     def title(self) -> str:
-        """The workload as messages name it, such as `Deployment shop`."""
+        """The workload's name in messages, such as `Deployment shop`."""
         return f"{self.kind} {self.object_name}"
 
     @property
     def is_job(self) -> bool:
-        """Whether the part's pods end by themselves."""
+        """Whether the pods run to completion, as the pods of a Job or CronJob do."""
         return self.kind in ("Job", "CronJob")
 
     @property
     def selector(self) -> str:
-        """Label selector of the part's pods."""
+        """Label selector of the pods that belong to the workload, Job or CronJob."""
         return ",".join(f"{key}={value}" for key, value in self.labels.items())
 
 
 def workloads(app: AppSettings) -> list[Part]:
-    """Return the app's own workload, and then its workers."""
+    """Return the app's own workload first, and then the app's workers."""
     own = Part(app.name, type_meta(app)["kind"], app.name, app.name, labels(app))
     return [
         own,
@@ -59,7 +60,7 @@ def workloads(app: AppSettings) -> list[Part]:
 
 
 def parts(app: AppSettings) -> dict[str, Part]:
-    """Return all parts of the app by name."""
+    """Return the app's workloads, Jobs and CronJobs by the names that commands use."""
     found = {part.name: part for part in workloads(app)}
     found |= {name: Part(name, "CronJob", f"{app.name}-{name}", name, job_labels(app)) for name in app.cron}
     if app.before:
@@ -69,7 +70,8 @@ def parts(app: AppSettings) -> dict[str, Part]:
 
 
 def part_named(app: AppSettings, name: str) -> Part:
-    """Return the part `name`, or without a name the app's own workload. Raises `StackError`."""
+    """Return the app's worker, Job or CronJob `name`, or the app's own workload if `name` is None. Raises
+    `StackError`."""
     found = parts(app)
     if (name or app.name) not in found:
         raise StackError(f"App {app.name} has no {name}: use one of {', '.join(found)}.")
@@ -77,7 +79,8 @@ def part_named(app: AppSettings, name: str) -> Part:
 
 
 def live_object(target: Target, part: Part) -> Object:
-    """Return the part's workload in the cluster. Raises `KubectlError`, or `StackError` if it does not exist."""
+    """Return the Kubernetes object of the workload from the cluster. Raises `StackError` if the workload does not
+    exist, and `KubectlError` if kubectl fails."""
     kind, _, name = part.reference.partition("/")
     found = target.kubectl.find(kind, name)
     if found is None:
@@ -86,7 +89,8 @@ def live_object(target: Target, part: Part) -> Object:
 
 
 def pods(kubectl: Kubectl, part: Part) -> list[Object]:
-    """Return the part's pods. For a Job or a CronJob, return the pods of its newest Job. Raises `KubectlError`."""
+    """Return the part's pods. For a Job or CronJob, only the pods of the newest Job are returned. Raises
+    `KubectlError`."""
     if not part.is_job:
         return kubectl.items("pods", f"--selector={part.selector}")
     newest = max(_jobs(kubectl, part), key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
@@ -102,7 +106,7 @@ def _jobs(kubectl: Kubectl, part: Part) -> Iterator[Object]:
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether a pod is ready and Kubernetes does not terminate the pod."""
+    """Whether a pod is ready and not terminating."""
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]

@@ -16,16 +16,17 @@ _IGNORED = {"labels": ("pod-template-hash",), "annotations": ("kubectl.kubernete
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision number, and the pod template of the revision."""
+    """A revision of a workload: the revision number and the pod template."""
 
     number: int
     template: Mapping[str, Any]
 
 
 def previous(kubectl: Kubectl, part: Part, live: Object) -> Revision:
-    """Return the newest revision whose pod template differs from the live pod template. Raises `StackError`.
+    """Return the newest revision of a workload whose pod template differs from the live pod template. Raises
+    `StackError`.
 
-    A restart creates a revision with the same version, which a rollback must skip.
+    A restart creates a revision with the same app version, which a rollback must skip.
     """
     current = _version(live["spec"]["template"])
     found = [each for each in _revisions(kubectl, part, live) if _version(each.template) != current]
@@ -38,7 +39,8 @@ def previous(kubectl: Kubectl, part: Part, live: Object) -> Revision:
 
 
 def require_config(kubectl: Kubectl, stack: str, revision: Revision) -> None:
-    """Fail if a ConfigMap or Secret of the revision no longer exists, because its pods could not start."""
+    """Raise an error if a ConfigMap or Secret of the revision no longer exists, because the revision's pods could not
+    start."""
     names = list(dict.fromkeys(_config_objects(revision.template["spec"])))
     existing = kubectl.output("get", *names, "--ignore-not-found", "--output=name").split() if names else []
     missing = [name for name in names if name not in existing]
@@ -75,7 +77,7 @@ def _owned(items: list[Object], owner: Object) -> Iterator[Object]:
 
 
 def _version(template: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pod template without the metadata that differs between revisions of the same version."""
+    """Return a copy of a pod template without the metadata that differs between revisions of the same app version."""
     plain = copy.deepcopy(dict(template))
     plain.pop("$patch", None)
     metadata = plain.get("metadata") or {}

@@ -1,4 +1,4 @@
-"""`./homelab app restart` and `rollback`: replace the pods of the app or of a worker."""
+"""`./homelab app restart` and `./homelab app rollback`: replace the pods of an app or of a worker."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="A worker. Default: the app's own pods
 
 
 def restart(name: Name = "", stack: AppStackName = "", config_file: StackFile = None, app: AppName = "") -> None:
-    """Replace the pods of the app, or of a worker, one after the other, and wait until the new pods are ready."""
+    """Restart the pods of the app or of a worker one after the other, and wait until the new pods are ready."""
     with target(stack, config_file, app) as found:
         part = _workload(found, name)
         live_object(found, part)
@@ -34,7 +34,7 @@ def restart(name: Name = "", stack: AppStackName = "", config_file: StackFile = 
 
 
 def rollback(name: Name = "", stack: AppStackName = "", config_file: StackFile = None, app: AppName = "") -> None:
-    """Return the pods of the app, or of a worker, to the previous version, until `pulumi up` changes the pods."""
+    """Roll back the pods of the app or of a worker to the previous version, until `pulumi up` changes the pods."""
     with target(stack, config_file, app) as found:
         part = _workload(found, name)
         if part.kind == ROLLOUT:
@@ -66,7 +66,7 @@ def _workload(found: Target, name: str) -> Part:
     part = part_named(found.app, name)
     if part.is_job:
         names = ", ".join(each.name for each in workloads(found.app))
-        raise StackError(f"{part.title} has no pods that keep running: use one of {names}.")
+        raise StackError(f"{part.title} has no long-running pods: use one of {names}.")
     return part
 
 
@@ -91,11 +91,11 @@ def _not_ready(found: Target, part: Part) -> StackError:
 
 
 def _name_others(found: Target, part: Part, command: str, state: str) -> None:
-    """Name the app's other workloads, which the command leaves unchanged."""
+    """Print the names of the app's other workloads, which `restart` or `rollback` leaves unchanged."""
     others = [each.name for each in workloads(found.app) if each != part]
     if others:
         console.print(
-            f"Other pods {state}: {', '.join(others)}. For one of them, run `./homelab app {command} "
-            f"--stack {found.stack} NAME`.",
+            f"Other workloads {state}: {', '.join(others)}. To select one of these workloads, run "
+            f"`./homelab app {command} --stack {found.stack} NAME`.",
             soft_wrap=True,
         )

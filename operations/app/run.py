@@ -51,7 +51,8 @@ def run(
 
 
 def job(app: AppSettings, template: Mapping[str, Any], command: Sequence[str], mounted: Sequence[str]) -> Object:
-    """Return a Job that runs `command` in the app's container of a pod template, without sidecars and probes."""
+    """Return a Job that runs `command` with the app's main container from a pod template, without sidecars and
+    probes."""
     kept = [each for each in template.get("volumes") or () if any(kind in each for kind in _KEPT_VOLUMES)]
     kept = [each for each in kept if each["name"] not in app.volumes]
     names = {each["name"] for each in kept}
@@ -86,12 +87,14 @@ def _mountable(app: AppSettings, mounted: list[str]) -> list[str]:
         for reason, fix in mount_problems(app, mounted, index):
             raise StackError(f"--volume {name}: {reason}; {fix}")
         if app.volumes[name].access_mode == "ReadWriteOncePod":
-            raise StackError(f"--volume {name}: allows only one pod, the app's own (ReadWriteOncePod); remove it")
+            raise StackError(
+                f"--volume {name}: has ReadWriteOncePod, so only the app's own pod can mount it; remove it"
+            )
     return mounted
 
 
 def _follow(found: Target, created: str) -> int:
-    """Print the log of the Job's pod until the pod has ended, and return the exit code of its container."""
+    """Print the log of the Job's pod until the pod has terminated, and return the exit code of the pod's container."""
     name = _started_pod(found, created.partition("/")[2])
     options: list[str] = []
     while True:
@@ -107,7 +110,8 @@ def _follow(found: Target, created: str) -> int:
 
 
 def _started_pod(found: Target, job_name: str) -> str:
-    """Wait until the Job's container has started or ended, and return the name of its pod. Raises `StackError`."""
+    """Wait until the Job's container has started or terminated, and return the name of the Job's pod. Raises
+    `StackError`."""
     deadline, cause = time.monotonic() + START_SECONDS, ""
     while True:
         pod = next(iter(found.kubectl.items("pods", f"--selector=job-name={job_name}")), None)
@@ -129,7 +133,8 @@ def _state(pod: Object) -> Mapping[str, Any]:
 
 
 def _exit_code(pod: Object) -> int | None:
-    """Return the exit code of a pod's container, or 1 for a pod that failed without one, or None for another pod."""
+    """Return the exit code of a pod's container, 1 for a failed pod without an exit code, or None for a pod that has
+    not terminated."""
     if terminated := _state(pod).get("terminated"):
         return int(terminated["exitCode"])
     return 1 if pod.get("status", {}).get("phase") == "Failed" else None

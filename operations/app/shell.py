@@ -1,4 +1,5 @@
-"""`./homelab app shell` and `db`: run a program in a pod of the app, or psql at the primary of its database."""
+"""`./homelab app shell` and `./homelab app db`: run a program in a pod of the app, or psql on the primary of the app's
+database."""
 
 import sys
 from typing import Annotated
@@ -22,14 +23,18 @@ def shell(
     config_file: StackFile = None,
     app: AppName = "",
     *,
-    worker: Annotated[str, typer.Option(help="Worker whose pod to use. Default: the app's own pods.")] = "",
-    container: Annotated[str, typer.Option(help="Container, such as a sidecar. Default: the main container.")] = "",
+    worker: Annotated[
+        str, typer.Option(help="Worker in whose pod to run the program. Default: the app's own pods.")
+    ] = "",
+    container: Annotated[
+        str, typer.Option(help="Name of a container, such as a sidecar. Default: the main container.")
+    ] = "",
 ) -> None:
-    """Open a shell in a ready pod of the app, or run a program there: `./homelab app shell -- ls /data`."""
+    """Open a shell in a ready pod of the app, or run a program in the pod: `./homelab app shell -- ls /data`."""
     with target(stack, config_file, app) as found:
         part = part_named(found.app, worker)
         if part.is_job:
-            raise StackError(f"{part.title} has no pod that keeps running: use `./homelab app run` instead.")
+            raise StackError(f"{part.title} has no long-running pod: use `./homelab app run` instead.")
         pod = _ready_pod(found, part)
         place = [pod["metadata"]["name"], f"--container={container or part.container}"]
         if not command:
@@ -45,7 +50,7 @@ def db(
     *,
     superuser: Annotated[bool, typer.Option("--superuser", help="Keep the rights of the user postgres.")] = False,
 ) -> None:
-    """Open psql in the app's database, at the primary, as the owner of the database."""
+    """Open psql in the app's database on the primary instance, with the role that owns the database."""
     with target(stack, config_file, app) as found:
         postgres = found.app.postgres
         if postgres is None:
@@ -67,7 +72,8 @@ def db(
 
 
 def _terminal() -> list[str]:
-    """Return kubectl's options for standard input: a TTY only if the user's terminal is both input and output."""
+    """Return kubectl's options for standard input; kubectl gets a TTY only if standard input and output are both a
+    terminal."""
     return ["--stdin", "--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else ["--stdin"]
 
 
@@ -80,7 +86,7 @@ def _ready_pod(found: Target, part: Part) -> Object:
 
 
 def _require_shell(found: Target, pod: Object, place: list[str]) -> None:
-    """Fail with an explanation if the container's image has no shell."""
+    """Raise an error that names alternatives if the container's image has no shell."""
     result = found.kubectl.result("exec", *place, "--", "sh", "-c", "exit 0")
     if result.returncode == 0:
         return

@@ -25,7 +25,8 @@ _Index = Mapping[tuple[str, str], Object]
 
 
 def status(stack: AppStackName = "", config_file: StackFile = None, app: AppName = "") -> None:
-    """Show whether the app's pods, Jobs, certificate and database are healthy; exit with code 1 if one is not."""
+    """Show whether the app's pods, Jobs, certificate and database are healthy; exit with code 1 if one of them is not
+    healthy."""
     with target(stack, config_file, app) as found:
         items = found.kubectl.items(",".join(_kinds(found.app)))
     index = {(item["kind"], str(item["metadata"]["name"])): item for item in items}
@@ -75,7 +76,7 @@ def _workload(part: Part, item: Object) -> Line:
 
 
 def _jobs(index: _Index) -> Iterator[Line]:
-    """Yield a line for each Job, and for each CronJob a line with the state of its newest Job."""
+    """Yield a status line for each Job, and for each CronJob a line with the state of its newest Job."""
     jobs = [item for (kind, _), item in index.items() if kind == "Job"]
     owned: dict[str, list[Object]] = {}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""The app that a command operates: its settings from the stack file, and kubectl with its kubeconfig."""
+"""The app that a command operates: its settings from the stack file, and kubectl with the kubeconfig of app stacks."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,14 +21,14 @@ from stacks.app_sections import APP_SECTIONS
 from stacks.settings import AppStack, SettingsError
 
 AppStackName = Annotated[
-    str, typer.Option("--stack", help="Stack name of the app: the NAME in Pulumi.NAME.yaml. Default: the only app's.")
+    str, typer.Option("--stack", help="Stack of the app: the NAME in Pulumi.NAME.yaml. Default: the only app stack.")
 ]
-AppName = Annotated[str, typer.Option("--app", help="Name of the app, for a stack with several apps.")]
+AppName = Annotated[str, typer.Option("--app", help="App to operate, if the stack has several apps.")]
 
 
 @dataclass(frozen=True)
 class Target:
-    """The app of a stack, and kubectl in the app's namespace."""
+    """Finds the app of a stack, and configures kubectl for the app's namespace."""
 
     stack: str
     app: AppSettings
@@ -37,13 +37,14 @@ class Target:
 
 @contextmanager
 def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Target]:
-    """Yield the app of a stack. Print errors of commands to standard error, and exit with code 1."""
+    """Yield the app of a stack. Print the errors of `./homelab app` commands to standard error, and exit with code
+    1."""
     try:
         file, name = _stack_file(stack, config_file)
         described = _described(file, name)
         app = _app(described, name, app_name)
         fix = (
-            f"The command needs the rights and the namespace that homelab creates: run `pulumi up --stack "
+            f"The command needs the RBAC rights and the namespace that homelab creates: run `pulumi up --stack "
             f"{described.section.platform}`, then `pulumi up --stack {name}`."
         )
         with kubectl(_kubeconfig(Stack(name, file), described), app.name, fix) as client:
@@ -56,7 +57,8 @@ def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Targ
 
 
 def _stack_file(stack: str, config_file: Path | None) -> tuple[Path, str]:
-    """Return the path of the stack file and the stack's name. Without both, use the project's only app stack."""
+    """Return the path of the stack file and the stack's name. If neither a stack nor an app is named, the command uses
+    the project's only app stack."""
     if config_file or stack:
         name = stack or stackfile.stack_name(config_file or Path())
         return Stack(name, config_file).file, name
@@ -78,7 +80,7 @@ def _describes_app(file: Path) -> bool:
 
 def _described(file: Path, stack: str) -> AppStack:
     if file.is_file() and not _describes_app(file) and "homelab:cluster:" in file.read_text(encoding="utf-8"):
-        raise StackError(f"Stack {stack} describes a lab, not an app: name the app's stack with --stack.")
+        raise StackError(f"Stack {stack} describes a cluster, not an app: name the app's stack with --stack.")
     return AppStack.read(file)
 
 
@@ -92,7 +94,8 @@ def _app(described: AppStack, stack: str, app_name: str) -> AppSettings:
 
 
 def _kubeconfig(stack: Stack, described: AppStack) -> str:
-    """Return the kubeconfig of app stacks, from the source that `pulumi up` of the app's stack uses."""
+    """Return the kubeconfig of app stacks from the outputs of the platform's stack, or from the secret in
+    `platformOutputs`."""
     section = described.section
     if section.platform_outputs:
         key = "apps" if described.has_several_apps else "app"

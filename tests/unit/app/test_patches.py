@@ -211,7 +211,7 @@ IDENTITY = "would change the object's identity or a selector; remove it"
         (pod_patch(containers=[{"image": "x:1"}]),
          "patch.spec.template.spec.containers[0]: has no name, which identifies an element of this list; add name"),
         (pod_patch(containers={"name": "x"}),
-         "patch.spec.template.spec.containers: must be a list; write the list as lines that start with -"),
+         "patch.spec.template.spec.containers: must be a list; write a YAML list, with - before each element"),
         (pod_patch(containers=[{"name": "shop", "$patch": "replace"}]),
          "patch.spec.template.spec.containers[0].$patch: is not delete; write $patch: delete, or {$patch: replace} "
          "as a separate element"),

@@ -58,7 +58,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
     ("place", "value", "line"),
     [
         ("platform", "a/b", 'platform: is not a stack name; write the name of a stack of this project'),
-        ("platform", None, "platform: is missing; add it: stack of the platform"),
+        ("platform", None, "platform: is missing; add it: Pulumi stack of the platform"),
         ("name", "kube-system", "name: is reserved for namespaces of Kubernetes; use another name"),
         ("name", "default-deny", "name: is the name of a NetworkPolicy that every app has; use another name"),
         ("name", "1shop", "name: is not a valid app name; use at most 40"),
@@ -92,7 +92,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         ("allow.to", [{}], "allow.to[0]: needs exactly one of namespace and network; add one, or keep one of them"),
         ("allow.to", [{"namespace": "a", "network": "10.0.0.0/8"}], "allow.to[0]: needs exactly one of namespace and"),
         ("postgres.name", "database-two", "postgres.name: is not a host label of at most 9 characters; write"),
-        ("postgres.name", "db", "postgres.restore.source: is the archive into which this database writes new backups"),
+        ("postgres.name", "db", "postgres.restore.source: is the name under which this database stores its own backup"),
         ("postgres.backup.schedule", "0 3 * * *", "postgres.backup.schedule: does not have the 6 fields"),
         ("postgres.backup.schedule", "61 0 3 * * *", "postgres.backup.schedule: has an invalid second; use *, 0 to 59"),
         ("postgres.backup.retention", "1y", "postgres.backup.retention: is not a retention period; write it"),

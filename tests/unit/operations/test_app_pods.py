@@ -112,7 +112,7 @@ def test_no_shell_without_a_pod_that_runs(shop: Shop) -> None:
     shop.kubectl.answer("exec *", err="error: unable to upgrade connection", code=1)
     fix = "run `./homelab app status --stack shop` to see the reason"
     assert shop.run("shell").stderr == f"Deployment shop has no ready pod: {fix}.\n"
-    ends = "CronJob shop-backup has no pod that keeps running: use `./homelab app run` instead.\n"
+    ends = "CronJob shop-backup has no long-running pod: use `./homelab app run` instead.\n"
     assert shop.run("shell", "--worker", "backup").stderr == ends
     shop.kubectl.answer_list("get pods *", pod())
 

@@ -10,7 +10,7 @@ from tests.support.app_commands import APP, Shop, owned, template, workload
 
 OLD = "registry.example.com/shop:1.0.0"
 RESTARTED = {"kubectl.kubernetes.io/restartedAt": "2026"}
-OTHERS = "For one of them, run `./homelab app {} --stack shop NAME`.\n"
+OTHERS = "To select one of these workloads, run `./homelab app {} --stack shop NAME`.\n"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_restart_leaves_nothing_that_pulumi_takes_over(shop: Shop) -> None:
     ]
     assert done.stdout == (
         "Deployment shop-queue has been restarted. The stack file and Pulumi's state stay unchanged.\n"
-        "Other pods were not restarted: shop. " + OTHERS.format("restart")
+        "Other workloads were not restarted: shop. " + OTHERS.format("restart")
     )
 
 
@@ -59,7 +59,7 @@ def test_a_restart_that_does_not_succeed(shop: Shop) -> None:
     fix = "run `./homelab app status --stack shop` to see the reason"
     assert (done.exit_code, done.stderr) == (1, f"The new pods of Deployment shop are not ready: {fix}.\n")
     assert shop.run("restart").stderr == "Deployment shop does not exist: run `pulumi up --stack shop`.\n"
-    named = "CronJob shop-backup has no pods that keep running: use one of shop, queue.\n"
+    named = "CronJob shop-backup has no long-running pods: use one of shop, queue.\n"
     assert shop.run("restart", "backup").stderr == named
 
 
@@ -105,7 +105,7 @@ def test_a_rollback_skips_restarts_and_says_what_the_next_up_does(shop: Shop) ->
         "`pulumi up --refresh --stack shop`, deploys again. To keep the previous version, write it into the stack "
         "file. The rollback did not change the database."
     )
-    assert f"{third}\n" == "Other pods keep their version: queue. " + OTHERS.format("rollback")
+    assert f"{third}\n" == "Other workloads keep their version: queue. " + OTHERS.format("rollback")
 
 
 def test_without_an_earlier_version_nothing_is_rolled_back(shop: Shop) -> None:
@@ -157,4 +157,4 @@ def test_a_stateful_set_is_rolled_back_by_its_controller_revisions(shop: Shop) -
     assert done.exit_code == 0, done.output
     assert "rollout undo statefulset/shop --to-revision=4" in shop.kubectl.calls
     assert f"runs revision 4 again, with the same image, {APP['image']}.\n" in done.stdout
-    assert "Other pods" not in done.stdout
+    assert "Other workloads" not in done.stdout

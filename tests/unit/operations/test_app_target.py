@@ -69,7 +69,7 @@ def test_without_a_stack_the_only_app_of_the_project_is_used(
     none = "the project has no stack file with homelab:app or homelab:apps"
     assert done.stderr == f"Name the app's stack with --stack: {none}.\n"
     done = CliRunner().invoke(cli.app, ["app", "logs", "--stack", "lab"])
-    assert done.stderr == "Stack lab describes a lab, not an app: name the app's stack with --stack.\n"
+    assert done.stderr == "Stack lab describes a cluster, not an app: name the app's stack with --stack.\n"
 
 
 def test_one_of_several_apps_is_named(shop: Shop) -> None:
@@ -98,7 +98,7 @@ def test_what_kubectl_says_is_shown_with_a_fix(shop: Shop, monkeypatch: pytest.M
     done = shop.run("restart")
     assert (done.exit_code, done.stderr) == (
         1,
-        "`kubectl get deployment` failed: Error from server (Forbidden): no\nThe command needs the rights and the "
+        "`kubectl get deployment` failed: Error from server (Forbidden): no\nThe command needs the RBAC rights and the "
         "namespace that homelab creates: run `pulumi up --stack lab`, then `pulumi up --stack shop`.\n",
     )
     shop.kubectl.answer("get deployment *", err="Unable to connect to the server: timeout\n", code=1)
