@@ -95,6 +95,6 @@ def _capabilities(app: AppSettings) -> Json:
 
 def _escalates(app: AppSettings) -> bool:
     """Value of allowPrivilegeEscalation: whether a process may gain more privileges than its parent process."""
-    # a non-root process gets capabilities only from executable files, which requires allowPrivilegeEscalation
+    # a non-root process gains capabilities only from file capabilities (setcap), which need allowPrivilegeEscalation
     # the API server rejects SYS_ADMIN and ALL unless allowPrivilegeEscalation is true
     return bool(app.capabilities) and (app.user != 0 or bool({"SYS_ADMIN", ALL_CAPABILITIES} & set(app.capabilities)))
