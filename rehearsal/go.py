@@ -10,7 +10,7 @@ from pathlib import Path
 from rehearsal.shell import RehearsalError, run
 
 MIN_VERSION = (1, 26)
-# modules that Go does not look up in the public checksum database; a go.sum or a constant pins their digests
+# Go does not look up these modules in the public checksum database; a go.sum or a constant pins their digests
 UNLISTED = "github.com/k3s-io/*,github.com/rancher/*,github.com/pulumi/pulumi-kubernetes/*"
 
 

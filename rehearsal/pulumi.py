@@ -16,7 +16,7 @@ from rehearsal.paths import PROJECT
 from rehearsal.shell import run
 from rehearsal.tools import Toolchain
 
-# commands that read the stack's configuration and therefore need --config-file with the rehearsal's stack file
+# these commands read the stack's configuration, so they need --config-file with the rehearsal's stack file
 CONFIG_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy", "config", "import", "watch"}
 CHANGING_COMMANDS = {"up", "update", "destroy"}
 PARALLEL_COMMANDS = {"up", "update", "preview", "pre", "refresh", "destroy"}

@@ -9,7 +9,7 @@ import yaml
 
 STAND_IN_IMAGE = "homelab.local/pause:1"
 ANNOTATION_PREFIX = "rehearsal.homelab/"
-# container fields that stand-in containers omit, because only the real program supports these fields
+# a stand-in container does not support these fields, so the webhook removes the fields
 PROGRAM_FIELDS = ("command", "args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 Json = dict[str, Any]

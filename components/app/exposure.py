@@ -40,7 +40,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
         "externalTrafficPolicy": "Local",  # with Cluster, NetworkPolicies would see a node's IP, not the client's
         "selector": labels(app),
         "ports": _ports(app),
-        # without ipFamilies, a Service in a dual-stack cluster would get an IPv4 address
+        # in a dual-stack cluster, a Service without `ipFamilies` would get only an IPv4 address
         **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }
     annotations = dict.fromkeys(_ADDRESS_ANNOTATIONS, settings.address) if settings.address else {}

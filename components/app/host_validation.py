@@ -22,7 +22,7 @@ def _device_nodes(app: AppSettings) -> Findings:
 def _device_paths(app: AppSettings) -> Findings:
     for index, device in enumerate(app.devices):
         if ":" in device.container_path:
-            reason = "is missing: a path in a container must not contain a colon"
+            reason = "is missing, but `path` contains a colon, which Kubernetes does not allow in a container"
             yield ("devices", index, "mountPath"), reason, "add it, such as /dev/ttyUSB0"
 
 

@@ -23,7 +23,7 @@ def middlewares(
     """Yield the app's Traefik Middlewares in the order in which Traefik applies the Middlewares to a request. The
     parameter `htpasswd` is the name of the Kubernetes Secret with the users and password hashes."""
     for suffix, spec in _specs(app, platform, htpasswd):
-        # each name ends with another word, because Traefik joins namespace and name with a dash to one name
+        # Traefik identifies a Middleware by NAMESPACE-NAME, so each name ends with a different word
         yield _custom_resource(app, "Middleware", suffix, spec)
 
 

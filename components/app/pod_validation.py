@@ -82,7 +82,7 @@ def _ports(app: AppSettings) -> Findings:
         if name == "http":
             yield ("ports", name), "is reserved for `port`", "choose another name"
         if number == (PORT, "TCP") and app.port != PORT:
-            reason = f"is the HTTP port of the Service, which forwards to port {app.port}"
+            reason = f"is already the HTTP port of the Service, which forwards to the app's port {app.port}"
             yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another port number"
         if number in taken:
             reason = f"is {port.protocol} {port.port}, like {taken[number]}"

@@ -26,7 +26,7 @@ def volume_problems(app: AppSettings) -> Findings:
 
 
 def _reserved_names(app: AppSettings) -> Findings:
-    # a volume cannot change its name, so only apps with devices reserve names for devices
+    # users cannot rename an existing volume, so only apps with devices reserve volume names for devices
     for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:
         if _RESERVED.fullmatch(name) or name in for_devices:

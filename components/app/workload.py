@@ -29,7 +29,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
     if templates := list(volumes.templates(app, platform)):
         spec[volumes.CLAIM_TEMPLATES] = templates
     if type_meta(app)["kind"] == "Deployment" and (app.host_network or app.gpu):
-        # a new pod can start only after an old pod has released the ports or the GPU
+        # a new pod can start only after an old pod has released its host ports or its GPU
         spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     annotations = dict(PATCH_FORCE)
     if app.autoscaling:
@@ -49,7 +49,7 @@ def min_replicas(app: AppSettings) -> int:
 def ignored_fields(app: AppSettings) -> list[str]:
     """Return the paths of the fields that Pulumi must not change in an existing workload (ignoreChanges)."""
     # a manifest without `replicas` would make the API server scale the workload to one pod
-    # Pulumi ignores changes of `replicas` in the manifest, and sends the current number of replicas in the cluster
+    # with ignoreChanges, an update sends the number of replicas that the workload has in the cluster
     # once the autoscaler owns the field `replicas`, Pulumi omits the field from its patches
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled
@@ -64,7 +64,7 @@ def type_meta(app: AppSettings) -> dict[str, Json]:
 
 def needs_stateful_set(app: AppSettings) -> bool:
     """Whether the app runs as a StatefulSet, which stops an old pod before it starts the replacement."""
-    # so two pods never use a single-pod volume or a device
+    # and therefore two pods never use a single-pod volume or a device at once
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return stateful or bool(devices.exclusive_settings(app))
 

@@ -30,7 +30,7 @@ class ClusterAccess:
     connections: Mapping[str, Mapping[str, object]]
     """SSH connection settings of each machine, by node name."""
     prior_tasks: tuple[pulumi.Resource, ...]
-    """Pulumi tasks that must finish before homelab installs Helm charts, such as the tasks that roll all nodes."""
+    """Pulumi resources on which the Helm charts depend, such as the tasks that configure the nodes."""
 
 
 class Cluster(pulumi.ComponentResource):

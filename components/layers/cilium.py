@@ -21,8 +21,8 @@ class CiliumSettings(Model):
     true` under `k3s.serverOptions`."""
     addresses: tuple[AddressRange, ...] = ()
     """IP addresses for Services of type LoadBalancer, which Cilium announces in layer 2. Write each entry as a range
-    (`FIRST-LAST`) or as a CIDR. The setting `addresses` requires `replaceKubeProxy: true`, and excludes the layer
-    metallb."""
+    (`FIRST-LAST`) or as a CIDR. `addresses` requires `replaceKubeProxy: true`, and cannot be used together
+    with the layer metallb."""
 
 
 class Cilium(Layer[CiliumSettings]):

@@ -100,7 +100,7 @@ class Longhorn(Layer[LonghornSettings]):
             "concurrentAutomaticEngineUpgradePerNodeLimit": "1",
             "upgradeChecker": "false",
             "allowCollectingLonghornUsageMetrics": "false",
-            # Longhorn cannot be uninstalled without the flag; homelab never uninstalls Longhorn while volumes exist
+            # Helm can uninstall Longhorn only with the flag; homelab refuses to uninstall Longhorn while volumes exist
             "deletingConfirmationFlag": "true",
         }
 

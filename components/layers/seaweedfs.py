@@ -92,7 +92,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
             "data": self._volume("1Gi", None),
             "logs": {"type": ""},
             "resources": resources("10m", "128Mi"),
-            # number of 1 GB SeaweedFS volumes that SeaweedFS creates at the first write to a bucket
+            # at the first write to a bucket, SeaweedFS creates this number of SeaweedFS volumes, each with up to 1 GB
             "extraEnvironmentVars": {f"WEED_MASTER_VOLUME_GROWTH_COPY_{replicas}": "2" for replicas in (1, 2)},
         }
 

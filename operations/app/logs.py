@@ -48,7 +48,7 @@ def _print(found: Target, listed: list[Object], container: str, *, follow: bool,
     options += ["--prefix"] if len(listed) > 1 else []
     names = [pod["metadata"]["name"] for pod in listed]
     if follow and len(names) > 1:
-        # kubectl follows several pods only by a label selector; all pods of a part share the labels of the first
+        # `kubectl logs --follow` accepts several pods only as a label selector, here the labels of the first pod
         selector = ",".join(f"{key}={value}" for key, value in _shared_labels(listed).items())
         requests = f"--max-log-requests={len(names) + 10}"
         return found.kubectl.stream("logs", f"--selector={selector}", "--follow", requests, *options)

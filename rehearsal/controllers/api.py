@@ -1,4 +1,4 @@
-"""A Kubernetes API client for stand-in operators, with JSON objects and cluster-admin permissions."""
+"""A Kubernetes API client for stand-in operators. The client has cluster-admin permissions."""
 
 import http.client
 import json

@@ -87,14 +87,14 @@ class ApplicationSetSettings(SourceSettings):
     """An ApplicationSet of Argo CD: one Application for each matching Git folder, or for each element of a list."""
 
     namespace: Text | None = None
-    """Name of the namespace into which Argo CD deploys. In the name, `{{.key}}` stands for the value of an element's
-    key. Default: the name of the Application."""
+    """Name of the namespace into which Argo CD deploys. In the name, Argo CD replaces `{{.KEY}}` with the
+    value of `KEY` in the element. Default: the name of the Application."""
     directories: tuple[Text, ...] = ()
     """Folders in the Git repository, or patterns such as `apps/*`. The name of a folder becomes the name of an
     Application."""
     elements: tuple[dict[Text, Text], ...] = ()
     """List with one element for each Application. Set either `elements` or `directories`. Each element needs a `name`.
-    In `path`, `revision` and `namespace`, `{{.key}}` stands for the value of an element's key."""
+    In `path`, `revision` and `namespace`, Argo CD replaces `{{.KEY}}` with the value of `KEY` in the element."""
 
 
 class RootSettings(Model):

@@ -131,7 +131,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # the layer's receivers get all alerts, but an app's receivers get only the alerts of the app's namespace
+            # the receivers in the stack file get all alerts; an AlertmanagerConfig gets only the alerts of its namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
