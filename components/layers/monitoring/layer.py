@@ -131,7 +131,7 @@ class Monitoring(Layer[MonitoringSettings]):
             "storage": self._volume("1Gi"),
             "resources": resources("10m", "128Mi"),
             "priorityClassName": _CRITICAL,
-            # the receivers in the stack file get all alerts; an AlertmanagerConfig gets only the alerts of its namespace
+            # receivers in the stack file get all alerts; an AlertmanagerConfig gets the alerts of its namespace
             "alertmanagerConfigMatcherStrategy": {"type": "OnNamespaceExceptForAlertmanagerNamespace"},
         }
 
