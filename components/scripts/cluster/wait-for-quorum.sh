@@ -6,18 +6,20 @@
 # spared: succeed if etcd would keep its quorum without NODE.
 spared() { [ -z "$(quorum_loss_without "$NODE")" ]; }
 
-# older_servers: print the servers' versions that are older than the version for NODE.
-older_servers() { server_versions | while read -r running; do if newer "$running" "$VERSION"; then echo "$running"; fi; done; }
+# older_servers VERSION: print the servers' versions that are older than VERSION.
+older_servers() { server_versions | while read -r running; do if newer "$running" "$1"; then echo "$running"; fi; done; }
 
 # Kubernetes does not support a kubelet that is newer than the API server, so servers are upgraded before agents.
+# check_order VERSION: die if a server is older than VERSION.
 check_order() {
-  local older; older=$(older_servers)
-  [ -z "$older" ] || die "$NODE cannot be upgraded to $VERSION before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
+  local older; older=$(older_servers "$1")
+  [ -z "$older" ] || die "$NODE cannot be upgraded to $1 before the servers, which run:" "$older" "Run \`pulumi up\` without --target."
 }
 
 main() {
   wait_for 20 api_ready || return 0
-  if [ "$ROLE" = agent ]; then [ -z "${VERSION:-}" ] || check_order; return; fi
+  local wanted=${VERSION:-}
+  if [ "$ROLE" = agent ]; then [ -z "$wanted" ] || check_order "$wanted"; return; fi
   node_exists "$NODE" || return 0
   local ready in_etcd
   ready=$(ready_condition "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not changed; run \`pulumi up\` again." "$(journal k3s)"

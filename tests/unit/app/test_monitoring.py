@@ -25,8 +25,8 @@ def test_prometheus_scrapes_every_pod_of_the_app() -> None:
         "selector": {"matchLabels": {"app.kubernetes.io/name": "shop"}},
         "podMetricsEndpoints": [{"portNumber": 9898, "path": "/metrics", "interval": "30s"}],
     }
-    (endpoint,) = monitor(port=9797, path="/stats?all=1", interval=15)["podMetricsEndpoints"]
-    assert endpoint == {"portNumber": 9797, "path": "/stats?all=1", "interval": "15s"}
+    (endpoint,) = monitor(port=9797, path="/stats", interval=15)["podMetricsEndpoints"]
+    assert endpoint == {"portNumber": 9797, "path": "/stats", "interval": "15s"}
     assert "PodMonitor/shop" not in objects(run_app(SAMPLE_APP))
 
 
