@@ -29,7 +29,9 @@ def restart(name: Name = "", stack: AppStackName = "", config_file: StackFile = 
         else:
             found.kubectl.output("rollout", "restart", part.reference, f"--field-manager={FIELD_MANAGER}")
             _wait(found, part)
-        console.print(f"{part.title} has been restarted. The stack file and Pulumi's state stay unchanged.")
+        console.print(
+            f"{part.title} has been restarted. The stack file and Pulumi's state stay unchanged.", soft_wrap=True
+        )
         _name_others(found, part, "restart", "were not restarted")
 
 
