@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pulumi
 
 from components.app.objects import NAMESPACE_LABEL
+from components.cluster.settings import API_PORT
 from components.kubernetes.manifest import Json
 
-API_PORT = 6443
 _PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 PUBLIC_PEERS: list[Json] = [
     {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE}},

@@ -17,6 +17,12 @@ def metrics_port(app: AppSettings) -> int | None:
     return (app.metrics.port or app.port) if app.metrics else None
 
 
+def additional_port(app: AppSettings) -> int | None:
+    """Return the port that Prometheus scrapes if `port` and `ports` of the app do not contain it, otherwise None."""
+    number = metrics_port(app)
+    return None if number in {app.port, *(port.port for port in app.ports.values())} else number
+
+
 def monitoring_objects(app: AppSettings) -> Iterator[Manifest]:
     """Yield the app's PodMonitor and PrometheusRule, and a ConfigMap for each Grafana dashboard."""
     if app.metrics:

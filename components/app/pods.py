@@ -149,8 +149,7 @@ def _ports(app: AppSettings) -> Iterator[Json]:
     for name, port in app.ports.items():
         if (port.port, port.protocol) != (app.port, "TCP"):
             yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
-    taken = {app.port, *(port.port for port in app.ports.values() if port.protocol == "TCP")}
-    if (number := monitoring.metrics_port(app)) is not None and number not in taken:
+    if (number := monitoring.additional_port(app)) is not None:
         yield {"containerPort": number, "protocol": "TCP"}  # Prometheus scrapes only ports in the pod spec
 
 

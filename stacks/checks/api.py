@@ -2,11 +2,9 @@
 
 from ipaddress import ip_address, ip_network
 
+from components.cluster.k3s import ports
 from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
 from components.settings.errors import Findings
-
-K3S_PORTS = {2379, 2380, 2381, 2382, 5001, API_PORT, 6444, 10010, *range(10248, 10260), *range(30000, 32768)}
-"""Ports that K3s uses on a server: etcd, image sharing, the API, containerd, Kubernetes components and NodePorts."""
 
 
 def _single_endpoint(cluster: ClusterSettings) -> Findings:
@@ -42,7 +40,7 @@ def _port(cluster: ClusterSettings) -> Findings:
             yield loc, "is set without balancer", f"remove the setting: without a load balancer, the port is {API_PORT}"
         return
     fix = f"choose another port, or remove the setting: the default is {BALANCER_PORT}"
-    if api.port in K3S_PORTS:
+    if ports.user(api.port, "TCP"):
         yield loc, "is a port of K3s itself", fix
     if api.port in {cluster.ssh_of(server).port for server in cluster.servers}:
         yield loc, "is a server's SSH port", fix

@@ -1,0 +1,20 @@
+"""Ports that K3s uses on the nodes, so that no other program can listen on them."""
+
+from components.cluster.settings import API_PORT
+
+PORTS: tuple[tuple[range, str, str], ...] = (
+    (range(2379, 2383), "TCP", "etcd"),
+    (range(5001, 5002), "TCP", "K3s' embedded registry"),
+    (range(API_PORT, API_PORT + 2), "TCP", "the Kubernetes API"),
+    (range(8472, 8473), "UDP", "the pod network"),
+    (range(10010, 10011), "TCP", "containerd"),
+    (range(10248, 10260), "TCP", "Kubernetes"),
+    *((range(30000, 32768), protocol, "Services of type NodePort and LoadBalancer") for protocol in ("TCP", "UDP")),
+    (range(51820, 51822), "UDP", "the pod network"),
+)
+"""Port numbers, protocol, and what uses the ports."""
+
+
+def user(number: int, protocol: str) -> str | None:
+    """Return what uses a port on the nodes, such as etcd, or None if K3s does not use the port."""
+    return next((name for ports, kind, name in PORTS if number in ports and kind == protocol), None)
