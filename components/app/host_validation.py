@@ -1,7 +1,7 @@
 """Checks of an app's access to its nodes: devices, GPUs, hostNetwork and the Pod Security level."""
 
 from components.app import devices, host_network, security
-from components.app.objects import has_other_pods
+from components.app.objects import has_other_pods, several_pods_setting
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
 
@@ -28,9 +28,8 @@ def _device_paths(app: AppSettings) -> Findings:
 
 def _device_pods(app: AppSettings) -> Findings:
     """Check that an app with several replicas has no device that only one pod can use."""
-    single = devices.exclusive_settings(app)
-    setting = "autoscaling" if app.autoscaling else "replicas"
-    if single and (app.autoscaling or (app.replicas or 1) > 1):
+    single, setting = devices.exclusive_settings(app), several_pods_setting(app)
+    if single and setting:
         reason = f"requests several pods, but only one pod may use {' and '.join(single)}"
         yield (setting,), reason, f"remove {setting}, or set shared: true for a device that several programs may open"
 

@@ -23,7 +23,7 @@ def job_labels(app: AppSettings) -> dict[str, str]:
 
 
 def worker_labels(app: AppSettings, name: str = "") -> dict[str, str]:
-    """Return the labels that select the pods of the worker `name`, or the pods of all workers if `name` is None.
+    """Return the labels that select the pods of the worker `name`, or the pods of all workers if `name` is empty.
 
     The labels of a worker's pods do not match the selector of the app's Service.
     """
@@ -51,6 +51,13 @@ def namespace(app: AppSettings) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": app.name, "labels": labels(app) | level}}
 
 
+def disruption_budget(app: AppSettings, name: str, pods: Mapping[str, str]) -> Manifest:
+    """Return the PodDisruptionBudget of the pods with the labels `pods`, of which there must be several: for a single
+    pod, the PodDisruptionBudget would block every drain of its node."""
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": dict(pods)}}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(app, name), "spec": spec}
+
+
 def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] | str) -> Manifest:
     """Return an immutable ConfigMap or Secret.
 
@@ -63,6 +70,13 @@ def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] |
         "immutable": True,
         **content,
     }
+
+
+def several_pods_setting(app: AppSettings) -> str | None:
+    """Return the setting that requests several replicas, `autoscaling` or `replicas`, or None."""
+    if app.autoscaling:
+        return "autoscaling"
+    return "replicas" if (app.replicas or 1) > 1 else None
 
 
 def has_other_pods(app: AppSettings) -> bool:

@@ -3,6 +3,7 @@
 import re
 
 from components.app import devices, volumes
+from components.app.objects import several_pods_setting
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.errors import Findings
@@ -35,9 +36,8 @@ def _reserved_names(app: AppSettings) -> Findings:
 
 def _several_pods(app: AppSettings) -> Findings:
     """Check that an app with several replicas has no volume that only one pod can mount."""
-    single = volumes.single_pod_names(app)
-    setting = "autoscaling" if app.autoscaling else "replicas"
-    if not single or (app.autoscaling is None and (app.replicas or 1) == 1):
+    single, setting = volumes.single_pod_names(app), several_pods_setting(app)
+    if not single or not setting:
         return
     paths = " and ".join(f"volumes.{name}" for name in single)
     per_pod = any(app.volumes[name].is_provisioned for name in single)

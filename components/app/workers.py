@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from components.app import pods
 from components.app.config_objects import ConfigSources
-from components.app.objects import metadata, worker_labels
+from components.app.objects import disruption_budget, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.app.workload import PATCH_FORCE, REVISIONS
@@ -32,10 +32,7 @@ def deployments(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigS
 
 
 def disruption_budgets(app: AppSettings) -> Iterator[Manifest]:
-    """Yield the PodDisruptionBudgets of workers with several replicas. A PodDisruptionBudget for a worker with one
-    replica would block every drain of its node."""
+    """Yield the PodDisruptionBudgets of workers with several replicas."""
     for name, settings in app.workers.items():
         if settings.replicas > 1:
-            spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": worker_labels(app, name)}}
-            meta = metadata(app, deployment_name(app, name))
-            yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
+            yield disruption_budget(app, deployment_name(app, name), worker_labels(app, name))

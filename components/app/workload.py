@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from components.app import devices, pods, rollout, volumes
 from components.app.config_objects import ConfigSources
-from components.app.objects import labels, metadata
+from components.app.objects import disruption_budget, labels, metadata
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
@@ -63,8 +63,11 @@ def type_meta(app: AppSettings) -> dict[str, Json]:
 
 
 def needs_stateful_set(app: AppSettings) -> bool:
-    """Whether the app runs as a StatefulSet, which stops an old pod before it starts the replacement."""
-    # and therefore two pods never use a single-pod volume or a device at once
+    """Whether the app runs as a StatefulSet.
+
+    A StatefulSet stops an old pod before it starts the replacement, so two pods never use a single-pod volume or a
+    device at once.
+    """
     stateful = any(volume.is_single_pod or volume.per_pod for volume in app.volumes.values())
     return stateful or bool(devices.exclusive_settings(app))
 
@@ -72,13 +75,11 @@ def needs_stateful_set(app: AppSettings) -> bool:
 def scaling_objects(app: AppSettings) -> Iterator[Manifest]:
     """Yield the PodDisruptionBudget of an app with several replicas, and the HorizontalPodAutoscaler of an app with
     `autoscaling`."""
-    if min_replicas(app) > 1:  # with one pod, the budget would block every drain
-        spec: dict[str, Json] = {"maxUnavailable": 1, "selector": {"matchLabels": labels(app)}}
-        meta = metadata(app, app.name)
-        yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": spec}
+    if min_replicas(app) > 1:
+        yield disruption_budget(app, app.name, labels(app))
     if app.autoscaling is not None:
         target = {"type": "Utilization", "averageUtilization": app.autoscaling.cpu}
-        spec = {
+        spec: dict[str, Json] = {
             "scaleTargetRef": {**type_meta(app), "name": app.name},
             "minReplicas": app.autoscaling.min,
             "maxReplicas": app.autoscaling.max,
