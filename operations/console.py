@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from operations.http import FetchError
+from operations.kubectl import KubectlError
 from operations.pulumi_stack import StackError
 from operations.snapshot_catalog import SnapshotError
 from provider.errors import TaskError
@@ -53,7 +54,7 @@ def report_errors() -> Iterator[None]:
     """Print an expected error of a `./homelab` command to standard error, and exit with code 1, or 130 after Ctrl-C."""
     try:
         yield
-    except (FetchError, SettingsError, SnapshotError, StackError, TaskError) as error:
+    except (FetchError, KubectlError, SettingsError, SnapshotError, StackError, TaskError) as error:
         stderr.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

@@ -17,9 +17,13 @@ Object = Mapping[str, Any]
 _INSTALL = "`kubectl` is not installed: install kubectl (https://kubernetes.io/docs/tasks/tools/)."
 
 
+def label_selector(labels: Mapping[str, str]) -> str:
+    """Return the label selector of objects with all of the labels."""
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
 class KubectlError(Exception):
-    """A kubectl command failed. The error message of a failed kubectl command states the cause, and the fix if homelab
-    knows a fix."""
+    """A kubectl command failed; the error message states the cause, and the fix if homelab knows a fix."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def deploy() -> None:
         outputs = {app.name: _outputs(app, App(app, platform, path, provider)) for path, app in apps.items()}
         pulumi.export("apps", outputs)
     else:
-        for name, value in _outputs(stack.app, App(stack.app, platform, f"{NAMESPACE}:app")).items():
+        for name, value in _outputs(stack.app, App(stack.app, platform, stack.section_path)).items():
             pulumi.export(name, value)
 
 
@@ -55,9 +55,9 @@ def _outputs(settings: AppSettings, app: App) -> dict[str, Any]:
 def _platform(stack: AppStack) -> PlatformOutputs:
     """Read the platform's outputs from the secret in `platformOutputs` if set, and otherwise through a StackReference
     to the platform's stack."""
-    section, key = stack.section, "apps" if stack.has_several_apps else "app"
+    section = stack.section
     if section.platform_outputs:
-        setting = f"{NAMESPACE}:{key}.platformOutputs"
+        setting = f"{stack.section_path}.platformOutputs"
         outputs = PlatformOutputs.of_text(section.platform_outputs.resolve(), section.platform, setting)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
     else:

@@ -114,6 +114,11 @@ class AppStack(_Stack):
         return isinstance(self.section, AppsSectionSettings)
 
     @property
+    def section_path(self) -> str:
+        """The path of the stack's section: `homelab:app` or `homelab:apps`."""
+        return f"{NAMESPACE}:{'apps' if self.has_several_apps else 'app'}"
+
+    @property
     def apps(self) -> dict[str, AppSettings]:
         """The apps by the path of their settings, such as `homelab:app` or `homelab:apps.shop`."""
         located = app_sections.located_apps(self.section)

@@ -6,7 +6,7 @@ import typer
 
 from operations.app.parts import Part, part_named, pods
 from operations.app.target import AppName, AppStackName, Target, target
-from operations.kubectl import Object
+from operations.kubectl import Object, label_selector
 from operations.pulumi_stack import StackError, StackFile
 
 Previous = Annotated[bool, typer.Option("--previous", help="Print the logs of containers before their last restart.")]
@@ -48,8 +48,8 @@ def _print(found: Target, listed: list[Object], container: str, *, follow: bool,
     options += ["--prefix"] if len(listed) > 1 else []
     names = [pod["metadata"]["name"] for pod in listed]
     if follow and len(names) > 1:
-        # `kubectl logs --follow` accepts several pods only as a label selector, here the labels of the first pod
-        selector = ",".join(f"{key}={value}" for key, value in _shared_labels(listed).items())
+        # `kubectl logs --follow` accepts several pods only as a label selector, here the labels that all pods share
+        selector = label_selector(_shared_labels(listed))
         requests = f"--max-log-requests={len(names) + 10}"
         return found.kubectl.stream("logs", f"--selector={selector}", "--follow", requests, *options)
     options += ["--follow"] if follow else []

@@ -1,6 +1,6 @@
 """The parts of an app that a command can name: the app's own pods, its workers, and its Jobs and CronJobs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from components.app import jobs, workers
@@ -8,11 +8,13 @@ from components.app.objects import job_labels, labels, worker_labels
 from components.app.settings import AppSettings
 from components.app.workload import type_meta
 from operations.app.target import Target
-from operations.kubectl import Kubectl, Object
+from operations.kubectl import Kubectl, Object, label_selector
 from operations.pulumi_stack import StackError
 
 ROLLOUT = "Rollout"
-_RESOURCES = {ROLLOUT: "rollouts.argoproj.io"}
+ROLLOUTS, CLUSTERS = "rollouts.argoproj.io", "clusters.postgresql.cnpg.io"
+"""Resources of Argo Rollouts and CloudNativePG in kubectl commands."""
+_RESOURCES = {ROLLOUT: ROLLOUTS}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Part:
     @property
     def selector(self) -> str:
         """Label selector of the pods that belong to the workload, Job or CronJob."""
-        return ",".join(f"{key}={value}" for key, value in self.labels.items())
+        return label_selector(self.labels)
 
 
 def workloads(app: AppSettings) -> list[Part]:
@@ -70,7 +72,7 @@ def parts(app: AppSettings) -> dict[str, Part]:
 
 
 def part_named(app: AppSettings, name: str) -> Part:
-    """Return the app's worker, Job or CronJob `name`, or the app's own workload if `name` is None. Raises
+    """Return the app's worker, Job or CronJob `name`, or the app's own workload if `name` is empty. Raises
     `StackError`."""
     found = parts(app)
     if (name or app.name) not in found:
@@ -93,8 +95,13 @@ def pods(kubectl: Kubectl, part: Part) -> list[Object]:
     `KubectlError`."""
     if not part.is_job:
         return kubectl.items("pods", f"--selector={part.selector}")
-    newest = max(_jobs(kubectl, part), key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
+    newest = newest_job(_jobs(kubectl, part))
     return kubectl.items("pods", f"--selector=job-name={newest['metadata']['name']}") if newest else []
+
+
+def newest_job(jobs_of_part: Iterable[Object]) -> Object | None:
+    """Return the Job that was created last, or None without Jobs."""
+    return max(jobs_of_part, key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
 
 
 def _jobs(kubectl: Kubectl, part: Part) -> Iterator[Object]:

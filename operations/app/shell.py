@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from components.app.database import cluster_name
-from operations.app.parts import Part, is_ready, part_named, pods
+from operations.app.parts import CLUSTERS, Part, is_ready, part_named, pods
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.kubectl import Object
 from operations.pulumi_stack import StackError, StackFile
 
-_CLUSTERS = "clusters.postgresql.cnpg.io"
 _SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 
@@ -56,7 +55,7 @@ def db(
         if postgres is None:
             raise StackError(f"App {found.app.name} has no database: its stack file does not set postgres.")
         name = cluster_name(found.app, postgres)
-        cluster = found.kubectl.find(_CLUSTERS, name)
+        cluster = found.kubectl.find(CLUSTERS, name)
         if cluster is None:
             raise StackError(f"The database {name} does not exist: run `pulumi up --stack {found.stack}`.")
         status = cluster.get("status") or {}

@@ -10,7 +10,8 @@ from components.app import hosts
 from components.app.database import cluster_name
 from components.app.settings import AppSettings
 from components.settings.http_fields import ANY_HOST
-from operations.app.parts import ROLLOUT, Part, is_ready, workloads
+from operations.app.parts import CLUSTERS, ROLLOUT, ROLLOUTS, Part, is_ready, newest_job, workloads
+from operations.app.revisions import image_of
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.checks.cluster import conditions
 from operations.checks.layer import pod_cause
@@ -44,13 +45,13 @@ def status(stack: AppStackName = "", config_file: StackFile = None, app: AppName
 def _kinds(app: AppSettings) -> Iterator[str]:
     yield from _KINDS
     if app.strategy:
-        yield "rollouts.argoproj.io"
+        yield ROLLOUTS
     if app.hosts:
         yield "ingresses"
     if hosts.certificate_hosts(app):
         yield "certificates.cert-manager.io"
     if app.postgres:
-        yield "clusters.postgresql.cnpg.io"
+        yield CLUSTERS
 
 
 def _workloads(found: Target, index: _Index) -> Iterator[Line]:
@@ -65,8 +66,7 @@ def _workloads(found: Target, index: _Index) -> Iterator[Line]:
 def _workload(part: Part, item: Object) -> Line:
     wanted, state = int(item["spec"].get("replicas", 1)), item.get("status") or {}
     ready = int(state.get("readyReplicas") or 0)
-    containers = item["spec"]["template"]["spec"]["containers"]
-    image = next((each["image"] for each in containers if each["name"] == part.container), containers[0]["image"])
+    image = image_of(item["spec"]["template"], part.container)
     text = f"{part.title}: {ready} of {wanted} pods ready, image {image}"
     if part.kind == ROLLOUT and state.get("phase") not in (None, "Healthy"):
         return False, f"{text}, {state['phase']}: {state.get('message') or 'no reason given'}"
@@ -87,7 +87,7 @@ def _jobs(index: _Index) -> Iterator[Line]:
             yield _job(f"Job {job['metadata']['name']}", job)
     for (kind, name), item in index.items():
         if kind == "CronJob":
-            newest = max(owned.get(name, ()), key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
+            newest = newest_job(owned.get(name, ()))
             title = f"CronJob {name} ({item['spec']['schedule']})"
             yield _job(f"{title}, last Job", newest) if newest else (True, f"{title}: has not run yet")
 

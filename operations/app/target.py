@@ -13,8 +13,8 @@ import yaml
 from components.app.settings import AppSettings
 from components.cluster.certificate_validity import Validity
 from operations import pulumi_stack
-from operations.console import EXIT_INTERRUPTED, stderr
-from operations.kubectl import Kubectl, KubectlError, kubectl
+from operations.console import EXIT_INTERRUPTED, report_errors
+from operations.kubectl import Kubectl, kubectl
 from operations.pulumi_stack import Stack, StackError
 from stacks import stackfile
 from stacks.app_sections import APP_SECTIONS
@@ -28,7 +28,7 @@ AppName = Annotated[str, typer.Option("--app", help="App to operate, if the stac
 
 @dataclass(frozen=True)
 class Target:
-    """Finds the app of a stack, and configures kubectl for the app's namespace."""
+    """The app of a stack, and kubectl in the app's namespace."""
 
     stack: str
     app: AppSettings
@@ -39,26 +39,24 @@ class Target:
 def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Target]:
     """Yield the app of a stack. Print the errors of `./homelab app` commands to standard error, and exit with code
     1."""
-    try:
-        file, name = _stack_file(stack, config_file)
-        described = _described(file, name)
-        app = _app(described, name, app_name)
-        fix = (
-            f"The command needs the RBAC rights and the namespace that homelab creates: run `pulumi up --stack "
-            f"{described.section.platform}`, then `pulumi up --stack {name}`."
-        )
-        with kubectl(_kubeconfig(Stack(name, file), described), app.name, fix) as client:
-            yield Target(name, app, client)
-    except (KubectlError, SettingsError, StackError) as error:
-        stderr.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with report_errors():
+        try:
+            file, name = _stack_file(stack, config_file)
+            described = _described(file, name)
+            app = _app(described, name, app_name)
+            fix = (
+                f"The command needs the RBAC rights and the namespace that homelab creates: run `pulumi up --stack "
+                f"{described.section.platform}`, then `pulumi up --stack {name}`."
+            )
+            with kubectl(_kubeconfig(Stack(name, file), described), app.name, fix) as client:
+                yield Target(name, app, client)
+        except KeyboardInterrupt:  # the message of `report_errors` is about scripts on machines
+            raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _stack_file(stack: str, config_file: Path | None) -> tuple[Path, str]:
-    """Return the path of the stack file and the stack's name. If neither a stack nor an app is named, the command uses
-    the project's only app stack."""
+    """Return the path of the stack file and the stack's name. Without both parameters, these are the path and the
+    name of the project's only app stack."""
     if config_file or stack:
         name = stack or stackfile.stack_name(config_file or Path())
         return Stack(name, config_file).file, name
@@ -98,8 +96,8 @@ def _kubeconfig(stack: Stack, described: AppStack) -> str:
     `platformOutputs`."""
     section = described.section
     if section.platform_outputs:
-        key = "apps" if described.has_several_apps else "app"
-        outputs = _outputs_in_secret(stack.secret(section.platform_outputs.secret), f"homelab:{key}", stack.name)
+        secret = stack.secret(section.platform_outputs.secret)
+        outputs = _outputs_in_secret(secret, described.section_path, stack.name)
         renew = "store the current output of `./homelab platform` in the secret of platformOutputs"
     else:
         outputs = Stack(section.platform).outputs()
