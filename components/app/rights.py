@@ -109,6 +109,25 @@ def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
         {"apiGroups": [group], "apiVersions": ["*"], "operations": operations, "resources": list(kinds)}
         for group, kinds in resources.items()
     ]
+    group = "admissionregistration.k8s.io/v1"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": rules},
+        "matchConditions": [
+            {"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USER_PREFIX}')"}
+        ],
+        "validations": _validations(levels, reserved),
+    }
+    name = {"metadata": {"name": ADMISSION_POLICY}}
+    binding = {"policyName": ADMISSION_POLICY, "validationActions": ["Deny"]}
+    return [
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **name, "spec": spec},
+        {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
+    ]
+
+
+def _validations(levels: Sequence[str], reserved: Sequence[str]) -> list[Json]:
+    """Return the CEL expressions that a request of an app stack must satisfy, with the message of each refusal."""
     namespaces = "request.resource.resource == 'namespaces'"
     validations = [
         f"!({namespaces}) || [object, oldObject].all(each, each == null || ({_is_app('each', levels)}))",
@@ -131,26 +150,12 @@ def _policy(levels: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
         f"request.resource.group != '{_TRAEFIK}' || object == null || "
         "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
     )
-    group = "admissionregistration.k8s.io/v1"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": rules},
-        "matchConditions": [
-            {"name": "app-stacks", "expression": f"request.userInfo.username.startsWith('{USER_PREFIX}')"}
-        ],
-        "validations": [
-            *({"expression": expression, "message": message} for expression in validations),
-            *_reserved_namespaces(namespaces, reserved),
-            {"expression": own_names, "message": "app stacks may name Middlewares only NAMESPACE-NAME"},
-            {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
-            {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
-        ],
-    }
-    name = {"metadata": {"name": ADMISSION_POLICY}}
-    binding = {"policyName": ADMISSION_POLICY, "validationActions": ["Deny"]}
     return [
-        {"apiVersion": group, "kind": "ValidatingAdmissionPolicy", **name, "spec": spec},
-        {"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
+        *({"expression": expression, "message": message} for expression in validations),
+        *_reserved_namespaces(namespaces, reserved),
+        {"expression": own_names, "message": "app stacks may name Middlewares only NAMESPACE-NAME"},
+        {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
+        {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
     ]
 
 
