@@ -17,6 +17,11 @@ Unicode escapes, counts above 1000 and counts without a minimum."""
 _VISIBLE = re.compile("[!-~]*")
 
 
+def _require_visible(value: str) -> None:
+    if not _VISIBLE.fullmatch(value):
+        raise setting_error("must not contain spaces or non-ASCII characters", "encode them, such as %20 for a space")
+
+
 def _host(value: str) -> str:
     try:
         ip_address(value)
@@ -58,8 +63,7 @@ def _redirect_target(value: str) -> str:
         http_url(origin[0])
     elif not value.startswith("/") or value.startswith("//"):
         raise setting_error("is neither a URL nor a URL path", "write it as https://example.com or /new/$1")
-    if not _VISIBLE.fullmatch(value):
-        raise setting_error("must not contain spaces or non-ASCII characters", "encode them, such as %20 for a space")
+    _require_visible(value)
     if re.search(r"\$(?![0-9]{1,3}(?![0-9])|\{[0-9]{1,3}\})", value):
         raise setting_error("has a $ without the number of a group", "write $1 for the first group of path")
     return value
@@ -67,8 +71,7 @@ def _redirect_target(value: str) -> str:
 
 def _auth_address(value: str) -> str:
     url, mark, query = value.partition("?")
-    if not _VISIBLE.fullmatch(query):
-        raise setting_error("must not contain spaces or non-ASCII characters", "encode them, such as %20 for a space")
+    _require_visible(query)
     return f"{http_url(url)}{mark}{query}"
 
 
