@@ -12,7 +12,7 @@ from pulumi.runtime.proto import resource_pb2
 from stacks import app as shop
 from stacks import stackfile
 from tests.support.certificates import certificate
-from tests.support.envelopes import is_sealed, sealed, unsealed
+from tests.support.envelopes import is_sealed, sealed, texts, unsealed
 from tests.support.recorder import Program, Recording, Resource, canary, config_of, record
 from tests.support.settings_fixtures import ROOT
 
@@ -29,6 +29,18 @@ def kubeconfig(days: float = 365, left: float | None = None) -> str:
     """Build the kubeconfig of app stacks; its certificate is valid for `days`, of which `left` remain."""
     user = {"client-certificate-data": certificate(days, left=left), "client-key-data": canary("kubeconfig")}
     return yaml.safe_dump({"users": [{"name": "lab", "user": user}]})
+
+
+def find_canaries(recording: Recording, canaries: set[str]) -> tuple[set[str], list[str]]:
+    """Return the canaries in the inputs and outputs of a stack, and each place where a canary is in clear text."""
+    places = {each.urn: each.inputs for each in recording.registered} | {"outputs": recording.outputs}
+    seen, clear = set[str](), list[str]()
+    for place, values in places.items():
+        for text, secret in texts(values):
+            found = {each for each in canaries if each in text}
+            clear += [] if secret or not found else [f"{found} in clear: {place}"]
+            seen |= found
+    return seen, clear
 
 
 OUTPUTS: dict[str, Any] = {
