@@ -97,5 +97,5 @@ def _layer_namespaces(app: AppSettings) -> Findings:
     """Reject an app whose namespace belongs to a platform layer, because the app's pods could use the layer's Secrets
     and permissions."""
     for entry in LAYERS:
-        if app.name in (entry.layer.namespace, *entry.layer.further_namespaces):
+        if app.name in entry.namespaces:
             yield ("name",), f"is the namespace of the layer {entry.layer.key}", "use another name"

@@ -42,7 +42,7 @@ def deploy() -> None:
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     packaged = [component for layer in layers for component in layer.replaces_packaged]
     cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
-    reserved = [name for entry in catalog.LAYERS for name in (entry.layer.namespace, *entry.layer.further_namespaces)]
+    reserved = [name for entry in catalog.LAYERS for name in entry.namespaces]
     app_rights = partial(rights.for_app_stacks, max_level=settings.cluster.apps.pod_security, reserved=reserved)
     cluster = Cluster(
         cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags

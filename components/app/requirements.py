@@ -8,9 +8,7 @@ from components.app.platform_outputs import OutputName
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.volume_settings import AppVolumeSettings
-
-INGRESS_CLASS = "traefik"
-"""IngressClass of Traefik in the platform, and the key of its layer."""
+from components.layers.traefik.layer import INGRESS_CLASS, Traefik
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,11 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
 def _ingress_needs(app: AppSettings) -> Iterator[RequiredOutput]:
     if app.ingress.model_fields_set - {"path_type"}:
         reason = "needs Traefik, but the platform has another ingress controller"
-        missing_error = (reason, f"set `{INGRESS_CLASS}: {{}}` under homelab:platform")
+        missing_error = (reason, f"set `{Traefik.key}: {{}}` under homelab:platform")
         yield RequiredOutput("ingress_class", "ingress", INGRESS_CLASS, missing_error=missing_error)
     if app.ingress.allow_from:
         reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster hides"
-        missing_error = (reason, f"set `{INGRESS_CLASS}: {{externalTrafficPolicy: Local}}` under homelab:platform")
+        missing_error = (reason, f"set `{Traefik.key}: {{externalTrafficPolicy: Local}}` under homelab:platform")
         yield RequiredOutput("ingress_traffic_policy", "ingress.allowFrom", "Local", missing_error=missing_error)
 
 

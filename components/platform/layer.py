@@ -188,6 +188,11 @@ class CatalogEntry:
         object.__setattr__(self, "layer", layer)
         object.__setattr__(self, "charts", charts)
 
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """All namespaces that belong to the layer, which apps cannot use."""
+        return (self.layer.namespace, *self.layer.further_namespaces)
+
 
 def topology_spread(labels: Mapping[str, str]) -> list[Json]:
     """Return topologySpreadConstraints that spread pods with these `labels` over as many nodes as possible."""

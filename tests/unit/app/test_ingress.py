@@ -12,9 +12,11 @@ from components.app import config_objects, requirements
 from components.app.ingress_settings import AppRedirectSettings
 from components.app.redirects import redirect_regex
 from components.layers.traefik.layer import INGRESS_CLASS
+from stacks.settings import AppStack
 from tests.support.app_stacks import OUTPUTS, created, objects, outputs_without, run_fixture
 from tests.support.envelopes import is_sealed
 from tests.support.recorder import Recording, canary
+from tests.support.settings_fixtures import ROOT
 
 FAILS = pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
 MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
@@ -226,4 +228,6 @@ def test_the_default_issuer_of_a_wildcard_is_refused_if_it_cannot() -> None:
 
 
 def test_the_class_is_the_one_of_the_layer() -> None:
-    assert requirements.INGRESS_CLASS == INGRESS_CLASS
+    app = AppStack.read(ROOT / "tests/settings/apps/web.yaml").app
+    (needed,) = (need.name for need in requirements.required_outputs(app) if need.setting == "ingress")
+    assert needed == INGRESS_CLASS
