@@ -26,7 +26,8 @@ _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<refe
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
     """Make the rehearsal's registry serve the images of `layouts`, and return the names of these images.
 
-    The registry serves each built image under every tag, because the rehearsal builds one version per image.
+    The registry serves each built image under every tag, because the rehearsal builds one version of most images. If
+    the rehearsal has built several versions of an image, the registry serves each version under its own tag.
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
@@ -80,8 +81,9 @@ def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
     repository_name = repository_of(full_name(name))
-    images = (image for layout in _layouts(state) for image in layout.images.items())
-    descriptor = next((descriptor for image, descriptor in images if repository_of(image) == repository_name), None)
+    images = [image for layout in _layouts(state) for image in layout.images.items()]
+    versions = {image: descriptor for image, descriptor in images if repository_of(image) == repository_name}
+    descriptor = versions.get(f"{repository_name}:{reference}") or next(iter(versions.values()), None)
     return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
 
 
