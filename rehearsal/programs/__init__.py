@@ -43,16 +43,17 @@ def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) 
     real = {
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts
     }
-    layouts = tuple(_layout(program, report) for program in needed)
+    layouts = tuple(lay_out(program, report) for program in needed)
     return BuiltPrograms(layouts, real, tuple(_row(program.recipe()) for program in needed))
 
 
-def _layout(program: Program, report: Report) -> Layout:
-    """The images of a program, packed once."""
+def lay_out(program: Program, report: Report) -> Layout:
+    """Build a program and pack its images; return the result of an earlier build if the recipe is unchanged."""
     made = program.recipe()
+    built = obtain(made, report)
 
     def make(folder: Path) -> None:
-        images.lay_out(program.images(made.folder), folder, HOST)
+        images.lay_out(program.images(built), folder, HOST)
 
     recipe = Recipe(f"{made.name}-images", made.version, (made.folder.name, images.REVISION), "packing, seconds", make)
     return Layout(obtain(recipe, report))
