@@ -19,7 +19,7 @@ from tests.drills.lan_clients import Browser, DebianClients
 from tests.drills.measurements import Recorder, timed
 from tests.drills.real_apps import ADMIN, DNS, MQTT, PLATFORM, apps
 from tests.drills.traffic import Traffic
-from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
+from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
@@ -75,7 +75,8 @@ def test_six_apps_are_deployed_in_one_stack(lab: RehearsedLab, clients: DebianCl
     engine = lab.app_engine("home")
     lab.pulumi_succeeds("config", "set", "--secret", "homelab:mqttPasswords", passwords, engine=engine)
     with timed(record, "six apps with their real programs"):
-        lab.up(engine=engine)
+        said = lab.up(engine=engine)
+    assert "namespace welcome has the Pod Security level baseline because of the app's" in said, diagnostics(said)
     assert " unchanged\n" in lab.up("--expect-no-changes", engine=engine)
     names = lab.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.annotations}")
     for name in apps():
