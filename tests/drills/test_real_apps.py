@@ -83,6 +83,14 @@ def test_six_apps_are_deployed_in_one_stack(lab: RehearsedLab, clients: DebianCl
         assert f"rehearsal.homelab/{name}" not in names, "the program of the app runs, not its stand-in"
 
 
+def test_show_restarts(lab: RehearsedLab) -> None:
+    for name in apps():
+        for pod in json.loads(lab.kubectl("get", "pods", "-n", name, "-o", "json"))["items"]:
+            print(name, pod["metadata"]["name"], [(each["name"], each["restartCount"]) for each in pod["status"].get("containerStatuses", [])])
+    for job in json.loads(lab.kubectl("get", "jobs", "-n", "miniflux", "-o", "json"))["items"]:
+        print(job["metadata"]["name"], job["status"])
+
+
 def test_each_namespace_has_the_level_that_its_app_needs(lab: RehearsedLab) -> None:
     outputs: Any = lab.app_engine("home").outputs()["apps"]
     for name, settings in outputs.items():
@@ -150,9 +158,9 @@ def test_users_log_in_and_create_an_account(browser: Browser) -> None:
     log_in(browser, ADMIN, "admin")
     user, password = READER.split(":")
     account = {"username": user, "password": password, "confirmation": password}
-    assert browser.send_form(f"{url}/users/create", f"{url}/user/save", "admin", **account) == f"302 {url}/users"
+    assert browser.send_form(f"{url}/user/create", f"{url}/user/save", "admin", **account) == f"302 {url}/users"
     log_in(browser, READER, "reader")
-    assert browser.status(f"{url}/users/create", cookies="reader") == "403", "the new user is no administrator"
+    assert browser.status(f"{url}/user/create", cookies="reader") == "403", "the new user is no administrator"
     assert browser.call(f"{url}/v1/me", READER)["username"] == user
 
 
