@@ -17,6 +17,11 @@ PORT = 5432
 STATUS_PORT = 8000
 METRICS_PORT = 9187
 _RESTORE_SOURCE = "origin"
+_POOLER_PARAMETERS = {
+    "server_login_retry": "1",  # seconds: PgBouncer waits 15 s by default before it connects to a new primary
+    "tcp_user_timeout": "10000",  # ms: without it, sessions to a lost machine hang for 15 minutes
+}
+"""Parameters of PgBouncer with which apps reach the new primary soon after a failover."""
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
@@ -114,7 +119,7 @@ def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[
         spec = {**cluster_ref, "schedule": postgres.backup.schedule, "backupOwnerReference": "self", **plugin}
         yield _object(app, group, "ScheduledBackup", name, spec)
     if postgres.pooler is not None:
-        pgbouncer = {"poolMode": postgres.pooler.mode}
+        pgbouncer = {"poolMode": postgres.pooler.mode, "parameters": dict(_POOLER_PARAMETERS)}
         spec = {**cluster_ref, "instances": postgres.pooler.instances, "type": "rw", "pgbouncer": pgbouncer}
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 

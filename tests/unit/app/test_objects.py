@@ -154,6 +154,11 @@ def test_database(prod: Recording) -> None:
     assert resource.ignored == {"spec.bootstrap"}, "a database that exists is not made again"
 
 
+def test_pooler_finds_a_new_primary(prod: Recording) -> None:
+    pgbouncer = objects(prod)["Pooler/shop-prod-db-2-pooler"]["spec"]["pgbouncer"]
+    assert pgbouncer["parameters"] == {"server_login_retry": "1", "tcp_user_timeout": "10000"}
+
+
 def test_backup_and_restore(prod: Recording) -> None:
     found, staging = objects(prod), objects(run_fixture("shop-staging"))
     cluster = found["Cluster/shop-prod-db-2"]["spec"]
