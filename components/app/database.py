@@ -18,10 +18,12 @@ STATUS_PORT = 8000
 METRICS_PORT = 9187
 _RESTORE_SOURCE = "origin"
 _POOLER_PARAMETERS = {
-    "server_login_retry": "1",  # seconds: PgBouncer waits 15 s by default before it connects to a new primary
-    "tcp_user_timeout": "10000",  # ms: without it, sessions to a lost machine hang for 15 minutes
+    "server_login_retry": "1",  # s: by default, PgBouncer waits 15 s before it connects to the new primary
+    "tcp_keepidle": "10",  # s: by default, a query that waits for its result notices a lost machine after two hours
+    "tcp_keepintvl": "5",  # s
+    "tcp_user_timeout": "10000",  # ms: by default, a query sent to a lost machine fails after 15 minutes
 }
-"""Parameters of PgBouncer with which apps reach the new primary soon after a failover."""
+"""Parameters of PgBouncer with which apps soon leave a lost primary, and reach the new primary."""
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:

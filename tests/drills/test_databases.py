@@ -2,7 +2,9 @@
 
 import datetime
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.drills.databases import (
     Rows,
     database_lab,
     database_status,
+    hold_session,
     is_healthy,
     is_node_ready,
     plugin_machines,
@@ -20,7 +23,7 @@ from tests.drills.databases import (
     primary_on_agent,
     write_app,
 )
-from tests.drills.measurements import Recorder, timed
+from tests.drills.measurements import Recorder
 from tests.drills.sql import PSQL, instance_arguments, run_sql, run_sql_at
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, longest_outage, wait_until
 
@@ -78,14 +81,23 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab, recor
 
     def lose() -> None:
         rows.wait_for_more(60)
+        session = executor.submit(hold_session, lab, machine)
+        time.sleep(5)
+        assert session.running()
         lab.lab.power_off(machine)
-        with timed(record, "lost Postgres primary, until its node is not ready"):
-            wait_until(lambda: not is_node_ready(lab, machine), f"{machine} is not ready", 120)
-        with timed(record, "lost Postgres primary, from then until the promotion"):
-            wait_until(lambda: primary_instance(lab)[0] != primary, "another instance is the primary", 120)
+        off = time.monotonic()
+        for event, condition in {
+            "an open session has failed": session.done,
+            "the node is not ready": lambda: not is_node_ready(lab, machine),
+            "another instance is the primary": lambda: primary_instance(lab)[0] != primary,
+        }.items():
+            wait_until(condition, event, 120)
+            record(f"lost Postgres primary, until {event}", f"{time.monotonic() - off:.0f} s")
         rows.wait_for_more(60)
+        assert isinstance(session.exception(), RehearsalError)
 
-    gap = longest_outage(rows.write, lose)
+    with ThreadPoolExecutor() as executor:
+        gap = longest_outage(rows.write, lose)
     record("lost Postgres primary, longest gap of writes", f"{gap:.0f} s")
     wait_until(lambda: not rows.missing(), "the database has all acknowledged rows", 60)
     lab.power_on(machine)
@@ -140,6 +152,6 @@ def test_a_database_is_protected_from_deletion(lab: RehearsedLab) -> None:
 
 def restore_settings(moment: str) -> dict[str, Any]:
     """Build the settings of a database that is restored from shop's database at a point in time."""
-    time = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    utc = datetime.datetime.fromisoformat(re.sub(r"\+00$", "+00:00", moment)).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {key: value for key, value in APP["postgres"].items() if key in ("size", "memory")}
-    return own | {"instances": 1, "restore": {"source": "shop-db", "time": time}}
+    return own | {"instances": 1, "restore": {"source": "shop-db", "time": utc}}

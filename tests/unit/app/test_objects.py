@@ -156,7 +156,9 @@ def test_database(prod: Recording) -> None:
 
 def test_pooler_finds_a_new_primary(prod: Recording) -> None:
     pgbouncer = objects(prod)["Pooler/shop-prod-db-2-pooler"]["spec"]["pgbouncer"]
-    assert pgbouncer["parameters"] == {"server_login_retry": "1", "tcp_user_timeout": "10000"}
+    assert pgbouncer["parameters"] == {
+        "server_login_retry": "1", "tcp_keepidle": "10", "tcp_keepintvl": "5", "tcp_user_timeout": "10000",
+    }  # fmt: skip
 
 
 def test_backup_and_restore(prod: Recording) -> None:
