@@ -13,7 +13,7 @@ import yaml
 from bench.labs import stack_document
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
-from tests.drills.sql import PSQL, is_ready, run_sql
+from tests.drills.sql import is_ready, run_sql
 from tests.rehearsal.rehearsed_lab import RehearsedLab, kill_tree, rehearse, wait_until
 
 KEYS = {"s3Id": "rehearsal-s3Id", "s3Key": "rehearsal-s3Key"}
@@ -104,15 +104,6 @@ def primary_on_agent(lab: RehearsedLab) -> tuple[str, str]:
 def is_node_ready(lab: RehearsedLab, machine: str) -> bool:
     """Return whether the Node of a machine is Ready."""
     return lab.node_conditions()[machine]["Ready"] == "True"
-
-
-def hold_session(lab: RehearsedLab, machine: str) -> str:
-    """Run a query of ten minutes on shop's database, through a PgBouncer pod that is not on `machine`."""
-    labels = "cnpg.io/poolerName=shop-db-pooler"
-    pods = json.loads(lab.kubectl("get", "pods", "-n", "shop", "-l", labels, "-o", "json"))["items"]
-    address = next(pod["status"]["podIP"] for pod in pods if pod["spec"]["nodeName"] != machine)
-    host = ("env", f"PGHOST={address}")
-    return lab.kubectl("exec", "-n", "shop", "client", "--", *host, *PSQL, "SELECT pg_sleep(600)")
 
 
 class Rows:
