@@ -94,7 +94,7 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab, recor
     wait_until(lambda: not rows.missing(), "the database has all acknowledged rows", 60)
     lab.power_on(machine)
     wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
-    assert gap < 120
+    assert gap < 180  # 90 s on an idle computer
 
 
 def test_no_row_is_lost_when_the_primarys_node_is_drained(lab: RehearsedLab, record: Recorder) -> None:
@@ -113,7 +113,7 @@ def test_no_row_is_lost_when_the_primarys_node_is_drained(lab: RehearsedLab, rec
     assert primary_instance(lab)[0] != primary
     wait_until(lambda: not rows.missing(), "the database has all acknowledged rows", 60)
     wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
-    assert gap < 30
+    assert gap < 90  # 25 s on an overloaded computer
 
 
 def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
