@@ -94,7 +94,7 @@ def test_no_row_is_lost_when_the_primarys_machine_fails(lab: RehearsedLab, recor
     wait_until(lambda: not rows.missing(), "the database has all acknowledged rows", 60)
     lab.power_on(machine)
     wait_until(lambda: is_healthy(lab), "both instances are healthy", 300)
-    assert gap < 180  # 90 s on an idle computer
+    assert gap < 180  # 94 s in a run with less load
 
 
 def test_no_row_is_lost_when_the_primarys_node_is_drained(lab: RehearsedLab, record: Recorder) -> None:
