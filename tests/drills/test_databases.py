@@ -136,7 +136,7 @@ def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
 
 def test_a_database_is_protected_from_deletion(lab: RehearsedLab) -> None:
     before = run_sql(lab, "SELECT count(*) FROM orders")
-    code, said = lab.pulumi("destroy", "--yes", "--skip-preview", engine=lab.app_engine("shop"))
+    code, said = lab.pulumi("destroy", "--yes", engine=lab.app_engine("shop"))  # with its preview, which refuses
     assert code != 0
     assert "protect" in diagnostics(said)
     assert (is_healthy(lab), run_sql(lab, "SELECT count(*) FROM orders")) == (True, before)
