@@ -15,6 +15,7 @@ from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
 from components.settings.model import NAMESPACE
+from stacks.catalog import VALKEY_IMAGE
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -29,10 +30,14 @@ def deploy() -> None:
     if stack.has_several_apps:
         provider = create_provider(_without_single_app(platform))
         apps = open_egress(stack.apps)
-        outputs = {app.name: _outputs(app, App(app, platform, path, provider)) for path, app in apps.items()}
+        outputs = {
+            app.name: _outputs(app, App(app, platform, path, provider, valkey_image=VALKEY_IMAGE))
+            for path, app in apps.items()
+        }
         pulumi.export("apps", outputs)
     else:
-        for name, value in _outputs(stack.app, App(stack.app, platform, stack.section_path)).items():
+        app = App(stack.app, platform, stack.section_path, valkey_image=VALKEY_IMAGE)
+        for name, value in _outputs(stack.app, app).items():
             pulumi.export(name, value)
 
 

@@ -19,6 +19,7 @@ from components.app import (
     remote_secrets,
     rights,
     rollout,
+    valkey,
     volumes,
     workers,
     workload,
@@ -28,7 +29,9 @@ from components.app.container_settings import AppContainerSettings
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
+from components.app.valkey_settings import AppValkeySettings
 from components.kubernetes.manifest import Json, Manifest, create_resource, resolve_secrets
+from components.provider_resources import RandomSecret
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""
@@ -50,10 +53,13 @@ class App(pulumi.ComponentResource):
         platform: AppPlatformOutputs,
         path: str,
         shared_provider: kubernetes.Provider | None = None,
+        *,
+        valkey_image: str,
     ) -> None:
         """Messages use `path`, the path of the app's settings in the stack file, such as `homelab:app`.
 
-        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`.
+        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`. `valkey_image` is the
+        image of Valkey if the settings contain no image.
         """
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform, self._path = settings, platform, path
@@ -70,7 +76,11 @@ class App(pulumi.ComponentResource):
             ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
         if settings.postgres is not None:
             ready += self._database(settings.postgres, base)
-        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
+        password: pulumi.Output[str] | None = None
+        if settings.valkey is not None:
+            password = self._valkey_secret(binding)
+            ready.append(self._valkey(settings.valkey, valkey_image, password, base))
+        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding), password)
         chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
         front = self._create_all(chain, base)
         transports = self._create_all(middlewares.transports(settings), base)
@@ -106,6 +116,21 @@ class App(pulumi.ComponentResource):
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
         return [cluster, *self._create_all(database.dependent_objects(settings, postgres), [cluster])]
+
+    def _valkey_secret(self, binding: pulumi.Resource) -> pulumi.Output[str]:
+        name, opts = valkey.server_name(self._settings), pulumi.ResourceOptions(parent=self, ignore_changes=["bytes"])
+        password = RandomSecret(f"{name}-password", valkey.PASSWORD_BYTES, opts).value
+        return _name(self._create(valkey.secret(self._settings, password), [binding], name))
+
+    def _valkey(
+        self, server: AppValkeySettings, image: str, secret: pulumi.Output[str], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        app = self._settings
+        claims = self._create_all(
+            valkey.claims(app, server, self._platform), after, protect=objects.has_protected_data(app)
+        )
+        needed = [*after, *claims, self._create(valkey.service(app), after)]
+        return self._create(valkey.stateful_set(app, server, image, secret), needed)
 
     def _before(
         self, container: AppContainerSettings, sources: ConfigSources, after: Sequence[pulumi.Resource]

@@ -24,12 +24,13 @@ _HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 
 @dataclass(frozen=True)
 class ConfigSources:
-    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets and registry
-    credentials."""
+    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets, registry credentials and
+    Valkey's password."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     image_pull_secret: pulumi.Input[str] | None = None
+    valkey: pulumi.Input[str] | None = None
 
 
 def config_map(app: AppSettings) -> Manifest:

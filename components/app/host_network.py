@@ -23,7 +23,7 @@ def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str
     """Yield each port of the app as a tuple: path of the setting, port number and protocol."""
     yield ("port",), app.port, "TCP"
     for name, port in app.ports.items():
-        yield ("ports", name, "port"), port.port, port.protocol
+        yield ("ports", name, "targetPort" if port.target_port else "port"), port.in_pods, port.protocol
     if (number := additional_port(app)) is not None:
         yield ("metrics", "port"), number, "TCP"
 

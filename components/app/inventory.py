@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.app import database, hosts, jobs, middlewares, workers, workload
+from components.app import database, hosts, jobs, middlewares, valkey, workers, workload
 from components.app.settings import AppSettings
 
 ObjectId = tuple[str, str]
@@ -21,6 +21,7 @@ def object_ids(app: AppSettings) -> Iterator[ObjectId]:
     yield from _workers(app)
     yield from _monitoring(app)
     yield from _database(app)
+    yield from _valkey(app)
     if workload.min_replicas(app) > 1:
         yield "PodDisruptionBudget", app.name
     if app.autoscaling:
@@ -48,6 +49,7 @@ def _configuration(app: AppSettings) -> Iterator[ObjectId]:
 def _network(app: AppSettings) -> Iterator[ObjectId]:
     policies = ["default-deny", app.name, f"{app.name}-job"]
     policies += [f"{app.name}-worker"] if app.workers else []
+    policies += [valkey.server_name(app)] if app.valkey else []
     policies += [f"{app.name}-acme"] if hosts.certificate_hosts(app) else []
     policies += [database.cluster_name(app, app.postgres)] if app.postgres else []
     policies += [database.pooler_name(app, app.postgres)] if app.postgres and app.postgres.pooler else []
@@ -95,3 +97,9 @@ def _database(app: AppSettings) -> Iterator[ObjectId]:
         yield "ScheduledBackup", name
     if postgres.pooler:
         yield "Pooler", database.pooler_name(app, postgres)
+
+
+def _valkey(app: AppSettings) -> Iterator[ObjectId]:
+    if app.valkey:
+        kinds = ["Secret", "Service", "StatefulSet", *(["PersistentVolumeClaim"] if app.valkey.size else [])]
+        yield from ((kind, valkey.server_name(app)) for kind in kinds)

@@ -12,6 +12,7 @@ from components.app import (
     remote_secrets,
     security,
     tracing,
+    valkey,
     volumes,
 )
 from components.app.config_objects import ConfigSources, file_key
@@ -146,9 +147,11 @@ def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Json]:
 
 def _ports(app: AppSettings) -> Iterator[Json]:
     yield {"name": "http", "containerPort": app.port, "protocol": "TCP"}
+    listed = {(app.port, "TCP")}
     for name, port in app.ports.items():
-        if (port.port, port.protocol) != (app.port, "TCP"):
-            yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
+        if (port.in_pods, port.protocol) not in listed:
+            listed.add((port.in_pods, port.protocol))
+            yield {"name": name, "containerPort": port.in_pods, "protocol": port.protocol}
     if (number := monitoring.additional_port(app)) is not None:
         yield {"containerPort": number, "protocol": "TCP"}  # Prometheus scrapes only ports in the pod spec
 
@@ -165,6 +168,7 @@ def _environment(
     The entries of `variables` come last, because Kubernetes expands only references to earlier environment variables.
     """
     yield from database.environment(app)
+    yield from valkey.environment(app, sources.valkey)
     yield from tracing.environment(app, platform)
     yield from exposure.environment(app, platform, variables)
     for name in app.secrets:
@@ -194,7 +198,17 @@ def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Json:
     if probe.grpc:
         return {"grpc": {"port": probe.port or app.port}}  # a gRPC probe accepts no port name
     port = probe.port or "http"
-    return {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
+    if not probe.path:
+        return {"tcpSocket": {"port": port}}
+    headers = [{"name": name, "value": value} for name, value in probe.http_headers.items()]
+    return {
+        "httpGet": {
+            "path": probe.path,
+            "port": port,
+            **({"scheme": probe.scheme} if probe.scheme != "HTTP" else {}),
+            **({"httpHeaders": headers} if headers else {}),
+        }
+    }
 
 
 def _volumes(app: AppSettings, sources: ConfigSources) -> Iterator[Json]:

@@ -16,6 +16,7 @@ from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.secret_settings import AppPullSettings, AppRemoteSecretSettings
 from components.app.strategy_settings import AppStrategySettings
+from components.app.valkey_settings import AppValkeySettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.fields import (
     DnsLabel,
@@ -169,6 +170,8 @@ class AppSettings(Model):
     """Grafana dashboards of the app: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
+    valkey: AppValkeySettings | None = None
+    """Valkey server of the app, which speaks the Redis protocol. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False

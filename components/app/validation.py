@@ -56,6 +56,11 @@ def _database_variables(app: AppSettings) -> Findings:
         yield from _set_by(app, variable_references.DATABASE_VARIABLES, "postgres")
 
 
+def _valkey_variables(app: AppSettings) -> Findings:
+    if app.valkey is not None:
+        yield from _set_by(app, variable_references.VALKEY_VARIABLES, "valkey")
+
+
 def _traces_variables(app: AppSettings) -> Findings:
     if app.traces:
         yield from _set_by(app, tracing.VARIABLES, "traces")
@@ -93,7 +98,10 @@ def _paths(app: AppSettings) -> Findings:
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
-    mounts += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
+    for name, volume in app.volumes.items():
+        mounts.append((("volumes", name, "path"), volume.path))
+        more = enumerate(volume.mounts)
+        mounts += [(("volumes", name, "mounts", index, "path"), mount.path) for index, mount in more]
     mounts += [(("devices", index), device.container_path) for index, device in enumerate(app.devices)]
     for index, (loc, path) in enumerate(mounts):
         for _, other in mounts[:index]:
@@ -133,6 +141,12 @@ def _extensions(app: AppSettings) -> Findings:
             yield ("postgres", "extensions"), f"lists {name} {count} times", "keep one of them"
 
 
+def _valkey(app: AppSettings) -> Findings:
+    if app.valkey is not None and app.valkey.storage_class and not app.valkey.size:
+        reason = "has no effect without size: Valkey has no volume"
+        yield ("valkey", "storageClass"), reason, "add size, such as 1Gi, or remove storageClass"
+
+
 def _strategy(app: AppSettings) -> Findings:
     strategy = app.strategy
     if strategy is None:
@@ -168,6 +182,8 @@ _CHECKS = (
     *INGRESS_CHECKS,
     _variables,
     _database_variables,
+    _valkey_variables,
+    _valkey,
     _traces_variables,
     _host_variable,
     _references,

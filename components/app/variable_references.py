@@ -9,6 +9,8 @@ from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
 """Environment variables of an app with a database."""
+VALKEY_VARIABLES = ("VALKEY_HOST", "VALKEY_PORT", "VALKEY_PASSWORD", "REDIS_URL")
+"""Environment variables of an app with a Valkey server."""
 HOST_VARIABLE = "HOMELAB_HOST"
 """Environment variable with the fully qualified name of the app's first host, if another variable references it."""
 
@@ -17,6 +19,7 @@ def predefined_variables(app: AppSettings) -> dict[str, str]:
     """Return the environment variables that other settings than `environment` define, mapped to the name of the
     setting."""
     origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
+    origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")

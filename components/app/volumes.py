@@ -58,10 +58,15 @@ def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
 
 
 def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield a volumeMount for each of the app's volumes whose name is in `mounted`."""
+    """Yield the volumeMounts of the app's volumes whose names are in `mounted`."""
     for name in mounted:
-        volume = app.volumes[name]
-        yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
+        for mount in app.volumes[name].all_mounts:
+            yield {
+                "name": name,
+                "mountPath": mount.path,
+                **({"subPath": mount.sub_path} if mount.sub_path else {}),
+                **({"readOnly": True} if mount.read_only else {}),
+            }
 
 
 def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
