@@ -39,6 +39,10 @@ PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 """Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
 
 
+PASSWORD_BYTES = 16
+"""Size of generated passwords."""
+
+
 class App(pulumi.ComponentResource):
     """An app in its own namespace.
 
@@ -72,15 +76,17 @@ class App(pulumi.ComponentResource):
             volumes.claims(settings, platform), base, protect=objects.has_protected_data(settings)
         )
         ready = [*base, *claims]
-        if settings.remote_secrets:
+        if settings.remote_secrets or settings.remote_secret_files:
             ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
+        roles: dict[str, pulumi.Output[str]] = {}
         if settings.postgres is not None:
-            ready += self._database(settings.postgres, base)
+            roles = {role: self._role_password(settings.postgres, role, binding) for role in settings.postgres.roles}
+            ready += self._database(settings.postgres, roles, base)
         password: pulumi.Output[str] | None = None
         if settings.valkey is not None:
             password = self._valkey_secret(binding)
             ready.append(self._valkey(settings.valkey, valkey_image, password, base))
-        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding), password)
+        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding), password, roles)
         chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
         front = self._create_all(chain, base)
         transports = self._create_all(middlewares.transports(settings), base)
@@ -100,7 +106,9 @@ class App(pulumi.ComponentResource):
         self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.host_names(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
-    def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
+    def _database(
+        self, postgres: PostgresSettings, passwords: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
@@ -109,7 +117,7 @@ class App(pulumi.ComponentResource):
             store = database.object_store(settings, postgres, platform, _name(keys))
             needed.append(self._create(store, after))
         cluster = self._create(
-            database.cluster(settings, postgres, platform),
+            database.cluster(settings, postgres, platform, passwords),
             needed,
             protect=objects.has_protected_data(settings),
             ignore_changes=["spec.bootstrap"],  # CloudNativePG uses it only to create a database
@@ -118,9 +126,18 @@ class App(pulumi.ComponentResource):
         return [cluster, *self._create_all(database.dependent_objects(settings, postgres), [cluster])]
 
     def _valkey_secret(self, binding: pulumi.Resource) -> pulumi.Output[str]:
-        name, opts = valkey.server_name(self._settings), pulumi.ResourceOptions(parent=self, ignore_changes=["bytes"])
-        password = RandomSecret(f"{name}-password", valkey.PASSWORD_BYTES, opts).value
-        return _name(self._create(valkey.secret(self._settings, password), [binding], name))
+        name = valkey.server_name(self._settings)
+        return _name(self._create(valkey.secret(self._settings, self._password(name)), [binding], name))
+
+    def _role_password(self, postgres: PostgresSettings, role: str, binding: pulumi.Resource) -> pulumi.Output[str]:
+        name = database.role_secret_name(self._settings, postgres, role)
+        secret = database.role_password(self._settings, role, self._password(name))
+        return _name(self._create(secret, [binding], name))
+
+    def _password(self, name: str) -> pulumi.Output[str]:
+        """Return the generated password for the Secret `name`, which Pulumi encrypts in its state."""
+        opts = pulumi.ResourceOptions(parent=self, ignore_changes=["bytes"])
+        return RandomSecret(f"{name}-password", PASSWORD_BYTES, opts).value
 
     def _valkey(
         self, server: AppValkeySettings, image: str, secret: pulumi.Output[str], after: Sequence[pulumi.Resource]
@@ -162,9 +179,9 @@ class App(pulumi.ComponentResource):
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return (
-            _name(self._create(config_objects.config_map(app), [binding], f"{app.name}-files")) if app.files else None
-        )
+        if not app.files:
+            return None
+        return _name(self._create(config_objects.config_map(app, self._platform), [binding], f"{app.name}-files"))
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings

@@ -16,7 +16,9 @@ _SSH_PORT = 22
 def pod_fields(app: AppSettings) -> dict[str, Json]:
     """Return the pod spec fields for an app with hostNetwork. A pod with these fields still resolves DNS names of
     Services."""
-    return {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if app.host_network else {}
+    if not app.host_network:
+        return {}
+    return {"hostNetwork": True, **({"dnsPolicy": "ClusterFirstWithHostNet"} if app.dns_policy != "None" else {})}
 
 
 def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str]]:

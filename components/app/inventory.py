@@ -42,7 +42,7 @@ def _configuration(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{app.name}-pull"
     if app.ingress.basic_auth:
         yield "Secret", f"{app.name}-htpasswd"
-    if app.remote_secrets:
+    if app.remote_secrets or app.remote_secret_files:
         yield "ExternalSecret", f"{app.name}-remote"
 
 
@@ -93,6 +93,8 @@ def _database(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{name}-store"
     if postgres.extensions:
         yield "Database", name
+    yield from (("Database", database.database_name(app, postgres, each)) for each in postgres.databases)
+    yield from (("Secret", database.role_secret_name(app, postgres, role)) for role in postgres.roles)
     if postgres.backup:
         yield "ScheduledBackup", name
     if postgres.pooler:

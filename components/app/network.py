@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, hosts, monitoring, tracing, valkey
+from components.app import database, destinations, dns, hosts, monitoring, tracing, valkey
 from components.app.allow_settings import AppDestinationSettings
 from components.app.objects import NAMESPACE_LABEL, job_labels, labels, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
@@ -74,6 +74,7 @@ def _egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC_PEERS})
+    rules += dns.egress(app)
     if app.traces:
         rules.append(_rule("to", [_namespace(tracing.endpoint_namespace(platform))], [tracing.endpoint_port(platform)]))
     if app.valkey is not None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import pulumi
+
 from components.app import (
     database,
     devices,
+    dns,
     exposure,
     host_network,
     monitoring,
@@ -24,7 +27,7 @@ from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 from components.platform.layer import resources, topology_spread
 
-_FILES, _SECRET_FILES = "files", "secret-files"
+_FILES, _SECRET_FILES, _REMOTE_FILES = "files", "secret-files", "remote-secret-files"
 _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
 PRE_STOP_SECONDS = 5
@@ -44,7 +47,7 @@ def app_pod_spec(app: AppSettings, platform: AppPlatformOutputs, sources: Config
         **_pod_settings(app, sources, [*volumes.for_pods(app, app.volumes), *devices.for_pods(app)]),
         **host_network.pod_fields(app),
         **devices.gpu_pod_fields(app),
-        "topologySpreadConstraints": topology_spread(labels(app)),
+        "topologySpreadConstraints": placement.topology_spread_constraints(app) or topology_spread(labels(app)),
         **({"initContainers": init} if init else {}),
         "containers": [_app_container(app, platform, sources), *sidecars],
     }
@@ -101,6 +104,7 @@ def _pod_settings(
         "securityContext": security.pod_context(app),
         **({"imagePullSecrets": [{"name": sources.image_pull_secret}]} if app.image_pull_secret else {}),
         **placement.pod_fields(app),
+        **dns.pod_fields(app),
         **({"terminationGracePeriodSeconds": seconds} if seconds != _DEFAULT_GRACE_PERIOD else {}),
         "volumes": [*_volumes(app, sources), *app_volumes],
     }
@@ -167,7 +171,7 @@ def _environment(
 
     The entries of `variables` come last, because Kubernetes expands only references to earlier environment variables.
     """
-    yield from database.environment(app)
+    yield from database.environment(app, sources.roles)
     yield from valkey.environment(app, sources.valkey)
     yield from tracing.environment(app, platform)
     yield from exposure.environment(app, platform, variables)
@@ -215,22 +219,26 @@ def _volumes(app: AppSettings, sources: ConfigSources) -> Iterator[Json]:
     if app.files:
         yield {"name": _FILES, "configMap": {"name": sources.files}}
     if app.secret_files:
-        items = [{"key": file_key(path), "path": file_key(path)} for path in app.secret_files]
-        yield {
-            "name": _SECRET_FILES,
-            "secret": {"secretName": sources.secrets, "items": items, "defaultMode": _SECRET_MODE},
-        }
+        yield _secret_volume(_SECRET_FILES, sources.secrets, app.secret_files)
+    if app.remote_secret_files:
+        yield _secret_volume(_REMOTE_FILES, remote_secrets.secret_name(app), app.remote_secret_files)
     for index, _ in enumerate(app.scratch):
         yield {"name": f"scratch-{index}", "emptyDir": {}}
     if app.shared_memory:
         yield {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": app.shared_memory}}
 
 
+def _secret_volume(name: str, secret: pulumi.Input[str] | None, paths: Iterable[str]) -> Json:
+    items = [{"key": file_key(path), "path": file_key(path)} for path in paths]
+    return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": _SECRET_MODE}}
+
+
 def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Json]:
     entries: list[Json] = list(volumes.mounts(app, mounted))
     entries += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
     entries += [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}] if app.shared_memory else []  # noqa: S108
-    for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):
+    secret_files = ((_SECRET_FILES, app.secret_files), (_REMOTE_FILES, app.remote_secret_files))
+    for name, paths in ((_FILES, app.files), *secret_files):
         entries += [
             {"name": name, "mountPath": path, "subPath": file_key(path), "readOnly": True} for path in sorted(paths)
         ]

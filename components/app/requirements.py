@@ -46,6 +46,8 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield from _volume_needs(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
         yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    for path, remote in app.remote_secret_files.items():
+        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
     if app.load_balancer:
         address = app.load_balancer.address
         setting = "loadBalancer.address" if address else "loadBalancer"

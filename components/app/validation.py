@@ -6,7 +6,9 @@ from collections import Counter
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
 from components.app.database import cluster_name
+from components.app.dns import dns_problems
 from components.app.host_validation import HOST_CHECKS
+from components.app.hosts import is_wildcard
 from components.app.ingress_validation import INGRESS_CHECKS, redirect_problems
 from components.app.monitoring_validation import monitoring_problems
 from components.app.network import policy_suffixes
@@ -52,8 +54,7 @@ def _variables(app: AppSettings) -> Findings:
 
 
 def _database_variables(app: AppSettings) -> Findings:
-    if app.postgres is not None:
-        yield from _set_by(app, variable_references.DATABASE_VARIABLES, "postgres")
+    yield from _set_by(app, variable_references.database_variables(app), "postgres")
 
 
 def _valkey_variables(app: AppSettings) -> Findings:
@@ -86,6 +87,14 @@ def _references(app: AppSettings) -> Findings:
         yield ("environment", name), reason, fix
 
 
+def _files(app: AppSettings) -> Findings:
+    for path in app.files:
+        if variable_references.has_host(app.files[path]) and not any(not is_wildcard(host) for host in app.hosts):
+            reason = f"references $({variable_references.HOST_VARIABLE}), but the app has no host"
+            fix = f"add a host, or write $$({variable_references.HOST_VARIABLE}) for the literal text"
+            yield ("files", path), reason, fix
+
+
 def _file_sizes(app: AppSettings) -> Findings:
     size = sum(len(text.encode()) for text in app.files.values())
     if size > _MAX_FILE_BYTES:
@@ -97,6 +106,7 @@ def _paths(app: AppSettings) -> Findings:
     """Reject two files, volumes or scratch folders with the same path, and paths below a file."""
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
+    mounts += [(("remoteSecretFiles", path), path) for path in app.remote_secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
     for name, volume in app.volumes.items():
         mounts.append((("volumes", name, "path"), volume.path))
@@ -108,7 +118,7 @@ def _paths(app: AppSettings) -> Findings:
             if path == other:
                 yield loc, f"uses a path that is already taken: {path}", "choose another path"
     for loc, path in mounts:
-        for file in (*app.files, *app.secret_files):
+        for file in (*app.files, *app.secret_files, *app.remote_secret_files):
             if path.startswith(f"{file}/"):
                 yield loc, f"is below the file {file}", "choose another path"
 
@@ -136,15 +146,49 @@ def _database_name(app: AppSettings) -> Findings:
 
 
 def _extensions(app: AppSettings) -> Findings:
-    for name, count in Counter(app.postgres.extensions if app.postgres else ()).items():
-        if count > 1:
-            yield ("postgres", "extensions"), f"lists {name} {count} times", "keep one of them"
+    if app.postgres is None:
+        return
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("postgres", "extensions"): app.postgres.extensions}
+    lists |= {
+        ("postgres", "databases", key, "extensions"): each.extensions for key, each in app.postgres.databases.items()
+    }
+    lists |= {("postgres", "roles", key, "inRoles"): each.in_roles for key, each in app.postgres.roles.items()}
+    for loc, names in lists.items():
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield loc, f"lists {name} {count} times", "keep one of them"
+
+
+def _databases(app: AppSettings) -> Findings:
+    postgres = app.postgres
+    if postgres is None:
+        return
+    for section, names in (("databases", postgres.databases), ("roles", postgres.roles)):
+        for name in names:
+            if name == postgres.database:
+                yield ("postgres", section, name), "is already the name in postgres.database", "use another name"
+            if name != name.strip("_"):
+                reason = "begins or ends with an underscore, which names of Kubernetes objects cannot contain there"
+                yield ("postgres", section, name), reason, "use another name"
+    roles = [postgres.database, *postgres.roles]
+    for name, database in postgres.databases.items():
+        if database.owner and database.owner not in roles:
+            fix = f"use one of: {', '.join(roles)}"
+            yield ("postgres", "databases", name, "owner"), "is no role of the database", fix
 
 
 def _valkey(app: AppSettings) -> Findings:
     if app.valkey is not None and app.valkey.storage_class and not app.valkey.size:
         reason = "has no effect without size: Valkey has no volume"
         yield ("valkey", "storageClass"), reason, "add size, such as 1Gi, or remove storageClass"
+
+
+def _topology_spread(app: AppSettings) -> Findings:
+    constraints = [(each.topology_key, each.when_unsatisfiable) for each in app.topology_spread_constraints]
+    for index, constraint in enumerate(constraints):
+        if constraint in constraints[:index]:
+            reason = f"lists {constraint[0]} with whenUnsatisfiable: {constraint[1]} again"
+            yield ("topologySpreadConstraints", index), reason, "keep one of them"
 
 
 def _strategy(app: AppSettings) -> Findings:
@@ -187,12 +231,16 @@ _CHECKS = (
     _traces_variables,
     _host_variable,
     _references,
+    _files,
     _file_sizes,
+    dns_problems,
+    _topology_spread,
     _paths,
     _destinations,
     _restore,
     _database_name,
     _extensions,
+    _databases,
     _strategy,
     _discard,
 )

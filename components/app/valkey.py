@@ -13,7 +13,6 @@ from components.platform.layer import resources
 from components.settings.quantities import mebibytes
 
 PORT = 6379
-PASSWORD_BYTES = 16
 _USER = 999
 """User ID and group ID of the user `valkey` in Valkey's image."""
 _CONFIG, _DATA = "config", "data"

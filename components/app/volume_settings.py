@@ -81,12 +81,6 @@ class AppVolumeSettings(Model):
     content counts toward the pod's memory limit."""
 
     @property
-    def all_mounts(self) -> tuple[AppMountSettings, ...]:
-        """The mount at `path`, and the additional mounts. All mounts of a read-only volume are read-only."""
-        all_ = (AppMountSettings(path=self.path, sub_path=self.sub_path), *self.mounts)
-        return tuple(mount.model_copy(update={"read_only": self.read_only or mount.read_only}) for mount in all_)
-
-    @property
     def source_keys(self) -> tuple[str, ...]:
         """Setting keys that define a volume without a StorageClass, such as `nfs`. A volume with more than one of these
         keys is an error."""

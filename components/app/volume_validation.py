@@ -27,10 +27,11 @@ def volume_problems(app: AppSettings) -> Findings:
 
 
 def _reserved_names(app: AppSettings) -> Findings:
-    # users cannot rename an existing volume, so only apps with devices reserve volume names for devices
+    # users cannot rename an existing volume, so only apps with devices or remoteSecretFiles reserve these names
+    for_remote_files = ["remote-secret-files"] if app.remote_secret_files else []
     for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:
-        if _RESERVED.fullmatch(name) or name in for_devices:
+        if _RESERVED.fullmatch(name) or name in (*for_devices, *for_remote_files):
             yield ("volumes", name), "is reserved for a volume that homelab creates", "choose another name"
 
 

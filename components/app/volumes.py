@@ -60,13 +60,15 @@ def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
 def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
     """Yield the volumeMounts of the app's volumes whose names are in `mounted`."""
     for name in mounted:
-        for mount in app.volumes[name].all_mounts:
-            yield {
-                "name": name,
-                "mountPath": mount.path,
-                **({"subPath": mount.sub_path} if mount.sub_path else {}),
-                **({"readOnly": True} if mount.read_only else {}),
-            }
+        volume = app.volumes[name]
+        yield _mount(name, volume.path, volume.sub_path, read_only=volume.read_only)
+        for mount in volume.mounts:
+            yield _mount(name, mount.path, mount.sub_path, read_only=volume.read_only or mount.read_only)
+
+
+def _mount(name: str, path: str, sub_path: str | None, *, read_only: bool) -> Json:
+    optional = ({"subPath": sub_path} if sub_path else {}) | ({"readOnly": True} if read_only else {})
+    return {"name": name, "mountPath": path} | optional
 
 
 def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
