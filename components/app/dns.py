@@ -46,6 +46,11 @@ def dns_problems(app: AppSettings) -> Findings:
     if app.dns_policy == "None" and not servers:
         reason = "needs dnsConfig.nameservers, because the pods would have no DNS server"
         yield ("dnsPolicy",), reason, "add them, such as dnsConfig: {nameservers: [192.168.1.1]}"
+    if app.dns_policy == "None":
+        for setting in ("postgres", "valkey", "traces"):
+            if getattr(app, setting):
+                reason = f"leaves the pods without the cluster's DNS server, which they need for {setting}"
+                yield ("dnsPolicy",), reason, f"remove it, or remove {setting}"
     most = _MAX_NAMESERVERS if app.dns_policy == "None" else _MAX_NAMESERVERS - 1
     if len(servers) > most:
         others = "" if most == _MAX_NAMESERVERS else " and the cluster's DNS server"

@@ -110,7 +110,7 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
                 others = " and ".join(settings[path] for path in group[:-1])
                 reason = f"opens {protocol} {number} on the nodes, like {others}: {pods} pods need {pods} nodes"
                 fix = "choose another port, or other nodes"
-                yield settings[group[-1]], f"{reason}, but only {', '.join(sorted(matching))} match", fix
+                yield settings[group[-1]], f"{reason}, but the matching nodes are {', '.join(sorted(matching))}", fix
                 break
 
 

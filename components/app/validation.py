@@ -90,7 +90,7 @@ def _references(app: AppSettings) -> Findings:
 def _files(app: AppSettings) -> Findings:
     for path in app.files:
         if variable_references.has_host(app.files[path]) and not any(not is_wildcard(host) for host in app.hosts):
-            reason = f"references $({variable_references.HOST_VARIABLE}), but the app has no host"
+            reason = f"references $({variable_references.HOST_VARIABLE}), but the app has no host without a wildcard"
             fix = f"add a host, or write $$({variable_references.HOST_VARIABLE}) for the literal text"
             yield ("files", path), reason, fix
 
