@@ -30,7 +30,7 @@ from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.app.valkey_settings import AppValkeySettings
-from components.kubernetes.manifest import Json, Manifest, create_resource, resolve_secrets
+from components.kubernetes.manifest import Manifest, create_resource, resolve_secrets
 from components.provider_resources import RandomSecret
 
 DATABASE_TIMEOUT = "20m"
@@ -167,7 +167,7 @@ class App(pulumi.ComponentResource):
         if volumes.CLAIM_TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
             wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.CLAIM_TEMPLATES], spec)
-            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], self._path, pods))
+            wanted_and_spec.apply(lambda both: volumes.report_differences(both[0], both[1], self._path, pods))
         return pods
 
     def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
@@ -228,19 +228,6 @@ def create_provider(platform: AppPlatformOutputs, opts: pulumi.ResourceOptions |
         upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
         opts=opts,
     )
-
-
-def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource) -> None:
-    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
-
-    `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
-    existing StatefulSet may be None.
-    """
-    current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
-    if errors := volumes.missing_template_errors(wanted, current, app):
-        raise pulumi.RunError("\n".join(errors))
-    for warning in volumes.template_drift_warnings(wanted, current, app):
-        pulumi.log.warn(warning, pods)
 
 
 def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:

@@ -12,6 +12,7 @@ from components.app import (
     host_network,
     monitoring,
     placement,
+    probes,
     remote_secrets,
     security,
     tracing,
@@ -22,7 +23,6 @@ from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings, AppWorkerSettings
 from components.app.objects import labels, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs
-from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 from components.platform.layer import resources, topology_spread
@@ -32,8 +32,8 @@ _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
 PRE_STOP_SECONDS = 5
 """Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
-_DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
-"""Defaults of Kubernetes, in seconds."""
+_DEFAULT_GRACE_PERIOD = 30
+"""Default of Kubernetes, in seconds."""
 _SHARED_MEMORY = "shared-memory"
 
 
@@ -84,7 +84,7 @@ def worker_pod_spec(
     """Return the pod spec of a worker's Deployment."""
     container = _extra_container(name, settings, app, platform, sources) | {
         **({"lifecycle": {"preStop": {"exec": {"command": list(settings.stop)}}}} if settings.stop else {}),
-        **_probes(settings.probes, app),
+        **probes.container_fields(settings.probes, app),
         "volumeMounts": list(_mounts(app, settings.volumes)),
     }
     return {
@@ -120,7 +120,7 @@ def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: Conf
         "resources": _with_limits(resources(app.cpu, app.memory), devices.gpu_limits(app)),
         "securityContext": security.app_container_context(app),
         "lifecycle": {"preStop": _pre_stop(app)},
-        **_probes(app.probes, app),
+        **probes.container_fields(app.probes, app),
         "volumeMounts": [*_mounts(app, app.volumes), *devices.mounts(app)],
     }
 
@@ -180,39 +180,6 @@ def _environment(
     yield from remote_secrets.environment(app)
     for name, value in variables.items():
         yield {"name": name, "value": value}
-
-
-def _probes(probes: AppProbesSettings | AppWorkerProbesSettings, app: AppSettings) -> dict[str, Json]:
-    return {f"{name}Probe": _probe(probe, app) for name, probe in probes if probe is not None}
-
-
-def _probe(probe: AppProbeSettings, app: AppSettings) -> Json:
-    times = {
-        "periodSeconds": probe.period,
-        "failureThreshold": probe.failures,
-        **({"initialDelaySeconds": probe.delay} if probe.delay else {}),
-        **({"timeoutSeconds": probe.timeout} if probe.timeout != _DEFAULT_TIMEOUT else {}),
-    }
-    return _probe_action(probe, app) | times
-
-
-def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Json:
-    if probe.command:
-        return {"exec": {"command": list(probe.command)}}
-    if probe.grpc:
-        return {"grpc": {"port": probe.port or app.port}}  # a gRPC probe accepts no port name
-    port = probe.port or "http"
-    if not probe.path:
-        return {"tcpSocket": {"port": port}}
-    headers = [{"name": name, "value": value} for name, value in probe.http_headers.items()]
-    return {
-        "httpGet": {
-            "path": probe.path,
-            "port": port,
-            **({"scheme": probe.scheme} if probe.scheme != "HTTP" else {}),
-            **({"httpHeaders": headers} if headers else {}),
-        }
-    }
 
 
 def _volumes(app: AppSettings, sources: ConfigSources) -> Iterator[Json]:

@@ -1,6 +1,8 @@
 """Volumes of an app: PersistentVolumeClaims, NFS shares, hostPath folders and memory file systems."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pulumi
 
 from components.app.objects import SKIP_AWAIT, metadata
 from components.app.platform_outputs import AppPlatformOutputs
@@ -82,6 +84,21 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     if volume.memory:
         return {"emptyDir": {"medium": "Memory", "sizeLimit": volume.size}}
     return {"persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}} if volume.shared else {}
+
+
+def report_differences(
+    wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource
+) -> None:
+    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
+
+    `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
+    existing StatefulSet may be None.
+    """
+    current = wanted if spec is None else spec.get(CLAIM_TEMPLATES, ())
+    if errors := missing_template_errors(wanted, current, app):
+        raise pulumi.RunError("\n".join(errors))
+    for warning in template_drift_warnings(wanted, current, app):
+        pulumi.log.warn(warning, pods)
 
 
 def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json], app: str) -> Iterator[str]:
