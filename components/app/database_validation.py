@@ -48,13 +48,13 @@ def _databases(app: AppSettings) -> Findings:
             if name == postgres.database:
                 yield ("postgres", section, name), "is already the name in postgres.database", "use another name"
             if name != name.strip("_"):
-                reason = "begins or ends with an underscore, which names of Kubernetes objects cannot contain there"
+                reason = "begins or ends with an underscore, so the name of its Kubernetes object would be invalid"
                 yield ("postgres", section, name), reason, "use another name"
     roles = [postgres.database, *postgres.roles]
     for name, database in postgres.databases.items():
         if database.owner and database.owner not in roles:
             fix = f"use one of: {', '.join(roles)}"
-            yield ("postgres", "databases", name, "owner"), "is no role of the database", fix
+            yield ("postgres", "databases", name, "owner"), "is not a role of the database", fix
 
 
 def _valkey(app: AppSettings) -> Findings:

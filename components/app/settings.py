@@ -187,7 +187,7 @@ class AppSettings(Model):
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
     valkey: AppValkeySettings | None = None
-    """Valkey server of the app, which speaks the Redis protocol. Default: none."""
+    """Valkey server of the app, which uses the Redis protocol. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False
