@@ -75,7 +75,48 @@ def test_cloudflare_and_http() -> None:
     assert not problems("certManager", found)
 
 
-ONE = "acme: needs exactly one of route53, cloudflare and http01; add one, or keep one of them"
+RFC2136 = {
+    "nameserver": "[fd00::53]:5353",
+    "tsigKeyName": "cert-manager",
+    "tsigSecret": {"secret": "tsig"},
+}
+
+
+def test_rfc2136() -> None:
+    acme = {"email": "me@lab.org", "rfc2136": RFC2136, "nameservers": ["192.168.1.53"]}
+    found = lab(certManager={"acme": acme})
+    account = objects("certManager", found)["ClusterIssuer", "letsencrypt"]["acme"]
+    solver = {
+        "nameserver": "[fd00::53]:5353",
+        "tsigKeyName": "cert-manager",
+        "tsigAlgorithm": "HMACSHA256",
+        "tsigSecretSecretRef": {"name": "rfc2136", "key": "tsigSecret"},
+    }
+    assert account["solvers"] == [{"dns01": {"rfc2136": solver}}]
+    (secret,) = layer("certManager", found).objects_before_charts()
+    assert secret["metadata"] == {"name": "rfc2136", "namespace": "cert-manager"}
+    assert secret["stringData"] == {"tsigSecret": SecretRef(secret="tsig")}
+    assert values("certManager", found)["dns01RecursiveNameservers"] == "192.168.1.53:53"
+    assert layer("certManager", found).outputs()["wildcard_issuers"] == ["letsencrypt", "letsencrypt-staging"]
+    assert not problems("certManager", found)
+
+
+@pytest.mark.parametrize(
+    ("given", "report"),
+    [
+        ({"nameserver": "fd00::53"}, "is not a host with an optional port"),
+        ({"nameserver": "dns://a"}, "is not a host with an optional port"),
+        ({"tsigKeyName": "Cert Manager"}, "is not a domain name"),
+        ({"tsigAlgorithm": "hmac-sha256"}, "Input should be 'HMACMD5', 'HMACSHA1', 'HMACSHA256' or 'HMACSHA512'"),
+        ({"tsigSecret": "c2VjcmV0"}, "should be a valid dictionary"),
+    ],
+)
+def test_rfc2136_settings_that_cert_manager_would_refuse(given: dict[str, Any], report: str) -> None:
+    with pytest.raises(ValidationError, match=report):
+        CertManagerSettings.model_validate({"acme": {"email": "me@lab.org", "rfc2136": RFC2136 | given}})
+
+
+ONE = "acme: needs exactly one of route53, cloudflare, rfc2136 and http01; add one, or keep one of them"
 
 
 @pytest.mark.parametrize(
