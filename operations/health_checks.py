@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from components.cluster.node import packages
+from components.layers.cert_manager.layer import CertManager
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import cluster, k3s, layer, machine
+from operations.checks import certificates, cluster, k3s, layer, machine
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
@@ -14,6 +15,7 @@ from operations.pulumi_stack import Stack, StackError
 from stacks.homelab import charts_of, host_requirements_of, layers_of
 from stacks.settings import LabStack
 
+_CERTIFICATES = ("/apis/cert-manager.io/v1/certificates", "/apis/acme.cert-manager.io/v1/challenges")
 _HELM = "labelSelector=owner%3Dhelm"
 
 
@@ -109,6 +111,8 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         for word in entry.awaited_objects:
             kind, _, name = word.partition("/")
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
+        if isinstance(entry, CertManager):
+            yield from certificates.check_certificates(*(_items_if_served(api, path) for path in _CERTIFICATES))
     except ApiError as error:
         yield wrong(
             "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
@@ -120,3 +124,10 @@ def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:
         return find(*words)
     except NotFoundError:
         return None
+
+
+def _items_if_served(api: Api, path: str) -> list[Object]:
+    try:
+        return api.items(path)
+    except NotFoundError:
+        return []

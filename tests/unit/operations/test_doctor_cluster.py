@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from operations.checks import cluster, layer
+from operations.checks import certificates, cluster, layer
 from operations.findings import Report, State, any_wrong
 from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
@@ -93,3 +93,70 @@ def test_an_object_that_says_it_is_not_in_order() -> None:
     assert layer.check_object("ClusterIssuer", "ca", None).says == "does not exist"
     assert layer.check_object("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
     assert layer.check_object("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE
+    assert layer.check_object("ClusterIssuer", "ca", ready).fix == "run `kubectl describe clusterissuer ca`"
+    within = {"metadata": {"namespace": "web"}} | ready
+    assert layer.check_object("Certificate", "a", within).fix == "run `kubectl -n web describe certificate a`"
+
+
+def certificate(name: str, *conditions: dict[str, str]) -> dict[str, Any]:
+    spec = {"dnsNames": ["lab.test", f"*.{name}.lab.test"]}
+    return {"metadata": {"namespace": "web", "name": name}, "spec": spec, "status": {"conditions": list(conditions)}}
+
+
+def challenge(reason: str, host: str = "shop.lab.test", namespace: str = "web", state: str = "pending") -> Any:
+    metadata, spec = {"namespace": namespace, "name": "shop-1-2-3"}, {"type": "DNS-01", "dnsName": host}
+    return {"metadata": metadata, "spec": spec, "status": {"reason": reason, "state": state}}
+
+
+MISSING = condition("Ready", "False", "Issuing certificate as Secret does not exist")
+FAILED = {**condition("Issuing", "False", "order is invalid"), "reason": "Failed"}
+OTHERS = [challenge("x", "lab.other"), challenge("x", namespace="b"), challenge("x", state="valid"), challenge("")]
+TSIG = "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "challenges", "says", "fix"),
+    [
+        (
+            [MISSING],
+            [*OTHERS, challenge("DNS update failed: dns: bad authentication")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: DNS update failed: dns: bad authentication",
+            TSIG,
+        ),
+        (
+            [MISSING],
+            [challenge("not known here")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: not known here",
+            "run `kubectl -n web describe challenge shop-1-2-3`",
+        ),
+        (
+            [MISSING, FAILED],
+            OTHERS,
+            "is not ready: order is invalid",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+        (
+            [MISSING],
+            [],
+            "is not ready: Issuing certificate as Secret does not exist",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+        (
+            [],
+            [],
+            "is not ready: cert-manager has not processed the certificate yet",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+    ],
+)
+def test_a_certificate_that_is_not_ready_names_the_reason(
+    conditions: list[dict[str, str]], challenges: list[Any], says: str, fix: str
+) -> None:
+    healthy = certificate("other", condition("Ready", "True"))
+    (found,) = certificates.check_certificates([healthy, certificate("shop", *conditions)], challenges)
+    assert (found.check, found.state, found.says, found.fix) == ("Certificate web/shop", State.WRONG, says, fix)
+
+
+def test_certificates_that_are_ready_are_counted() -> None:
+    (found,) = certificates.check_certificates([certificate("shop", condition("Ready", "True"))], OTHERS)
+    assert (found.state, found.says) == (State.FINE, "1 ready")

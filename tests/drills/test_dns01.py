@@ -1,0 +1,108 @@
+"""DNS-01 challenges with the real cert-manager, Pebble and BIND on a small lab. The tests depend on their order."""
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from bench.labs import stack_document
+from rehearsal import acme, name_server
+from rehearsal.paths import ACME_FOLDER
+from rehearsal.shell import run
+from tests.drills.measurements import Recorder
+from tests.drills.test_certificates import TIMEOUT, apply, verify
+from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
+
+pytestmark = pytest.mark.drill
+
+NAMESERVER = "10.9.0.53"
+CHALLENGE = "_acme-challenge.lab.test"
+OTHER_SECRET = base64.b64encode(b"another secret of 32 bytes, valid").decode()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
+    document = stack_document(1, 0)
+    rfc2136 = {"nameserver": NAMESERVER, "tsigKeyName": "cert-manager", "tsigSecret": {"secret": "tsig"}}
+    document["config"] |= {
+        "homelab:platform": {"certManager": {"acme": {"email": "me@example.com", "rfc2136": rfc2136}, "ca": {}}},
+        "homelab:tsig": {"secure": "v1:c2FtcGxl:c2FtcGxl"},
+    }
+    with rehearse("dns01", document, tmp_path_factory.mktemp("dns01")) as found:
+        yield found
+
+
+def request(lab: RehearsedLab, name: str, *hosts: str) -> None:
+    """Request a certificate from Let's Encrypt's stand-in."""
+    issuer = {"name": "letsencrypt", "kind": "ClusterIssuer"}
+    apply(lab, "Certificate", name, {"secretName": name, "dnsNames": list(hosts), "issuerRef": issuer})
+
+
+def wait_for_chain(lab: RehearsedLab, name: str) -> list[x509.Certificate]:
+    """Wait for the certificate chain in a Secret, and return the chain."""
+    wait_until(lambda: lab.kubectl("get", "secret", name, "--ignore-not-found", "-o", "name"), name, TIMEOUT)
+    data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
+    return x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
+
+
+def check(lab: RehearsedLab, name: str, *hosts: str) -> None:
+    """Verify that Pebble signed the certificate for all hosts, as a browser does that trusts Pebble's CA."""
+    chain = wait_for_chain(lab, name)
+    root = run(lab.lab.namespace.command("curl", "-fsSk", f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"))
+    for host in hosts:
+        verify(chain, x509.load_pem_x509_certificate(root.encode()), host)
+
+
+def txt_records(lab: RehearsedLab, name: str = CHALLENGE) -> list[str]:
+    """Return the TXT records of a name, as BIND answers."""
+    tree = name_server.recipe().folder / "bind"
+    dig = name_server.tree_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{NAMESERVER}", name, "TXT")
+    return subprocess.run(dig, capture_output=True, text=True, check=True).stdout.split()
+
+
+def log(lab: RehearsedLab, name: str) -> str:
+    return (lab.lab.folder / ACME_FOLDER / name).read_text()
+
+
+def challenges(lab: RehearsedLab) -> list[dict[str, Any]]:
+    items = json.loads(lab.kubectl("get", "challenges", "-A", "-o", "json"))["items"]
+    assert isinstance(items, list)
+    return items
+
+
+def test_a_wildcard_certificate_is_issued_after_a_dns_challenge(lab: RehearsedLab, record: Recorder) -> None:
+    lab.up()
+    began = time.monotonic()
+    request(lab, "wildcard", "lab.test", "*.lab.test")
+    wait_until(lambda: txt_records(lab), "BIND has the TXT record", TIMEOUT)
+    check(lab, "wildcard", "lab.test", "any.lab.test")
+    record("wildcard certificate by DNS-01 with RFC 2136", f"{time.monotonic() - began:.0f} s")
+    print(log(lab, "pebble.log")[-4000:], log(lab, "bind/named.log")[-4000:], sep="\n")
+    assert f"updating zone 'lab.test/IN': adding an RR at '{CHALLENGE}' TXT" in log(lab, "bind/named.log")
+
+
+def test_the_txt_records_are_removed(lab: RehearsedLab) -> None:
+    wait_until(lambda: not txt_records(lab), "the TXT records are removed", TIMEOUT)
+    wait_until(lambda: not challenges(lab), "the challenges are deleted", TIMEOUT)
+
+
+def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
+    lab.up_changes_nothing()
+
+
+def test_a_wrong_tsig_secret_is_named(lab: RehearsedLab, record: Recorder) -> None:
+    lab.pulumi_succeeds("config", "set", "--secret", "homelab:tsig", OTHER_SECRET)
+    print(lab.up())
+    began = time.monotonic()
+    request(lab, "wrong", "wrong.lab.test")
+    wait_until(lambda: any((each.get("status") or {}).get("reason") for each in challenges(lab)), "a reason", TIMEOUT)
+    print(json.dumps(challenges(lab)[0]["status"]), time.monotonic() - began)
+    print(lab.kubectl("describe", "certificate,order,challenge"))
+    said = lab.homelab("doctor", code=1)
+    print(log(lab, "bind/named.log")[-3000:])
+    assert "bad authentication" in said
