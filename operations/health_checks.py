@@ -7,7 +7,7 @@ from components.layers.cert_manager.layer import CertManager
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import certificates, cluster, k3s, layer, machine
+from operations.checks import certificates, cluster, k3s, layer, machine, webhooks
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
@@ -16,6 +16,10 @@ from stacks.homelab import charts_of, host_requirements_of, layers_of
 from stacks.settings import LabStack
 
 _CERTIFICATES = ("/apis/cert-manager.io/v1/certificates", "/apis/acme.cert-manager.io/v1/challenges")
+_WEBHOOKS = tuple(
+    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations" for kind in ("mutating", "validating")
+)
+_ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _HELM = "labelSelector=owner%3Dhelm"
 
 
@@ -85,6 +89,7 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     api = Api(str(outputs["kubeconfig"]))
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
+        findings += _check_webhooks(api)
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
@@ -94,6 +99,11 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
         Report("cluster", name, tuple(findings)),
         *(Report("layer", entry.key, tuple(_check_layer(entry, api))) for entry in layers_of(settings)),
     ]
+
+
+def _check_webhooks(api: Api) -> Iterator[Finding]:
+    configurations = [item for path in _WEBHOOKS for item in _items_if_served(api, path)]
+    yield from webhooks.check_webhooks(configurations, _items_if_served(api, _ENDPOINT_SLICES))
 
 
 def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from operations.checks import certificates, cluster, layer
+from operations.checks import certificates, cluster, layer, webhooks
 from operations.findings import Report, State, any_wrong
 from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
@@ -160,3 +160,39 @@ def test_a_certificate_that_is_not_ready_names_the_reason(
 def test_certificates_that_are_ready_are_counted() -> None:
     (found,) = certificates.check_certificates([certificate("shop", condition("Ready", "True"))], OTHERS)
     assert (found.state, found.says) == (State.FINE, "1 ready")
+
+
+def webhook(name: str, service: str | None, **more: Any) -> dict[str, Any]:
+    client = {"service": {"namespace": "web", "name": service}} if service else {"url": "https://10.9.0.254"}
+    rules = [{"apiGroups": ["", "apps"]}, {"apiGroups": ["apps"]}]
+    return {"webhooks": [{"name": name, "clientConfig": client, "rules": rules, **more}]}
+
+
+def endpoint_slice(service: str, *ready: bool | None) -> dict[str, Any]:
+    metadata = {"namespace": "web", "labels": {"kubernetes.io/service-name": service}}
+    return {"metadata": metadata, "endpoints": [{"conditions": {"ready": each}} for each in ready] or None}
+
+
+SLICES = [endpoint_slice("up", False, None), endpoint_slice("down", False), endpoint_slice("empty")]
+
+
+@pytest.mark.parametrize("service", ["down", "empty", "missing"])
+def test_a_webhook_without_ready_pods_is_named(service: str) -> None:
+    (found,) = webhooks.check_webhooks([webhook("a", "up"), webhook("b.web", service)], SLICES)
+    assert (found.check, found.state) == ("webhook b.web", State.WRONG)
+    assert found.says == (
+        f"no pod of the Service web/{service} is ready, so the API server rejects changes of objects in core, apps"
+    )
+    assert found.fix == "run `kubectl -n web get deployments,pods`, and repair or scale up the webhook's pods"
+
+
+def test_webhooks_that_reject_nothing_are_not_counted() -> None:
+    given = [webhook("a", "up"), webhook("b", None), webhook("c", "down", failurePolicy="Ignore"), {}]
+    (found,) = webhooks.check_webhooks(given, SLICES)
+    assert (found.state, found.says) == (State.FINE, "1 with ready pods")
+
+
+def test_a_webhook_for_all_api_groups() -> None:
+    given = [webhook("b", "down", rules=[{"apiGroups": ["*"]}])]
+    (found,) = webhooks.check_webhooks(given, SLICES)
+    assert found.says.endswith("rejects changes of objects in all API groups")
