@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -95,14 +96,52 @@ def test_second_up_changes_nothing(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
+def test_with_nameservers_cert_manager_asks_only_these(lab: RehearsedLab) -> None:
+    lab.document["config"]["homelab:platform"]["certManager"]["acme"]["nameservers"] = [NAMESERVER]
+    lab.reopen()
+    lab.up()
+    request(lab, "recursive", "recursive.lab.test")
+    check(lab, "recursive", "recursive.lab.test")
+
+
+def test_a_record_that_lets_encrypt_does_not_see_is_named(lab: RehearsedLab) -> None:
+    """BIND has the TXT record, and cert-manager sees it, but the DNS server that Pebble asks does not forward."""
+    corefile = lab.lab.folder / ACME_FOLDER / "Corefile"
+    text = corefile.read_text()
+    corefile.write_text(re.sub(r"    forward .*\n", "", text))
+    time.sleep(5)  # until CoreDNS has loaded it
+    request(lab, "hidden", "hidden.lab.test")
+    failed = ["get", "certificate", "hidden", "-o", "jsonpath={.status.conditions[?(@.type=='Issuing')].reason}"]
+    wait_until(lambda: lab.kubectl(*failed) == "Failed", "the challenge has failed", TIMEOUT)
+    assert_doctor(lab, "hidden", "No TXT records found for DNS challenge")
+    wait_until(lambda: not txt_records(lab, "_acme-challenge.hidden.lab.test"), "the TXT record is removed", TIMEOUT)
+    lab.kubectl("delete", "certificate", "hidden")
+    corefile.write_text(text)
+
+
+def assert_doctor(lab: RehearsedLab, name: str, *words: str) -> None:
+    """Run `./homelab doctor`, which must report a certificate that is not ready, with all words in one line."""
+    said = lab.homelab("doctor", code=1)
+    (line,) = [line for line in said.splitlines() if f"Certificate default/{name}: is not ready" in line]
+    assert all(word in line for word in words), line
+
+
 def test_a_wrong_tsig_secret_is_named(lab: RehearsedLab, record: Recorder) -> None:
     lab.pulumi_succeeds("config", "set", "--secret", "homelab:tsig", OTHER_SECRET)
-    print(lab.up())
+    lab.up()
     began = time.monotonic()
     request(lab, "wrong", "wrong.lab.test")
     wait_until(lambda: any((each.get("status") or {}).get("reason") for each in challenges(lab)), "a reason", TIMEOUT)
-    print(json.dumps(challenges(lab)[0]["status"]), time.monotonic() - began)
+    record("wrong TSIG secret: the challenge names the reason after", f"{time.monotonic() - began:.0f} s")
+    print(json.dumps(challenges(lab)[0]["status"]))
     print(lab.kubectl("describe", "certificate,order,challenge"))
-    said = lab.homelab("doctor", code=1)
     print(log(lab, "bind/named.log")[-3000:])
-    assert "bad authentication" in said
+    assert_doctor(lab, "wrong", "bad authentication")
+
+
+def test_the_right_tsig_secret_needs_only_up(lab: RehearsedLab) -> None:
+    lab.pulumi_succeeds("config", "set", "--secret", "homelab:tsig", name_server.TSIG_SECRET)
+    lab.up()
+    check(lab, "wrong", "wrong.lab.test")
+    said = lab.homelab("doctor")
+    assert "certificates" in said

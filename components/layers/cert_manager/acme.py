@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.layers.cert_manager import webhook
+from components.layers.cert_manager.webhook import WebhookSettings
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import LabContext
@@ -57,7 +59,7 @@ class Rfc2136Settings(Model):
 class AcmeSettings(Model):
     """Settings of the ACME service Let's Encrypt, which issues certificates.
 
-    Set exactly one of `route53`, `cloudflare`, `rfc2136` and `http01` as the way to solve ACME challenges.
+    Set exactly one of `route53`, `cloudflare`, `rfc2136`, `webhook` and `http01` as the way to solve ACME challenges.
     """
 
     email: MailAddress
@@ -71,6 +73,8 @@ class AcmeSettings(Model):
     """Solve DNS-01 challenges with DNS records at Cloudflare."""
     rfc2136: Rfc2136Settings | None = None
     """Solve DNS-01 challenges with DNS records on a DNS server that supports dynamic updates according to RFC 2136."""
+    webhook: WebhookSettings | None = None
+    """Solve DNS-01 challenges with a webhook, which is a program for a DNS provider."""
     http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
     Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""
@@ -100,6 +104,8 @@ def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
         data["cloudflare"] = {"apiToken": acme.cloudflare.api_token}
     if acme.rfc2136:
         data["rfc2136"] = {"tsigSecret": acme.rfc2136.tsig_secret}
+    if acme.webhook and acme.webhook.secrets:
+        data[webhook.NAME] = acme.webhook.secrets
     return [secret_manifest({"name": name, "namespace": namespace}, keys) for name, keys in data.items()]
 
 
@@ -115,6 +121,8 @@ def _solver(acme: AcmeSettings) -> Json:
         return {"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}}}
     if acme.rfc2136:
         return {"dns01": {"rfc2136": _rfc2136_solver(acme.rfc2136)}}
+    if acme.webhook:
+        return {"dns01": {"webhook": acme.webhook.solver}}
     if acme.route53:
         zone = {"hostedZoneID": acme.route53.hosted_zone_id} if acme.route53.hosted_zone_id else {}
         return {"dns01": {"route53": {"region": acme.route53.region} | zone | _key_references(acme.route53)}}
@@ -141,7 +149,7 @@ def _key_references(route53: Route53Settings) -> dict[str, Json]:
 
 def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     """Yield errors in the settings under `certManager.acme`."""
-    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "rfc2136", "http01")
+    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "rfc2136", "webhook", "http01")
     if acme.http01 and not lab.is_enabled("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:
