@@ -14,7 +14,9 @@ from cryptography import x509
 from bench.labs import stack_document
 from rehearsal import acme, name_server
 from rehearsal.paths import ACME_FOLDER
+from rehearsal.programs import catalog
 from rehearsal.shell import run
+from tests.drills import dns_webhook
 from tests.drills.measurements import Recorder
 from tests.drills.test_certificates import TIMEOUT, apply, verify
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
@@ -145,3 +147,31 @@ def test_the_right_tsig_secret_needs_only_up(lab: RehearsedLab) -> None:
     check(lab, "wrong", "wrong.lab.test")
     said = lab.homelab("doctor")
     assert "certificates" in said
+
+
+def test_a_webhook_solves_the_challenge(lab: RehearsedLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rehearsal starts no DNS server for a webhook, but BIND still runs from the tests before."""
+    monkeypatch.setattr(catalog, "PROGRAMS", (*catalog.PROGRAMS, dns_webhook.PROGRAM))
+    rfc2136 = lab.document["config"]["homelab:platform"]["certManager"]["acme"].pop("rfc2136")
+    chart = {"name": dns_webhook.NAME, "version": dns_webhook.VERSION, "repository": "https://charts.example.com"}
+    lab.document["config"]["homelab:platform"]["certManager"]["acme"]["webhook"] = {
+        "groupName": dns_webhook.GROUP,
+        "solverName": dns_webhook.SOLVER,
+        "config": {
+            "nameserver": rfc2136["nameserver"],
+            "tsigKeyName": rfc2136["tsigKeyName"],
+            "tsigAlgorithm": "HMACSHA256",
+            "tsigSecretSecretRef": rfc2136["tsigSecret"],
+        },
+        "chart": chart | {"values": {"groupName": dns_webhook.GROUP}},
+    }
+    lab.reopen()
+    lab.up()
+    hosts = ("webhook.lab.test", "*.webhook.lab.test")  # Pebble can reuse the authorizations of other names
+    request(lab, "webhook", *hosts)
+    check(lab, "webhook", "webhook.lab.test", "any.webhook.lab.test")
+    record = "_acme-challenge.webhook.lab.test"
+    wait_until(lambda: not txt_records(lab, record), "the TXT records are removed", TIMEOUT)
+    assert f"adding an RR at '{record}' TXT" in log(lab, "bind/named.log")
+    lab.up_changes_nothing()
+    lab.homelab("doctor")

@@ -31,11 +31,26 @@ decided() {
   return 1
 }
 
+# explain_webhook: print the objects that the API server could not change, and what to do, if a webhook does not answer.
+explain_webhook() {
+  local objects what="does not answer in time: read the logs of its pods, or restart the pods"
+  [[ $problem == *'failed calling webhook'* ]] || return 0
+  case $problem in
+    *'no endpoints available'*) what='has no ready pod: repair or scale up its pods' ;;
+    *x509:*) what="does not have the certificate that the API server expects (caBundle): restart the pods in $NAMESPACE" ;;
+  esac
+  objects=$(kube create --dry-run=client --validate=false -o name -f - <<<"$MANIFESTS" 2>/dev/null)
+  echo "The API server calls this webhook for each change of ${objects//$'\n'/, }, and rejects the change if the call fails. The webhook $what. Then run \`pulumi up\` again."
+}
+
 main() {
-  local problem=''
+  local problem='' failure
   exec 3>&2
   wait_for_api
-  wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
+  wait_for "$GATE_SECONDS" decided || {
+    mapfile -t failure < <(explain_webhook)
+    die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "${failure[@]}" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
+  }
   [ -z "$problem" ] || die "The API server rejected an object of the layer; no changes were made:" "$problem"
 }
 main </dev/null
