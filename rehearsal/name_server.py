@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.layers.cert_manager.acme import Rfc2136Settings
+from components.layers.cert_manager.acme import Rfc2136SolverSettings
 from components.layers.cert_manager.layer import CertManagerSettings
 from rehearsal import debian, machine_specs
 from rehearsal.artefacts import Row
@@ -73,7 +73,7 @@ def recipe() -> Recipe:
     return Recipe("bind", debian.RELEASE, ingredients, "from Debian's packages, half a minute", make)
 
 
-def rfc2136_settings(settings: LabStack) -> Rfc2136Settings | None:
+def rfc2136_settings(settings: LabStack) -> Rfc2136SolverSettings | None:
     """Return the setting `certManager.acme.rfc2136`, or None if the stack file does not contain the setting."""
     layer = settings.platform.enabled_layers().get("certManager")
     return layer.acme.rfc2136 if isinstance(layer, CertManagerSettings) and layer.acme else None

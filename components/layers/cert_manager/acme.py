@@ -5,7 +5,7 @@ from typing import Literal
 
 from components.kubernetes.manifest import Json, Manifest, secret_manifest
 from components.layers.cert_manager import webhook
-from components.layers.cert_manager.webhook import WebhookSettings
+from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import LabContext
@@ -38,7 +38,7 @@ class CloudflareSettings(Model):
     """Pulumi secret that contains a Cloudflare API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
 
-class Rfc2136Settings(Model):
+class Rfc2136SolverSettings(Model):
     """Settings of DNS-01 challenges with dynamic updates (RFC 2136) of your own DNS server, such as BIND, Knot DNS or
     PowerDNS.
 
@@ -71,9 +71,9 @@ class AcmeSettings(Model):
     """Solve DNS-01 challenges with DNS records in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
     """Solve DNS-01 challenges with DNS records at Cloudflare."""
-    rfc2136: Rfc2136Settings | None = None
+    rfc2136: Rfc2136SolverSettings | None = None
     """Solve DNS-01 challenges with DNS records on a DNS server that supports dynamic updates according to RFC 2136."""
-    webhook: WebhookSettings | None = None
+    webhook: WebhookSolverSettings | None = None
     """Solve DNS-01 challenges with a webhook, which is a program for a DNS provider."""
     http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
@@ -129,7 +129,7 @@ def _solver(acme: AcmeSettings) -> Json:
     return {"http01": {"ingress": {"ingressClassName": "traefik", "serviceType": "ClusterIP"}}}
 
 
-def _rfc2136_solver(rfc2136: Rfc2136Settings) -> dict[str, Json]:
+def _rfc2136_solver(rfc2136: Rfc2136SolverSettings) -> dict[str, Json]:
     return {
         "nameserver": rfc2136.nameserver,
         "tsigKeyName": rfc2136.tsig_key_name,

@@ -6,7 +6,7 @@ from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
-from components.layers.cert_manager.webhook import WebhookSettings
+from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.platform.layer import Layer, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import Text
@@ -35,7 +35,7 @@ class CertManagerSettings(Model):
     setting `acme` is missing."""
 
     @property
-    def webhook(self) -> WebhookSettings | None:
+    def webhook(self) -> WebhookSolverSettings | None:
         """The webhook for DNS-01 challenges."""
         return self.acme.webhook if self.acme else None
 

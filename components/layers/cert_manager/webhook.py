@@ -34,7 +34,7 @@ class WebhookChartSettings(Model):
         return Chart(self.name, self.version, self.repository)
 
 
-class WebhookSettings(Model):
+class WebhookSolverSettings(Model):
     """Settings of DNS-01 challenges with a webhook, for DNS providers that cert-manager itself does not support.
 
     Each secret `{secret: NAME}` in `config` becomes a reference `{name: webhook, key: NAME}` to the Kubernetes Secret
