@@ -8,7 +8,8 @@ from pathlib import Path
 from rehearsal import go
 from rehearsal.cache import Recipe
 from rehearsal.images import NOBODY, Image
-from rehearsal.programs import Program, cert_manager
+from rehearsal.programs import Program
+from rehearsal.recipes import sources
 
 NAME, VERSION = "dns-webhook", "1.0.0"
 GROUP, SOLVER = "acme.lab.test", "rfc2136"
@@ -17,16 +18,14 @@ _CHART = _FOLDER / "chart"
 
 
 def recipe() -> Recipe:
-    """Recipe that builds the webhook with the Go module of the rehearsal's cert-manager."""
-    source, main = cert_manager.SOURCE, _FOLDER / "main.go"
+    """Recipe that builds the webhook from cert-manager's Go module."""
 
     def make(folder: Path) -> None:
         go.release()
-        overlay = {source / NAME / main.name: main}
-        go.build(f"./{NAME}", folder / NAME, folder=source, overlay=overlay, cgo=False)
+        go.build(".", folder / NAME, folder=_FOLDER, cgo=False)
 
-    ingredients = (main.read_bytes(), (source / "go.sum").read_bytes())
-    return Recipe(NAME, VERSION, ingredients, "building from cert-manager's Go module: 1 minute on two cores", make)
+    takes = "building from cert-manager's Go module: 1 minute on two cores"
+    return Recipe(NAME, VERSION, sources(_FOLDER), takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
