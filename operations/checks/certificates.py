@@ -6,12 +6,15 @@ from operations.api import Object
 from operations.checks.cluster import conditions
 from operations.findings import Finding, fine, wrong
 
-_TSIG = "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key"
 _FIXES: Sequence[tuple[str, str]] = (
-    ("bad authentication", _TSIG),
-    ("NOTAUTH", _TSIG),
+    (
+        "bad authentication",
+        "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's TSIG key; "
+        "the DNS server must be authoritative for the zone",
+    ),
     ("decoding the provided TSIG secret", "store the base64-encoded TSIG key in the Pulumi secret of tsigSecret"),
     ("REFUSED", "allow the TSIG key to update TXT records of the zone, in the configuration of the DNS server"),
+    ("DNS update failed: ", "check that the cluster reaches the DNS server in certManager.acme.rfc2136.nameserver"),
     ("not yet propagated", "wait for a minute; if the message remains, set certManager.acme.nameservers"),
 )
 """Words in the reason of a challenge, and the fix."""

@@ -111,7 +111,10 @@ def challenge(reason: str, host: str = "shop.lab.test", namespace: str = "web", 
 MISSING = condition("Ready", "False", "Issuing certificate as Secret does not exist")
 FAILED = {**condition("Issuing", "False", "order is invalid"), "reason": "Failed"}
 OTHERS = [challenge("x", "lab.other"), challenge("x", namespace="b"), challenge("x", state="valid"), challenge("")]
-TSIG = "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key"
+TSIG = (
+    "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's TSIG key; "
+    "the DNS server must be authoritative for the zone"
+)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,13 @@ TSIG = "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme
             [*OTHERS, challenge("DNS update failed: dns: bad authentication")],
             "is not ready: the DNS-01 challenge for shop.lab.test: DNS update failed: dns: bad authentication",
             TSIG,
+        ),
+        (
+            [MISSING],
+            [challenge("DNS update failed: read udp 10.0.0.1:5->10.9.0.54:53: i/o timeout")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: "
+            "DNS update failed: read udp 10.0.0.1:5->10.9.0.54:53: i/o timeout",
+            "check that the cluster reaches the DNS server in certManager.acme.rfc2136.nameserver",
         ),
         (
             [MISSING],
