@@ -3,10 +3,11 @@
 # MANIFESTS (a List) APPEARS (kind/name, one per line) NAMESPACE GATE_SECONDS RELEASES
 
 # rejection: print the API server's errors in a dry run of the objects; nothing if it accepts them all. The API server
-# validates the objects: kubectl would download the schema of every kind for that, each time.
+# validates the objects: kubectl would download the schema of every kind for that, each time. The API server waits up to
+# 30 s for a webhook, and its error names the webhook, so the request needs a longer timeout.
 rejection() {
   local output
-  output=$(kube apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
+  output=$(k3s kubectl --request-timeout=45s apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
   grep -vE '^Warning: |no objects passed to apply' <<<"$output" || true
 }
 

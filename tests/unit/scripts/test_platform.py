@@ -80,7 +80,7 @@ def test_gate_repeats_until_the_webhook_answers(calls_file: Path) -> None:
     said = 'Error from server (InternalError): failed calling webhook \\"x\\": connection refused'
     done = run("platform/wait-for-objects", calls_file, FAILS.format(what="--dry-run", times=4, said=said), **GATE)
     assert (done.status, done.output) == (0, "")
-    assert done.calls == [f"--request-timeout=15s {DRY_RUN}"] * 4
+    assert done.calls == [f"--request-timeout=45s {DRY_RUN}"] * 4, "longer than the API server waits for a webhook"
     assert done.progress == [f"waiting: {said}".replace("\\", "")], "a reason is said once"
 
 
