@@ -9,7 +9,7 @@ from operations.findings import Finding, fine, wrong
 _FIXES: Sequence[tuple[str, str]] = (
     (
         "bad authentication",
-        "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's TSIG key; "
+        "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key; "
         "the DNS server must be authoritative for the zone",
     ),
     ("decoding the provided TSIG secret", "store the base64-encoded TSIG key in the Pulumi secret of tsigSecret"),

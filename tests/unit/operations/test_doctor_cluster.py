@@ -112,7 +112,7 @@ MISSING = condition("Ready", "False", "Issuing certificate as Secret does not ex
 FAILED = {**condition("Issuing", "False", "order is invalid"), "reason": "Failed"}
 OTHERS = [challenge("x", "lab.other"), challenge("x", namespace="b"), challenge("x", state="valid"), challenge("")]
 TSIG = (
-    "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's TSIG key; "
+    "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key; "
     "the DNS server must be authoritative for the zone"
 )
 
