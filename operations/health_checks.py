@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from components.cluster.node import packages
+from components.layers.cert_manager.layer import CertManager
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import cluster, k3s, layer, machine
+from operations.checks import certificates, cluster, k3s, layer, machine, webhooks
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
@@ -14,6 +15,11 @@ from operations.pulumi_stack import Stack, StackError
 from stacks.homelab import charts_of, host_requirements_of, layers_of
 from stacks.settings import LabStack
 
+_CERTIFICATES = ("/apis/cert-manager.io/v1/certificates", "/apis/acme.cert-manager.io/v1/challenges")
+_WEBHOOKS = tuple(
+    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations" for kind in ("mutating", "validating")
+)
+_ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _HELM = "labelSelector=owner%3Dhelm"
 
 
@@ -83,6 +89,7 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     api = Api(str(outputs["kubeconfig"]))
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
+        findings += _check_webhooks(api)
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
@@ -92,6 +99,11 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
         Report("cluster", name, tuple(findings)),
         *(Report("layer", entry.key, tuple(_check_layer(entry, api))) for entry in layers_of(settings)),
     ]
+
+
+def _check_webhooks(api: Api) -> Iterator[Finding]:
+    configurations = [item for path in _WEBHOOKS for item in _items_if_served(api, path)]
+    yield from webhooks.check_webhooks(configurations, _items_if_served(api, _ENDPOINT_SLICES))
 
 
 def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
@@ -109,6 +121,8 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         for word in entry.awaited_objects:
             kind, _, name = word.partition("/")
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
+        if isinstance(entry, CertManager):
+            yield from certificates.check_certificates(*(_items_if_served(api, path) for path in _CERTIFICATES))
     except ApiError as error:
         yield wrong(
             "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
@@ -120,3 +134,10 @@ def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:
         return find(*words)
     except NotFoundError:
         return None
+
+
+def _items_if_served(api: Api, path: str) -> list[Object]:
+    try:
+        return api.items(path)
+    except NotFoundError:
+        return []

@@ -14,6 +14,14 @@ RELEASE = "trixie"
 ARCHIVES = "var/cache/apt/archives"
 MERGED = ("bin", "lib", "lib64", "sbin")
 """Folders that are links into `usr` on a Debian system."""
+# `unshare` gives the script a new mount namespace, so the mounts disappear when the program ends
+_ENTER_SCRIPT = """
+mount --bind "$1" "$2$3"
+mount --rbind /dev "$2/dev"
+cd "$2"
+shift 3
+exec chroot . "$@"
+"""
 _LOADED = re.compile(r"^\s(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
 
 
@@ -87,6 +95,12 @@ def pack(tree: Path, archive: Path) -> None:
             else:
                 packer.file(name, path, path.stat().st_mode & 0o7777)
         packer.close()
+
+
+def chroot_command(tree: Path, folder: Path, target: str, *command: str) -> list[str]:
+    """Return the command line that runs `command` in the root file system `tree`, with `folder` mounted at `target`."""
+    enter = ["sh", "-euc", _ENTER_SCRIPT, "chroot", str(folder), str(tree), target]
+    return ["unshare", "--mount", "--propagation=private", *enter, *command]
 
 
 def _with_aims(system: Path, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.kubernetes.chart import Chart
-from rehearsal import trees
+from rehearsal import debian, trees
 from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
@@ -26,14 +26,6 @@ PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 TREE_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
-# `unshare` gives the script a new mount namespace, so the mounts disappear when Git or OpenSSH ends
-ENTER_SCRIPT = """
-mount --bind "$1" "$2$3"
-mount --rbind /dev "$2/dev"
-cd "$2"
-shift 3
-exec chroot . "$@"
-"""
 
 
 @dataclass(frozen=True)
@@ -73,8 +65,7 @@ def serve(lab: Lab, built: Path) -> None:
 
 def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
     """Return the command line that runs `command` in the root file system `tree`, with the Git repositories mounted."""
-    enter = ["sh", "-euc", ENTER_SCRIPT, "git", str(repositories), str(tree), REPOSITORIES]
-    return ["unshare", "--mount", "--propagation=private", *enter, *command]
+    return debian.chroot_command(tree, repositories, REPOSITORIES, *command)
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:

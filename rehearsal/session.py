@@ -97,7 +97,7 @@ def open_session(
             git.ensure(lab, platform_charts, report)
     if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
-            laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
+            laid_out = replace(laid_out, rows=(*laid_out.rows, *acme.serve(lab, settings, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))

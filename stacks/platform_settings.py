@@ -51,7 +51,14 @@ class _Common(Model):
 
     def charts(self) -> dict[str, Chart]:
         """Return all layers' Helm charts by chart name, with versions, repositories and checksums from the settings."""
-        return {chart.name: self._configured(chart) for entry in LAYERS for chart in entry.charts}
+        catalog = [chart for entry in LAYERS for chart in entry.charts]
+        return {chart.name: self._configured(chart) for chart in (*catalog, *self.further_charts())}
+
+    def further_charts(self) -> list[Chart]:
+        """Return the Helm charts that only the settings of enabled layers name."""
+        enabled = self.enabled_layers()
+        entries = [entry for entry in LAYERS if entry.layer.key in enabled]
+        return [chart for entry in entries for chart in entry.layer.further_charts(enabled[entry.layer.key])]
 
     def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)

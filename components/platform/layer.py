@@ -133,6 +133,11 @@ class Layer(ABC, Generic[S]):
         self.settings = settings
         self.lab = lab
 
+    @classmethod
+    def further_charts(cls, settings: S) -> Sequence[Chart]:
+        """Return the Helm charts that only the layer's settings name, in addition to the charts of the catalog."""
+        return ()
+
     @abstractmethod
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the layer by chart name.

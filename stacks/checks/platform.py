@@ -15,6 +15,7 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
+    yield from _further_charts(platform)
     yield from _pinned_mirror(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
@@ -31,14 +32,26 @@ def _discard(platform: PlatformSettings) -> Findings:
 
 
 def _charts(platform: PlatformSettings) -> Findings:
-    known = [chart.name for entry in LAYERS for chart in entry.charts]
+    known = list(platform.charts())
     enabled = [chart.name for entry in LAYERS if entry.layer.key in platform.enabled_layers() for chart in entry.charts]
+    enabled += [chart.name for chart in platform.further_charts()]
     for key in ("versions", "pins", "values"):
         for name in getattr(platform, key):
             if name not in known:
                 yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
             elif key == "values" and name not in enabled:
                 yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
+
+
+def _further_charts(platform: PlatformSettings) -> Findings:
+    """Yield an error if the settings of a layer name a Helm chart like a chart of the catalog."""
+    owners = {chart.name: entry.layer.key for entry in LAYERS for chart in entry.charts}
+    for entry in LAYERS:
+        settings = platform.enabled_layers().get(entry.layer.key)
+        for chart in entry.layer.further_charts(settings) if settings else ():
+            if chart.name in owners:
+                reason = f"names the chart {chart.name}, which is the name of a chart of the layer {owners[chart.name]}"
+                yield (entry.layer.key,), reason, "use a chart with another name"
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
+from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.platform.layer import Layer, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import Text
@@ -31,6 +33,11 @@ class CertManagerSettings(Model):
     ca: CaSettings | None = None
     """Certificate authority (CA) of the lab, with the ClusterIssuer `ca`. Default: homelab creates a CA only if the
     setting `acme` is missing."""
+
+    @property
+    def webhook(self) -> WebhookSolverSettings | None:
+        """The webhook for DNS-01 challenges."""
+        return self.acme.webhook if self.acme else None
 
     @property
     def has_ca(self) -> bool:
@@ -74,7 +81,14 @@ class CertManager(Layer[CertManagerSettings]):
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
             "prometheus": {"servicemonitor": {"enabled": self.has_monitoring}},
         }
-        return {"cert-manager": values | (acme.nameserver_values(self.settings.acme) if self.settings.acme else {})}
+        values |= acme.nameserver_values(self.settings.acme) if self.settings.acme else {}
+        webhook = self.settings.webhook
+        return {"cert-manager": values, **({webhook.chart.name: webhook.chart.values} if webhook else {})}
+
+    @classmethod
+    def further_charts(cls, settings: CertManagerSettings) -> Sequence[Chart]:
+        """Return the Helm chart of the webhook for DNS-01 challenges, if the stack file sets a webhook."""
+        return (settings.webhook.chart.chart,) if settings.webhook else ()
 
     def _replicated(self, name: str, component: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)

@@ -186,4 +186,4 @@ class Traefik(Layer[TraefikSettings]):
             yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
             reason = "cannot issue wildcard certificates, because acme.http01 does not support wildcards"
-            yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"
+            yield path, reason, "use acme.route53, acme.cloudflare or acme.rfc2136, or the issuer ca"

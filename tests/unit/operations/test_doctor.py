@@ -194,6 +194,7 @@ def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: Fake
     states = {finding.check: finding.state for finding in found["certManager"].findings}
     assert states["release cert-manager"] is State.FINE
     assert states["pods"] is State.FINE
+    assert states["certificates"] is State.FINE, "the API has none"
     things = {check for check in states if check.startswith(("ClusterIssuer", "Certificate"))}
     assert things
     assert {states[check] for check in things} == {State.WRONG}, "they are not there"
