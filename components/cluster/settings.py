@@ -211,6 +211,11 @@ class ClusterSettings(Model):
         """Port of the API endpoint."""
         return self.api.port
 
+    @property
+    def bastions(self) -> tuple[BastionSettings, ...]:
+        """All bastions through which homelab connects to machines."""
+        return tuple({login.bastion: None for login in map(self.ssh_of, self.nodes) if login.bastion})
+
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
         """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))

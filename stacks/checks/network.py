@@ -4,6 +4,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings, NodeSettings
+from components.settings.addresses import edge_of
 from components.settings.errors import Findings
 
 _POD_BLOCK = {4: 24, 6: 64}
@@ -102,5 +103,12 @@ def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Find
         yield ("address",), f"is not in the lan {lan}, but flannel's host-gw needs all nodes in the lan", fix
 
 
+def _edge_address(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    for key, address in (("address", node.address), ("secondAddress", node.second_address)):
+        if address and (edge := edge_of(address, cluster.lan)):
+            fix = "use the address that `ip address` shows on the machine, or set lan to the CIDR of the whole LAN"
+            yield (key,), f"is the {edge} address of the lan {cluster.lan}", fix
+
+
 CLUSTER_CHECKS = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)
-NODE_CHECKS = (_address_family, _second_address, _address_outside_cidrs)
+NODE_CHECKS = (_address_family, _second_address, _address_outside_cidrs, _edge_address)

@@ -6,6 +6,7 @@ from components.cluster.settings import ClusterSettings
 from components.platform.layer import CatalogEntry, LabContext
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
+from stacks.checks.load_balancers import load_balancer_findings
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import suggest_fix
 
@@ -16,6 +17,7 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     yield from _discard(platform)
     yield from _charts(platform)
     yield from _pinned_mirror(lab, platform)
+    yield from load_balancer_findings(LAYERS, lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
             yield from _requires(entry, lab)

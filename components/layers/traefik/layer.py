@@ -132,6 +132,11 @@ class Traefik(Layer[TraefikSettings]):
         return address_pools.first_address(metallb.addresses, self._family)
 
     @property
+    def load_balancers(self) -> int:
+        """One Service of type LoadBalancer, through which clients reach Traefik."""
+        return 1
+
+    @property
     def issuer(self) -> str | None:
         """ClusterIssuer for Traefik's default certificate, or None without a default certificate."""
         issuers, certificate = self.lab.settings_of(CertManagerSettings), self.settings.certificate
