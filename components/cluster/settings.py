@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from components.cluster.k3s.settings import (
     K3sSettings,
@@ -61,6 +61,12 @@ def _default_port(validated: dict[str, Any]) -> int:
     return BALANCER_PORT if validated["balancer"] else API_PORT
 
 
+def _not_in_certificate(value: object) -> object:
+    if value in ("127.0.0.1", "::1"):
+        raise setting_error("is always in the certificate", "remove it")
+    return value
+
+
 class ApiSettings(Model):
     """Endpoint of the Kubernetes API. A cluster with only one server needs neither a virtual IP nor a load balancer."""
 
@@ -77,7 +83,7 @@ class ApiSettings(Model):
     port: Port = Field(default_factory=_default_port)
     """Port of the load balancer. Default: 7443 with `balancer: haproxy`, otherwise 6443. A virtual IP without
     `balancer` always uses port 6443."""
-    tls_sans: tuple[Host, ...] = ()
+    tls_sans: tuple[Annotated[Host, BeforeValidator(_not_in_certificate)], ...] = ()
     """Additional host names and IP addresses (SANs) in the certificate of the API server."""
 
 
@@ -210,6 +216,11 @@ class ClusterSettings(Model):
     def endpoint_port(self) -> int:
         """Port of the API endpoint."""
         return self.api.port
+
+    def options_of(self, node: NodeSettings) -> Options:
+        """Return the K3s options of `node` in the stack file: options of the node override options of its role."""
+        of_role = self.k3s.server_options if node.role == "server" else self.k3s.agent_options
+        return {**self.k3s.options, **of_role, **node.options}
 
     @property
     def bastions(self) -> tuple[BastionSettings, ...]:

@@ -10,7 +10,7 @@ from components.settings.errors import Finding
 from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 
-_OPTION = "disable-kube-proxy"
+_OPTION = cni.KUBE_PROXY_OPTION
 
 
 class CiliumSettings(Model):
@@ -107,7 +107,7 @@ class Cilium(Layer[CiliumSettings]):
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy
-        disabled = {**cluster.k3s.options, **cluster.k3s.server_options}.get(_OPTION) is True
+        disabled = cni.is_kube_proxy_disabled(cluster)
         if replaces and not disabled:
             yield (
                 ("replaceKubeProxy",),

@@ -97,11 +97,12 @@ SecretName = Annotated[
         "use letters, digits, dashes and underscores, and start with a letter, such as sshKey",
     ),
 ]
+_NUMBER = "(0|[1-9][0-9]{0,3})"
 K3sVersion = Annotated[
     str,
     _matching(
         "K3s version",
-        r"v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?\+k3s[0-9]+",
+        rf"v{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-rc[1-9][0-9]*)?\+k3s[1-9][0-9]*",
         "is not a K3s version",
         "use the name of a K3s release, such as v1.36.3+k3s1",
     ),

@@ -31,9 +31,7 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
         return
     if wanted.get("traefik"):
         reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
-        fix = (
-            "add metallb: {addresses: [FIRST-LAST]} beside it, or set values.traefik.service for a balancer of your own"
-        )
+        fix = "add metallb: {addresses: [FIRST-LAST]} beside it, or set values.traefik.service for your own balancer"
         yield ("traefik",), reason, fix
 
 

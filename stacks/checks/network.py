@@ -6,9 +6,8 @@ from itertools import combinations
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.addresses import edge_of
 from components.settings.errors import Findings
+from stacks.checks.k3s_network import pod_block
 
-_POD_BLOCK = {4: 24, 6: 64}
-_POD_PREFIX = {4: (8, 24), 6: (48, 64)}
 _SERVICE_PREFIX = {4: (12, 27), 6: (108, 122)}
 
 
@@ -44,17 +43,28 @@ def _overlaps(cluster: ClusterSettings) -> Findings:
 
 
 def _prefix_lengths(cluster: ClusterSettings) -> Findings:
-    for key, allowed in (("pods", _POD_PREFIX), ("services", _SERVICE_PREFIX)):
+    for key in ("pods", "services"):
         for index, entry in enumerate(_networks(getattr(cluster.network, key))):
-            shortest, longest = allowed[entry.version]
+            shortest, longest = (
+                _pod_prefixes(cluster, entry.version) if key == "pods" else _SERVICE_PREFIX[entry.version]
+            )
             if not shortest <= entry.prefixlen <= longest:
                 reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not support"
                 yield ("network", key, index), reason, f"use /{shortest} to /{longest}"
 
 
+def _pod_prefixes(cluster: ClusterSettings, version: int) -> tuple[int, int]:
+    """Return the shortest and the longest prefix length of a pod CIDR.
+
+    Kubernetes splits a pod CIDR into one block per node, and an IPv6 CIDR into at most 2^16 blocks.
+    """
+    block = pod_block(cluster, version)
+    return (8, block) if version == 4 else (block - 16, block)
+
+
 def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
     for index, entry in enumerate(_networks(cluster.network.pods)):
-        block = _POD_BLOCK[entry.version]
+        block = pod_block(cluster, entry.version)
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
             yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs its own /{block}"

@@ -11,6 +11,7 @@ from components.layers.metallb.layer import MetalLBSettings
 from components.settings.addresses import is_address, overlap
 from components.settings.errors import Findings, SettingPath
 from components.settings.model import Model, camel_case
+from stacks.checks.option_warnings import option_warnings
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import Problem, display_path
 
@@ -28,6 +29,7 @@ def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterat
 
 def _cluster(cluster: ClusterSettings) -> Findings:
     yield from _public_pod_network(cluster)
+    yield from option_warnings(cluster)
 
 
 def _platform(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:

@@ -5,6 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
+from components.cluster.k3s.arguments import arguments
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
@@ -131,6 +132,7 @@ class MetalLB(Layer[MetalLBSettings]):
         every_range = [(path, entry) for _, path, entry in ranges]
         return chain(
             self._pool_problems(),
+            self._ipvs_problems(),
             bgp.findings(self.settings.bgp, tuple(self.settings.all_pools()), cluster) if self.settings.bgp else (),
             pools.range_overlaps(every_range),
             pools.cluster_conflicts(every_range, self.lab, self._routers()),
@@ -138,6 +140,17 @@ class MetalLB(Layer[MetalLBSettings]):
                 [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
             ),
         )
+
+    def _ipvs_problems(self) -> Iterator[Finding]:
+        """Yield an error if nodes answer ARP requests for all load-balancer IPs, as IPVS does without strict ARP."""
+        cluster, loose = self.lab.cluster, []
+        for node in cluster.nodes:
+            proxy = arguments(cluster.options_of(node), "kube-proxy-arg")
+            if proxy.get("proxy-mode") == "ipvs" and proxy.get("ipvs-strict-arp") != "true":
+                loose.append(node.name)
+        if loose and not all(map(self.settings.announced_by_bgp, self.settings.all_pools())):
+            reason = f"needs strict ARP, because kube-proxy runs in the mode ipvs on {', '.join(loose)}"
+            yield (), reason, "add ipvs-strict-arp=true to kube-proxy-arg, or remove proxy-mode=ipvs"
 
     def _routers(self) -> list[str]:
         return [peer.address for peer in self.settings.bgp.peers] if self.settings.bgp else []
