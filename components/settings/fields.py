@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.settings import addresses, certificates, cron, host_keys, labels
+from components.settings import addresses, certificates, cron, domains, host_keys, labels
 from components.settings.errors import setting_error
 
 
@@ -48,19 +48,13 @@ def _one_line(value: str) -> str:
     return value
 
 
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-DOMAIN = _matching(
-    "domain name",
-    rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
-    "is not a domain name",
-    "use lower-case labels separated by dots, such as lab.example.com",
-)
+DOMAIN = TextType("domain name", domains.domain, domains.DOMAIN_PATTERN)
 
 DnsLabel = Annotated[
     str,
     _matching(
         "DNS label",
-        _LABEL,
+        "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
         "is not a DNS label",
         "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
     ),

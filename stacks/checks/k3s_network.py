@@ -8,6 +8,7 @@ from components.cluster.k3s.arguments import arguments
 from components.cluster.k3s.options import as_tuple
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.addresses import is_address
+from components.settings.domains import DOMAIN_PATTERN
 from components.settings.errors import Findings
 
 _DEFAULT_BLOCK = {4: 24, 6: 64}
@@ -48,6 +49,12 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
         elif ip_address(entry) in {each for network in services for each in (network[0], network[1], network[-1])}:
             reason = "is the first or last address of a Service CIDR, which Kubernetes uses for other purposes"
             yield loc, reason, f"use another address of network.services, such as {services[0][10]}"
+
+
+def _cluster_domain(cluster: ClusterSettings) -> Findings:
+    value = cluster.k3s.server_options.get("cluster-domain")
+    if value is not None and not (isinstance(value, str) and re.fullmatch(DOMAIN_PATTERN, value)):
+        yield ("k3s", "serverOptions", "cluster-domain"), "is not a domain name", "write it as cluster.local"
 
 
 def _node_ports(cluster: ClusterSettings) -> Findings:
@@ -95,5 +102,5 @@ def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
             yield ("kubelet-arg",), reason, f"use at most {max(addresses - 6, 1)}"
 
 
-CLUSTER_CHECKS = (_kube_proxy, _cluster_dns, _node_ports, _max_pods)
+CLUSTER_CHECKS = (_kube_proxy, _cluster_dns, _cluster_domain, _node_ports, _max_pods)
 NODE_CHECKS = (_own_max_pods,)

@@ -102,6 +102,8 @@ _FIXES = {
 }
 
 
+DEFAULT_CLUSTER_DOMAIN = "cluster.local"
+"""Domain of the names of Services, unless the K3s option `cluster-domain` sets another domain."""
 ALIASES = {"c": "config", "d": "data-dir", "i": "node-ip", "o": "write-kubeconfig", "s": "server", "t": "token"}
 """Short names of K3s options, which K3s also accepts in its config.yaml."""
 
