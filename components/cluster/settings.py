@@ -55,6 +55,8 @@ __all__ = [
 
 API_PORT = 6443
 BALANCER_PORT = 7443
+MAX_NODES = 5000
+"""Largest number of nodes that Kubernetes supports (https://kubernetes.io/docs/setup/best-practices/cluster-large)."""
 
 
 def _default_port(validated: dict[str, Any]) -> int:
@@ -153,6 +155,13 @@ class AppsSettings(Model):
     NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
 
 
+def _limit_nodes(value: object) -> object:
+    if isinstance(value, list) and len(value) > MAX_NODES:
+        fix = f"use at most {MAX_NODES} nodes, as many as Kubernetes supports"
+        raise setting_error(f"has {len(value)} entries", fix)
+    return value
+
+
 def _require_server(nodes: tuple[NodeSettings, ...]) -> tuple[NodeSettings, ...]:
     if not nodes:
         raise setting_error("is empty", "add at least one node with role server")
@@ -174,7 +183,7 @@ class ClusterSettings(Model):
     """Domain of the lab. The host names of layers and apps are subdomains of the lab's domain."""
     ssh: SSHSettings
     """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
-    nodes: Annotated[tuple[NodeSettings, ...], AfterValidator(_require_server)]
+    nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(_limit_nodes), AfterValidator(_require_server)]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
     """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: the /64 subnet) of the first server's address."""
