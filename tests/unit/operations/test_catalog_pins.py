@@ -20,7 +20,7 @@ from tests.support.settings_fixtures import ROOT
 from tests.unit.operations.test_chart_pins import NAME, published
 
 LAB = ROOT / "tests/settings/valid/three-servers.yaml"
-ON: dict[str, Any] = {"certManager": {}, "traefik": {}}
+ON: dict[str, Any] = {"certManager": {}, "metallb": {"addresses": ["10.0.0.200-10.0.0.220"]}, "traefik": {}}
 
 
 def charts(**platform: Any) -> dict[str, Chart]:
