@@ -15,7 +15,7 @@ from stacks.checks.option_warnings import option_warnings
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import Problem, display_path
 
-_SERVERS = ("endpoint", "endpoints", "forward", "mirror", "chart_mirror", "nameservers", "server")
+_SERVERS = ("chart_mirror", "endpoint", "endpoints", "forward", "mirror", "nameserver", "nameservers", "server")
 """Settings that name a server in the LAN, which can also be a Service of the cluster at a load-balancer IP."""
 
 
