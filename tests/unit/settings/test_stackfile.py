@@ -1,10 +1,14 @@
 """Stack files that are no text, have no end, or would keep the program busy for hours."""
 
+import gc
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic_core import PydanticCustomError
 
+from components.settings.fields import TextType
 from stacks.settings import LabStack, SettingsError
 from tests.support.settings_fixtures import ROOT
 
@@ -82,3 +86,16 @@ def test_values_of_the_engine_are_bounded_as_well() -> None:
         nested = [nested]
     with pytest.raises(SettingsError, match="homelab:cluster: is nested more than 64 levels deep; remove brackets"):
         LabStack.parse({"cluster": {"nodes": nested}}, set(), "lab")
+
+
+def test_no_text_keeps_a_check_busy() -> None:
+    """Regular expressions with nested repetitions would need hours for texts like these."""
+    kinds = {id(each): each for each in gc.get_objects() if isinstance(each, TextType)}.values()
+    assert len(kinds) > 60
+    begin = time.process_time()
+    for kind in kinds:
+        length = min(kind.max_length, 2000) - 1
+        for repeated in ("a", "a-", "a.", "/a", "a__", "0.", "*/1,", "a@.", "(a+)", "a="):
+            with suppress(PydanticCustomError):
+                kind((repeated * length)[:length] + "!")
+    assert time.process_time() - begin < 60
