@@ -12,6 +12,7 @@ from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack, StackError
+from stacks.checks.warnings import lab_warnings
 from stacks.homelab import charts_of, host_requirements_of, layers_of
 from stacks.settings import LabStack
 
@@ -67,6 +68,13 @@ def chart_reports(settings: LabStack) -> list[Report]:
     """Report which Helm charts of the stack have a pinned checksum, without downloading the charts."""
     findings = [layer.check_pin(chart) for chart in charts_of(settings)]
     return [Report("platform", "charts", tuple(findings))] if findings else []
+
+
+def settings_reports(settings: LabStack) -> list[Report]:
+    """Report the settings of the stack file that are wrong in most labs."""
+    warnings = (warning.rpartition("; ") for warning in lab_warnings(settings.cluster, settings.platform))
+    findings = tuple(note("settings", says, fix) for says, _, fix in warnings)
+    return [Report("cluster", "stack file", findings)] if findings else []
 
 
 def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:

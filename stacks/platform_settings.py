@@ -1,15 +1,16 @@
 """Settings of the platform, with one key for each layer."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from components.cluster.settings import ClusterSettings
 from components.kubernetes.chart import Chart
 from components.platform.chart_values import ChartValues
 from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
+from components.settings.errors import setting_error
 from components.settings.fields import ChartRepositoryUrl, Sha256, Text
 from components.settings.model import Model, snake_case
 from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
@@ -68,9 +69,19 @@ class _Common(Model):
 
 def _fields() -> dict[str, Any]:
     return {
-        snake_case(entry.layer.key): (entry.layer.settings_type, Field(default=None, description=_title(entry.layer)))
+        snake_case(entry.layer.key): (
+            Annotated[entry.layer.settings_type, BeforeValidator(_not_empty)],
+            Field(default=None, description=_title(entry.layer)),
+        )
         for entry in LAYERS
     }
+
+
+def _not_empty(value: object) -> object:
+    """Refuse an empty key of a layer, which in a stack file neither enables nor disables the layer."""
+    if value is None:
+        raise setting_error("is empty", "write {} to enable the layer with its default settings, or remove the key")
+    return value
 
 
 def _title(layer: type[object]) -> str:

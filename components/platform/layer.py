@@ -157,6 +157,11 @@ class Layer(ABC, Generic[S]):
         """Return the Kubernetes objects that need the layer's running software, such as custom resources."""
         return ()
 
+    @property
+    def load_balancers(self) -> int:
+        """Number of Services of type LoadBalancer that the layer creates."""
+        return 0
+
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the labels that the layer adds to the node."""
         return {}

@@ -6,6 +6,7 @@ from components.cluster.settings import ClusterSettings
 from components.platform.layer import CatalogEntry, LabContext
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
+from stacks.checks.load_balancers import load_balancer_findings
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import suggest_fix
 
@@ -17,6 +18,8 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     yield from _charts(platform)
     yield from _further_charts(platform)
     yield from _pinned_mirror(lab, platform)
+    yield from load_balancer_findings(LAYERS, lab, platform)
+    yield from _nowhere_to_run(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
             yield from _requires(entry, lab)
@@ -76,6 +79,17 @@ def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
     for needed in entry.layer.requires:
         if not lab.is_enabled(needed):
             yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
+
+
+def _nowhere_to_run(lab: LabContext, platform: PlatformSettings) -> Findings:
+    """Yield an error if the taints of all nodes keep the pods of Helm charts away.
+
+    The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain any.
+    """
+    charts = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _installed(entry, lab)]
+    if charts and not lab.schedulable_nodes and "'tolerations'" not in str(platform.values):
+        reason = f"has no node for its pods: all nodes have taints, which {charts[0]} does not tolerate"
+        yield (), reason, "remove the taints of a node, use the effect PreferNoSchedule, or add an agent without taints"
 
 
 def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:

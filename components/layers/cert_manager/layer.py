@@ -8,6 +8,7 @@ from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
 from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.platform.layer import Layer, resources, topology_spread
+from components.settings.domains import is_public
 from components.settings.errors import Finding
 from components.settings.fields import Text
 from components.settings.model import Model
@@ -51,6 +52,10 @@ class CertManagerSettings(Model):
         if self.acme and self.acme.server == "staging":
             names.reverse()
         return (*names, *((_CA,) if self.has_ca else ()))
+
+    def signs(self, issuer: str, host: str) -> bool:
+        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`: public CAs need a public domain."""
+        return issuer not in [name for name, _ in acme.SERVERS.values()] or is_public(host)
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:

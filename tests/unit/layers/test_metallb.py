@@ -1,5 +1,6 @@
 """MetalLB: ranges, pools, and to whom they are announced."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,16 @@ def test_pool_is_announced_in_the_lan_without_frr() -> None:
         ("L2Advertisement", "lan"): {"ipAddressPools": ["default"]},
     }
     assert not layer("metallb", found).objects_before_charts()
+    assert not problems("metallb", found)
+
+
+def test_only_nodes_in_the_lan_announce_addresses_of_the_lan() -> None:
+    nodes = cluster("three-servers").nodes
+    away = nodes[4].model_copy(update={"address": "10.9.0.15"})
+    found = replace(lab(metallb=POOL), cluster=cluster("three-servers", nodes=(*nodes[:4], away)))
+    (selector,) = objects("metallb", found)["L2Advertisement", "lan"]["nodeSelectors"]
+    names = ["a", "b", "c", "d"]
+    assert selector == {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": names}]}
     assert not problems("metallb", found)
 
 

@@ -23,7 +23,7 @@ from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
 from tests.support.machines_on_loopback import public_key, redirect_nodes, write_stack_file
-from tests.support.settings_fixtures import ROOT
+from tests.support.settings_fixtures import ROOT, WARNED, parse_fixture
 from tests.support.ssh_server import USER_KEY, SshMachine
 
 
@@ -235,3 +235,13 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
             found.find_by_reference(word, "ns")
     with pytest.raises(NotFoundError):
         found.find("v1", "Nothing", "ns", "a")
+
+
+def test_doubtful_settings_are_notes() -> None:
+    (warned,) = (file for file in WARNED if file.stem == "public-addresses-in-clear")
+    (report,) = health_checks.settings_reports(parse_fixture(warned))
+    (finding,) = report.findings
+    assert (report.name, finding.check, finding.state) == ("stack file", "settings", State.NOTE)
+    assert finding.says.startswith("homelab:cluster.network.flannelBackend: vxlan does not encrypt pod traffic")
+    assert finding.fix.startswith("set wireguard-native before the bootstrap")
+    assert health_checks.settings_reports(LabStack.read(ROOT / "tests/settings/valid/one-server.yaml")) == []
