@@ -86,7 +86,8 @@ def open_session(
     platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        building = executor.submit(programs.build, () if online else platform_charts, report, catalog.PROGRAMS)
+        needed = catalog.programs_for(settings)
+        building = executor.submit(programs.build, () if online else platform_charts, report, needed)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
