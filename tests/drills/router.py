@@ -78,7 +78,7 @@ class Router:
         for name, address in self._nodes.items():
             blocks.append(
                 f"protocol bgp {name} {{ local {ADDRESS} as {own_asn}; neighbor {address} as {cluster_asn};"
-                f' password "{password}"; ipv4 {{ import all; export none; }}; }}'
+                f' authentication md5; password "{password}"; ipv4 {{ import all; export none; }}; }}'
             )
         (self._root / CONFIGURATION).write_text("\n".join(blocks) + "\n")
 
