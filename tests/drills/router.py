@@ -16,6 +16,8 @@ from rehearsal.shell import run
 ADDRESS = "10.9.0.1"
 ASN = 64513
 CONFIGURATION, SOCKET = "etc/bird.conf", "/run/bird.ctl"
+_RESTART = "long lived graceful restart off;"
+"""Without this option, BIRD keeps the routes to a lost node for the restart time that FRR announces, 120 seconds."""
 _LINK = "bgp-router"
 _TREE = Tree(("usr/sbin/bird", "usr/sbin/birdc"), ("root:x:0:0::/:/bin/sh",), folders=("run", "var/log"))
 
@@ -78,7 +80,7 @@ class Router:
         for name, address in self._nodes.items():
             blocks.append(
                 f"protocol bgp {name} {{ local {ADDRESS} as {own_asn}; neighbor {address} as {cluster_asn};"
-                f' authentication md5; password "{password}"; ipv4 {{ import all; export none; }}; }}'
+                f' authentication md5; password "{password}"; {_RESTART} ipv4 {{ import all; export none; }}; }}'
             )
         (self._root / CONFIGURATION).write_text("\n".join(blocks) + "\n")
 
