@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 from components.cluster.node import packages
 from components.layers.cert_manager.layer import CertManager
+from components.layers.metallb.layer import MetalLB
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import certificates, cluster, k3s, layer, machine, webhooks
+from operations.checks import bgp, certificates, cluster, k3s, layer, machine, webhooks
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
@@ -119,7 +120,10 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
     try:
         if charts := entry.values():
             yield from layer.check_releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
-            yield from layer.check_pods(entry.namespace, api.items(f"{namespace}/pods"))
+            pods = api.items(f"{namespace}/pods")
+            yield from layer.check_pods(entry.namespace, pods)
+            if isinstance(entry, MetalLB) and entry.settings.bgp:
+                yield from bgp.check_sessions(entry.settings.bgp, pods, _bgp_sessions(api))
         for manifest in entry.objects_after_charts():
             kind, metadata = manifest["kind"], manifest["metadata"]
             space = metadata.get("namespace", entry.namespace)
@@ -135,6 +139,13 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         yield wrong(
             "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
         )
+
+
+def _bgp_sessions(api: Api) -> list[Object]:
+    try:
+        return api.items(bgp.SESSIONS)
+    except NotFoundError:
+        return []
 
 
 def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:

@@ -89,7 +89,7 @@ def open_session(
         online = _online(lab)
         wanted = () if online else platform_charts
         run_by_apps = set() if online else app_stack_images.image_names(apps)
-        building = executor.submit(programs.build, wanted, report, catalog.PROGRAMS, run_by_apps)
+        building = executor.submit(programs.build, wanted, report, catalog.programs_for(settings), run_by_apps)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):

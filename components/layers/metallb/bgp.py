@@ -29,6 +29,7 @@ def _asn(value: int) -> int:
 
 Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295), AfterValidator(_asn)]
 PeerPort = Annotated[int, Field(strict=True, ge=1, le=16384)]
+HoldTime = Annotated[int, Field(strict=True, ge=3, le=65535)]
 
 
 class PeerSettings(Model):
@@ -44,6 +45,10 @@ class PeerSettings(Model):
     """Pulumi secret that contains the password of the BGP session (TCP MD5)."""
     ebgp_multi_hop: StrictBool = False
     """Whether the router is more than one hop away from the nodes, so that eBGP needs multi-hop."""
+    hold_time: HoldTime = 9
+    """Hold time of the BGP session in seconds: after this time without messages from a node, for example after a power
+    failure, the router removes its routes to the node. The router and MetalLB use the shorter one of their hold
+    times."""
 
 
 class BgpSettings(Model):
@@ -78,6 +83,11 @@ def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     ]
 
 
+def peer_label(address: str) -> str:
+    """Return the IP address of a peer as `status.peer` of a BGPSessionState contains it."""
+    return ip_address(address).exploded.replace(":", "-")
+
+
 def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     """Return a BGPPeer object for each BGP router."""
     return [_peer(bgp.asn, peer, namespace) for peer in bgp.peers]
@@ -90,6 +100,7 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
         "peerAddress": peer.address,
         "peerPort": peer.port,
         "ebgpMultiHop": peer.ebgp_multi_hop,
+        "holdTime": f"{peer.hold_time}s",
     }
     if peer.password:
         spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
@@ -97,7 +108,7 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
 
 
 def _object_name(peer: PeerSettings) -> str:
-    return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
+    return "peer-" + peer_label(peer.address).replace(".", "-")
 
 
 def findings(bgp: BgpSettings, pools: Collection[str], cluster: ClusterSettings) -> Iterator[Finding]:

@@ -88,6 +88,7 @@ class MetalLB(Layer[MetalLBSettings]):
                 "priorityClassName": "system-node-critical",
                 "resources": resources("25m", "128Mi"),
                 "frr": {"resources": resources("50m", "256Mi")},
+                "frrStatus": {"pollInterval": "20s"},  # `doctor` reads the status of the sessions
             },
             "prometheus": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }

@@ -73,7 +73,7 @@ def test_only_nodes_in_the_lan_announce_addresses_of_the_lan() -> None:
 
 
 def test_some_pools_are_announced_to_routers() -> None:
-    peer = PEER | {"port": 1179, "ebgpMultiHop": True, "password": {"secret": "bgp"}}
+    peer = PEER | {"port": 1179, "ebgpMultiHop": True, "holdTime": 30, "password": {"secret": "bgp"}}
     routed = {"addresses": ["192.168.7.0/24"], "autoAssign": True}
     bgp = {"asn": 64512, "pools": ["routed"], "peers": [peer, {"address": "fd00::1", "asn": 64512}]}
     found = lab(metallb=POOL | {"pools": {"routed": routed, "kept": {"addresses": ["10.0.0.221/32"]}}, "bgp": bgp})
@@ -88,9 +88,12 @@ def test_some_pools_are_announced_to_routers() -> None:
         "peerAddress": "10.0.0.1",
         "peerPort": 1179,
         "ebgpMultiHop": True,
+        "holdTime": "30s",
         "passwordSecret": {"name": "peer-10-0-0-1", "namespace": "metallb-system"},
     }
-    assert "passwordSecret" not in made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
+    other = made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
+    assert "passwordSecret" not in other
+    assert other["holdTime"] == "9s"
     (secret,) = layer("metallb", found).objects_before_charts()
     assert secret["metadata"] == made["BGPPeer", "peer-10-0-0-1"]["passwordSecret"]
     assert (secret["type"], secret["stringData"]) == ("kubernetes.io/basic-auth", {"password": SecretRef(secret="bgp")})
