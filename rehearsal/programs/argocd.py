@@ -12,7 +12,7 @@ from rehearsal import go, trees
 from rehearsal.cache import Recipe, obtain
 from rehearsal.charts import crds
 from rehearsal.images import Image
-from rehearsal.programs import Program
+from rehearsal.programs import Program, WebUi, argocd_login
 from rehearsal.recipes import SOURCES, sources
 
 VERSION = "3.5.7"
@@ -56,9 +56,10 @@ def recipe() -> Recipe:
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
 
-def images(folder: Path) -> tuple[Image, ...]:
-    """The image of all parts of Argo CD, and that of Redis."""
+def images(folder: Path, login: Path | None = None) -> tuple[Image, ...]:
+    """The image of all parts of Argo CD, with the built login page in the folder `login`, and the image of Redis."""
     files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *TOOLS, *SCRIPTS)}
+    files |= argocd_login.files(login) if login else {}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
     start = ("/usr/bin/tini", "--")
     return (
@@ -100,4 +101,10 @@ def _objects(file: Path) -> list[dict[str, Any]]:
     return list(yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-PROGRAM = Program(("argo-cd",), recipe, images, lambda folder: folder / "chart")
+PROGRAM = Program(
+    ("argo-cd",),
+    recipe,
+    images,
+    lambda folder: folder / "chart",
+    WebUi("its login page, without Argo CD's other pages", lambda: argocd_login.recipe(MODULE, VERSION, SOURCE)),
+)
