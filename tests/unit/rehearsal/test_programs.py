@@ -65,9 +65,11 @@ def layer(built: programs.BuiltPrograms) -> bytes:
 
 def test_web_ui_is_in_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    built = programs.build(
-        [CHART], print, [with_web_ui(lambda folder: (folder / "index.html").write_text("log in") and None)]
-    )
+
+    def make(folder: Path) -> None:
+        (folder / "index.html").write_text("log in")
+
+    built = programs.build([CHART], print, [with_web_ui(make)])
     assert b"log in" in layer(built)
     assert [(row.name, row.origin, row.real) for row in built.rows[1:]] == [
         ("web UI of metallb", "its login page", False)

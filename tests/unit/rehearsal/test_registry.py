@@ -96,5 +96,5 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")
     assert patched("quay.io/metallb/controller:v0.16.1")
-    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is ImageSource.BUILT
-    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"] is ImageSource.STAND_IN
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"].source is ImageSource.BUILT
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"].source is ImageSource.STAND_IN
