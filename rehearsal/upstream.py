@@ -23,7 +23,7 @@ from typing import TypeVar
 from provider.charts import oci
 from provider.download import USER_AGENT, url_opener
 from provider.errors import TaskError
-from rehearsal.cache import root, write_atomically
+from rehearsal.cache import write_atomically
 from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
 from rehearsal.namespace import enter
@@ -57,11 +57,6 @@ class Blob:
     file: Path
     digest: str
     media_type: str
-
-
-def cache_folder() -> Path:
-    """Return the folder of the image cache, which all rehearsed labs share, and users may delete while no lab runs."""
-    return root().parent / "registry"
 
 
 def reachable(registry: str = HUB) -> bool:
@@ -128,7 +123,10 @@ class Upstream:
         """Return the manifest from the last download of an image tag, or None if the cache has no such manifest."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
-        return self._stored(digest) if digest else None
+        if not digest:
+            return None
+        os.utime(tag)
+        return self._stored(digest)
 
     def _asked(self, url: str, registry: str) -> Existence:
         def request() -> None:
@@ -177,7 +175,9 @@ class Upstream:
 
     def _stored(self, digest: str) -> Blob | None:
         file = _name(self.folder, digest)
-        if not file.exists():
+        try:
+            os.utime(file)  # the modification time of a cached file is the time of its last use
+        except FileNotFoundError:
             return None
         return Blob(file, digest, json.loads(file.with_suffix(".json").read_text())["kind"])
 

@@ -1,10 +1,12 @@
 """The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from components.kubernetes.chart import Chart
 from provider import model as provider
 from provider.charts import repository
 from provider.errors import TaskError
-from rehearsal import download, upstream
+from rehearsal import download, image_cache
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
 from rehearsal.cache import Report, write_atomically
@@ -177,9 +179,11 @@ def _texts(folder: Path) -> dict[str, str]:
 def _fetched(chart: Chart) -> bytes:
     """Return a chart's original archive from the cache or from its Helm repository. Raises TaskError."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
-    cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
-    if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):
-        return cached.read_bytes()
+    cached = image_cache.cache_folder() / FOLDER / origin / _file(chart)
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(cached)  # the modification time of a cached file is the time of its last use
+        if chart.sha256 in (None, download.sha256_of(cached)):
+            return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
     )
