@@ -189,7 +189,8 @@ def test_a_web_ui_opens_in_this_computers_browser(lab: RehearsedLab) -> None:
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"
         if chromium.INSTALLED:
-            assert '<h1 id="message">Hello from the lab</h1>' in Chromium().dump_dom(said)
+            with Chromium().opened(said) as opened:
+                opened.wait_for('<h1 id="message">Hello from the lab</h1>')
 
 
 def request_from_pod(lab: RehearsedLab, path: str, *, pod: tuple[str, str], times: int = 1) -> str:

@@ -1,29 +1,93 @@
 """Debian's Chromium on a web UI that `rehearse open` forwards: the installed one, or one in the rehearsal's cache."""
 
+import base64
+import itertools
+import json
 import re
 import shutil
-from dataclasses import dataclass
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rehearsal import debian
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.shell import run
 
 INSTALLED = shutil.which("chromium") is not None
 PACKAGES = ("chromium", "fonts-dejavu-core")
-VIRTUAL_TIME_MS = 10_000  # milliseconds of the page's own clock, which stands still while something is loaded
-ATTEMPTS = 3
-HERE = "/tmp/here"  # in a temporary file system of its own
+TIMEOUT = 120.0  # seconds until Chromium is killed
+# without the sandbox, which Chromium cannot use as root; commands come as --remote-debugging-pipe wants them
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,800", "--remote-debugging-pipe")
+PIPES = "3<&0 4>&1 </dev/null >/dev/null"
 # `unshare` gives the script a new mount namespace, so the mounts disappear when Chromium ends
-ENTER_SCRIPT = f"""
+ENTER_SCRIPT = """
 mount -t tmpfs tmpfs "$1/tmp"
-mkdir "$1{HERE}"
-mount --bind "$2" "$1{HERE}"
 for name in dev proc; do mount --rbind "/$name" "$1/$name"; done
 cd "$1"
-shift 2
+shift
 exec env --ignore-environment HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . "$@"
 """
+
+
+@dataclass
+class Page:
+    """A page in Chromium, which is asked over the Chrome DevTools Protocol."""
+
+    process: subprocess.Popen[bytes]
+    session: dict[str, str] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _received: bytes = b""
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the protocol, and return the result."""
+        number = next(self._numbers)
+        assert self.process.stdin
+        message = {"id": number, "method": method, "params": parameters, **self.session}
+        self.process.stdin.write(json.dumps(message).encode() + b"\0")
+        self.process.stdin.flush()
+        answer = next(answer for answer in iter(self._message, None) if answer.get("id") == number)
+        assert "result" in answer, answer
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def evaluate(self, script: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_for(self, text: str) -> str:
+        """Wait until the page's HTML contains `text`, and return the HTML."""
+        end = time.monotonic() + TIMEOUT / 2
+        while text not in (html := str(self.evaluate("document.documentElement.outerHTML"))):
+            assert time.monotonic() < end, html
+            time.sleep(0.1)
+        return html
+
+    def write(self, selector: str, text: str) -> None:
+        """Click an element, and type `text`."""
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).focus()")
+        self.call("Input.insertText", text=text)
+
+    def screenshot(self, picture: Path) -> bytes:
+        """Store a screenshot in a file, and return its bytes."""
+        picture.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+        return picture.read_bytes()
+
+    def _message(self) -> dict[str, Any]:
+        assert self.process.stdout
+        while b"\0" not in self._received:
+            content = self.process.stdout.read1()  # type: ignore[attr-defined]  # of its reader
+            assert content, "Chromium ended"
+            self._received += content
+        message, _, self._received = self._received.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
 
 @dataclass(frozen=True)
@@ -32,32 +96,46 @@ class Chromium:
 
     system: Path | None = None
 
-    def dump_dom(self, said: str) -> str:
-        """Return the web UI's DOM, with Chromium started as the instructions say."""
-        return self._run(said, "--dump-dom")
-
-    def screenshot(self, said: str, picture: Path) -> bytes:
-        """Take a screenshot of the web UI, store it in a file, and return its bytes."""
-        seen = f"{HERE}/{picture.name}" if self.system else picture
-        for _ in range(ATTEMPTS):  # on a busy computer it was seen to end well without one
-            options = ("--window-size=1200,800", f"--screenshot={seen}")
-            printed = self._run(said, *options, errors="2>&1", folder=picture.parent)
-            if picture.exists():
-                return picture.read_bytes()
-        raise AssertionError(f"Chromium made no picture: {printed}")
-
-    def _run(self, said: str, *options: str, errors: str = "", folder: Path = Path("/")) -> str:
-        """Run Chromium headless, and without its sandbox, which it cannot use as root."""
+    @contextmanager
+    def opened(self, said: str) -> Iterator[Page]:
+        """Open a web UI as the instructions `said` of `rehearse open` say, but headless."""
         (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
-        alone = ("--headless", "--no-sandbox", "--disable-gpu", f"--virtual-time-budget={VIRTUAL_TIME_MS}")
-        return run([*self.enter(folder), "sh", "-c", f'chromium "$@" {words} {errors}', "sh", *alone, *options])
+        command = [*self._enter(), "sh", "-c", f'exec chromium "$@" {words} {PIPES}', "sh", *OPTIONS]
+        with (
+            tempfile.TemporaryFile() as log,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as process,
+        ):
+            timer = threading.Timer(TIMEOUT, process.kill)
+            timer.start()
+            try:
+                yield _attached(Page(process))
+            except AssertionError as error:
+                log.seek(0)
+                error.add_note(log.read().decode(errors="replace")[-2000:])
+                raise
+            finally:
+                timer.cancel()
+                process.kill()
 
-    def enter(self, folder: Path) -> list[str]:
-        """Return the words before a command that runs where Chromium is, with `folder` of the host at HERE."""
+    def _enter(self) -> list[str]:
         if not self.system:
             return []
-        unshared = ["unshare", "--mount", "--propagation=private", "sh", "-euc", ENTER_SCRIPT, "chromium"]
-        return [*unshared, str(self.system), str(folder)]
+        return ["unshare", "--mount", "--propagation=private", "sh", "-euc", ENTER_SCRIPT, "chromium", str(self.system)]
+
+
+def _attached(page: Page) -> Page:
+    """Attach to the first page that Chromium has."""
+    end = time.monotonic() + TIMEOUT / 2
+    while True:
+        targets = page.call("Target.getTargets")["targetInfos"]
+        found = [target["targetId"] for target in targets if target["type"] == "page"]
+        if found:
+            page.session = {
+                "sessionId": page.call("Target.attachToTarget", targetId=found[0], flatten=True)["sessionId"]
+            }
+            return page
+        assert time.monotonic() < end, targets
+        time.sleep(0.1)
 
 
 def ensure(report: Report) -> Chromium:
@@ -66,7 +144,7 @@ def ensure(report: Report) -> Chromium:
 
 
 def recipe() -> Recipe:
-    """A root file system of Debian with Chromium: 900 MB, and not configured."""
+    """A root file system of Debian with Chromium: 1 GB, and not configured."""
 
     def make(folder: Path) -> None:
         system = debian.unpack(PACKAGES, folder)
@@ -75,5 +153,5 @@ def recipe() -> Recipe:
             (system / "proc").unlink()
             (system / "proc").mkdir()
 
-    ingredients = (*PACKAGES, Path(debian.__file__).read_bytes(), Path(__file__).read_bytes())
+    ingredients = (*PACKAGES, Path(debian.__file__).read_bytes())
     return Recipe("chromium", debian.RELEASE, ingredients, "from Debian's packages, two minutes", make)
