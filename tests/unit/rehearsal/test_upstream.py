@@ -32,6 +32,7 @@ class Registry:
     content: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     cut: bool = False
+    token_status: int = 200
     busy: list[tuple[int, str]] = field(default_factory=list)
     """Answers before all others: status and Retry-After."""
 
@@ -52,7 +53,7 @@ def internet() -> Iterator[Registry]:
             path = self.path.partition("?")[0]
             registry.asked.append(f"{self.command} {path}")
             if path == "/token":
-                self.answer(200, b'{"token": "anybody"}')
+                self.answer(registry.token_status, b'{"token": "anybody"}')
             elif "/private/" in path:
                 self.answer(403, b"")
             elif registry.busy:
@@ -235,6 +236,14 @@ def test_a_registry_that_fails_for_one_image_is_asked_for_the_next(
     choice = image_sources.choose(f"{internet.host}/other/app:1", (), all_registries)
     assert choice == Choice(ImageSource.STAND_IN, f"{internet.host} answers 502 Bad Gateway")
     assert pauses == [1, 2]
+    assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
+
+
+def test_a_registry_that_gives_no_token_has_a_private_image(internet: Registry, all_registries: Upstream) -> None:
+    internet.token_status = 403
+    private = image_sources.choose(f"{internet.host}/other/app:1", (), all_registries)
+    assert private == Choice(ImageSource.STAND_IN, f"{internet.host} requires a login")
+    internet.token_status = 200
     assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
 
 
