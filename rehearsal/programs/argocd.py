@@ -20,6 +20,7 @@ IMAGE = f"quay.io/argoproj/argocd:v{VERSION}"
 REDIS_IMAGE = "ecr-public.aws.com/docker/library/redis:8.0.2"
 MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
+INDEX = SOURCE / "dist/app/index.html"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
 """All of the command line that the chart runs; the rest of it is large."""
 ROOTS = ("argocd.tar", "redis.tar")
@@ -51,7 +52,7 @@ def recipe() -> Recipe:
             os.link(obtain(roots, print) / name, folder / name)
 
     roots = trees.recipe()
-    ingredients = (*sources(SOURCE), roots.folder.name.encode(), Path(__file__).read_bytes())
+    ingredients = (*sources(SOURCE), INDEX.read_bytes(), roots.folder.name.encode(), Path(__file__).read_bytes())
     takes = "building from its Go module: 2 to 5 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 

@@ -1,7 +1,7 @@
 """Argo CD's login page, built from Argo CD's Go module with npm packages.
 
 The whole web UI needs a Git commit of argo-ui that no package registry has; the login page also works with argo-ui from
-npm. Argo CD's server serves the files of the folder ASSETS.
+npm. Argo CD's server serves the files of the folder ASSETS, but has the page `index.html` in its program.
 """
 
 import os

@@ -1,5 +1,5 @@
 // Bundles Argo CD's login page: `node build.mjs SOURCES OUTPUT`, with the folder `ui/src` of Argo CD's Go module.
-import {cpSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 
 import {build} from 'esbuild';
@@ -43,9 +43,6 @@ await build({
     define: {'process.env.NODE_ENV': '"production"', global: 'window'},
     plugins: [plugin]
 });
-const page = readFileSync(join(sources, 'app/index.html'), 'utf8');
-const files = '<link href="main.css" rel="stylesheet"><script defer src="main.js"></script></head>';
-writeFileSync(join(output, 'index.html'), page.replace('</head>', files));
 for (const assets of [join(modules, 'argo-ui/src/assets'), join(sources, 'assets')]) {
     cpSync(assets, join(output, 'assets'), {recursive: true, dereference: true});
 }

@@ -68,11 +68,11 @@ def test_chart_asks_for_the_images_that_are_built() -> None:
 
 def test_login_page_is_where_the_server_looks_for_files_of_its_web_ui(tmp_path: Path) -> None:
     (tmp_path / "app/assets").mkdir(parents=True)
-    (tmp_path / "app/index.html").touch()
+    (tmp_path / "app/main.js").touch()
     (tmp_path / "app/assets/fonts.css").touch()
     image, _ = argocd.images(Path("/made"), tmp_path)
     assert {path for path in image.files if path.startswith("/shared/")} == {
-        "/shared/app/index.html",
+        "/shared/app/main.js",
         "/shared/app/assets/fonts.css",
     }
 
