@@ -20,7 +20,8 @@ from rehearsal.cache import Recipe, Report, obtain
 
 INSTALLED = shutil.which("chromium") is not None
 PACKAGES = ("chromium", "fonts-dejavu-core")
-TIMEOUT = 120.0  # seconds until Chromium is killed
+TIMEOUT = 300.0  # seconds until Chromium is killed
+HTML = "document.documentElement?.outerHTML ?? ''"  # a document that is being loaded may be empty
 # without the sandbox, which Chromium cannot use as root; commands come as --remote-debugging-pipe wants them
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,800", "--remote-debugging-pipe")
 PIPES = "3<&0 4>&1 </dev/null >/dev/null"
@@ -64,7 +65,7 @@ class Page:
     def wait_for(self, text: str) -> str:
         """Wait until the page's HTML contains `text`, and return the HTML."""
         end = time.monotonic() + TIMEOUT / 2
-        while text not in (html := str(self.evaluate("document.documentElement.outerHTML"))):
+        while text not in (html := str(self.evaluate(HTML))):
             assert time.monotonic() < end, html
             time.sleep(0.1)
         return html
