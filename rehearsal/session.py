@@ -31,7 +31,7 @@ from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
-from rehearsal.paths import PROJECT
+from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
@@ -181,7 +181,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 def _online(lab: Lab) -> bool:
     """Return whether the Internet was reachable when the lab was created; a file in the lab's folder records this."""
-    record = lab.folder / "online.json"
+    record = lab.folder / ONLINE_FILE
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))
     return bool(json.loads(record.read_text()))
