@@ -77,14 +77,20 @@ def repository_of(name: str) -> str:
     return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
 
+def built_name(name: str, state: Path) -> str | None:
+    """Return the full name of the locally built image that the registry serves as `name`, whose tag may differ."""
+    wanted = full_name(name)
+    images = (image for layout in _layouts(state) for image in layout.images)
+    versions = [image for image in images if repository_of(image) == repository_of(wanted)]
+    return wanted if wanted in versions else next(iter(versions), None)
+
+
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    repository_name = repository_of(full_name(name))
-    images = [image for layout in _layouts(state) for image in layout.images.items()]
-    versions = {image: descriptor for image, descriptor in images if repository_of(image) == repository_name}
-    descriptor = versions.get(f"{repository_name}:{reference}") or next(iter(versions.values()), None)
-    return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
+    found = built_name(f"{name}:{reference}", state)
+    images = {image: descriptor for layout in _layouts(state) for image, descriptor in layout.images.items()}
+    return _blob(str(images[found]["digest"]), kind, state) if found else None
 
 
 def _is_reference(text: str) -> bool:

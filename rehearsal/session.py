@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rehearsal import (
     acme,
+    app_stack_images,
     artefacts,
     charts,
     derived_stackfile,
@@ -31,7 +32,7 @@ from rehearsal.cache import Report, write_atomically
 from rehearsal.images import Layout
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
-from rehearsal.paths import PROJECT
+from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
@@ -65,12 +66,12 @@ def open_session(
     bundle: Path | None = None,
     file: Path | None = None,
     apps: Sequence[Path] = (),
-    app_images: Sequence[Layout] = (),
+    app_layouts: Sequence[Layout] = (),
 ) -> Session:
     """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
     The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
-    `apps` contains the stack files of apps, and `app_images` contains built images that the lab's registry serves.
+    `apps` contains the stack files of apps, and `app_layouts` contains built images that the lab's registry serves.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
@@ -93,7 +94,9 @@ def open_session(
     platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        building = executor.submit(programs.build, () if online else platform_charts, report, catalog.PROGRAMS)
+        wanted = () if online else platform_charts
+        run_by_apps = set() if online else app_stack_images.image_names(apps)
+        building = executor.submit(programs.build, wanted, report, catalog.programs_for(settings), run_by_apps)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
@@ -101,10 +104,10 @@ def open_session(
             git.ensure(lab, platform_charts, report)
     if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
-            laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
+            laid_out = replace(laid_out, rows=(*laid_out.rows, *acme.serve(lab, settings, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
-        server.write_image_list(state, (*laid_out.images, *registry.offer(state, (*built.layouts, *app_images))))
+        server.write_image_list(state, (*laid_out.images, *registry.offer(state, (*built.layouts, *app_layouts))))
         sources = charts.Sources(bundle, online, built.charts)
         packed = charts.lay_out(lab.mirror, platform_charts, server.lab_endpoints(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
@@ -185,7 +188,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 def _online(lab: Lab) -> bool:
     """Return whether the Internet was reachable when the lab was created; a file in the lab's folder records this."""
-    record = lab.folder / "online.json"
+    record = lab.folder / ONLINE_FILE
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))
     return bool(json.loads(record.read_text()))

@@ -132,7 +132,7 @@ def _trees(applets: list[str]) -> dict[str, Tree]:
 def _debian_images(folder: Path) -> tuple[Image, ...]:
     broker = ("/usr/sbin/mosquitto", "-c", "/mosquitto/config/mosquitto.conf")
     return (
-        Image("docker.io/library/eclipse-mosquitto:2.0.22", {}, broker, root=folder / "mosquitto.tar"),
+        Image("docker.io/library/eclipse-mosquitto:2.0.21", {}, broker, root=folder / "mosquitto.tar"),
         Image(f"docker.io/library/{BUSYBOX}", {}, ("sh",), root=folder / "busybox.tar"),
         Image(NGINX, {}, ("/usr/sbin/nginx", "-g", "daemon off;"), root=folder / "nginx.tar"),
     )
@@ -141,7 +141,7 @@ def _debian_images(folder: Path) -> tuple[Image, ...]:
 def app_images(report: Report) -> list[Layout]:
     """Build all images, or return the images of an earlier build."""
     programs = (*(app.program() for app in GO_APPS), Program((), debian_apps, _debian_images))
-    return [lay_out(program, report) for program in programs]
+    return [lay_out(program, [obtain(program.recipe(), report)], report) for program in programs]
 
 
 def clients() -> Path:

@@ -34,11 +34,11 @@ class RehearsedLab:
         document: dict[str, Any],
         folder: Path,
         apps: Sequence[Path] = (),
-        app_images: Sequence[Layout] = (),
+        app_layouts: Sequence[Layout] = (),
     ) -> None:
         self.document = document
         self.apps = apps
-        self.app_images = app_images
+        self.app_layouts = app_layouts
         self.file = folder / f"Pulumi.{stack}.yaml"
         self.lab = Lab(stack)
         self.session = self.reopen()
@@ -60,7 +60,7 @@ class RehearsedLab:
         """Write the stack file with its edits and open a new session."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
         self.session = open_session(
-            self.lab, lambda _: None, file=self.file, apps=self.apps, app_images=self.app_images
+            self.lab, lambda _: None, file=self.file, apps=self.apps, app_layouts=self.app_layouts
         )
         return self.session
 
@@ -228,17 +228,17 @@ class RehearsedLab:
 
 @contextmanager
 def rehearse(
-    stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), app_images: Sequence[Layout] = ()
+    stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), app_layouts: Sequence[Layout] = ()
 ) -> Iterator[RehearsedLab]:
     """Create a lab and remove it afterwards, even after failures.
 
-    `apps` are stack files of apps on the lab, and `app_images` are built images that the lab's registry serves.
+    `apps` are stack files of apps on the lab, and `app_layouts` are built images that the lab's registry serves.
     """
     lab = Lab(stack)
     lab.remove()
     with lab.locked():
         try:
-            yield RehearsedLab(stack, document, folder, apps, app_images)
+            yield RehearsedLab(stack, document, folder, apps, app_layouts)
         finally:
             lab.remove()
 
