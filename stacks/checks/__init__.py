@@ -2,7 +2,7 @@
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
-from stacks.checks import api, hardening, k3s, network, nodes, ssh
+from stacks.checks import api, hardening, k3s, machine, network, nodes, ssh
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -11,8 +11,16 @@ _OF_CLUSTER = (
     *network.CLUSTER_CHECKS,
     *k3s.CLUSTER_CHECKS,
     *hardening.CLUSTER_CHECKS,
+    *machine.CLUSTER_CHECKS,
 )
-_OF_NODE = (*nodes.NODE_CHECKS, *ssh.NODE_CHECKS, *network.NODE_CHECKS, *k3s.NODE_CHECKS, *hardening.NODE_CHECKS)
+_OF_NODE = (
+    *nodes.NODE_CHECKS,
+    *ssh.NODE_CHECKS,
+    *network.NODE_CHECKS,
+    *k3s.NODE_CHECKS,
+    *hardening.NODE_CHECKS,
+    *machine.NODE_CHECKS,
+)
 
 
 def cluster_findings(cluster: ClusterSettings) -> Findings:

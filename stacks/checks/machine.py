@@ -1,0 +1,86 @@
+"""Checks of the settings under `machine`, of the cluster and of its nodes."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from components.cluster.machine_settings import MachineSettings
+from components.cluster.settings import ClusterSettings, NodeSettings
+from components.settings.errors import Findings
+from stacks.catalog import LAYERS
+from stacks.checks.machine_ownership import MODULES, PARAMETERS, REMOVE, SYSCTLS, UNITS, file_fix
+from stacks.platform_settings import PlatformSettings
+
+MAX_DNS_SERVERS = 3
+"""Number of DNS servers that the C library and Kubernetes use at most."""
+
+
+def _twice(key: str, names: Iterable[str]) -> Findings:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield (key,), f"contains {name} {count} times", "keep one of them"
+
+
+def _findings(machine: MachineSettings) -> Findings:
+    for key, names in (
+        ("timeServers", machine.time_servers),
+        ("dnsServers", machine.dns_servers),
+        ("packages", machine.packages),
+        ("kernelModules", machine.kernel_modules),
+        ("kernelParameters", machine.kernel_parameters),
+    ):
+        yield from _twice(key, names)
+    if len(machine.dns_servers) > MAX_DNS_SERVERS:
+        yield ("dnsServers",), f"has {len(machine.dns_servers)} servers", f"use at most {MAX_DNS_SERVERS}"
+    for name in machine.sysctl:
+        if found := SYSCTLS.get(name.replace("/", ".")):
+            yield ("sysctl", name), *found
+    for index, name in enumerate(machine.kernel_modules):
+        if name.replace("-", "_") in MODULES:
+            yield ("kernelModules", index), "is loaded by homelab", REMOVE
+    for index, parameter in enumerate(machine.kernel_parameters):
+        if fix := PARAMETERS.get(parameter.partition("=")[0]):
+            yield ("kernelParameters", index), "cannot be set here", fix
+    yield from _files(machine)
+
+
+def _files(machine: MachineSettings) -> Findings:
+    for path, file in machine.files.items():
+        if (file.content is None) == (file.content_from is None):
+            yield ("files", path), "needs exactly one of content and contentFrom", "add one, or keep one of them"
+        if file.content_from and file.mode[-1] != "0":
+            yield ("files", path, "mode"), "lets every user read the secret", 'use "0600", or "0640" with a group'
+        if fix := file_fix(path):
+            yield ("files", path), "belongs to the system, homelab or K3s", fix
+        for index, unit in enumerate(file.restart):
+            if fix := UNITS.get(unit.removesuffix(".service")):
+                yield ("files", path, "restart", index), "must not be restarted by a file", fix
+
+
+def _of_cluster(cluster: ClusterSettings) -> Findings:
+    for loc, reason, fix in _findings(cluster.machine):
+        yield ("machine", *loc), reason, fix
+
+
+def _of_node(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    for loc, reason, fix in _findings(node.machine):
+        yield ("machine", *loc), reason, fix
+
+
+def module_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
+    """Yield an error for each kernel module that another setting loads already."""
+    owners = {"nfs": "apps.nfs"} if cluster.apps.nfs else {}
+    if cluster.network.flannel_backend == "wireguard-native":
+        owners["wireguard"] = "network.flannelBackend"
+    for entry in LAYERS:
+        if entry.layer.key in platform.enabled_layers():
+            owners |= dict.fromkeys(entry.layer.host_requirements.modules, f"platform.{entry.layer.key}")
+    places = [(("machine",), cluster.machine)]
+    places += [(("nodes", index, "machine"), node.machine) for index, node in enumerate(cluster.nodes)]  # type: ignore[misc]
+    for path, machine in places:
+        for index, name in enumerate(machine.kernel_modules):
+            if owner := owners.get(name.replace("-", "_")):
+                yield (*path, "kernelModules", index), f"is loaded by homelab for {owner}", REMOVE
+
+
+CLUSTER_CHECKS = (_of_cluster,)
+NODE_CHECKS = (_of_node,)
