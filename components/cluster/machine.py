@@ -37,7 +37,7 @@ def variables(settings: MachineSettings) -> dict[str, str]:
         "TIME_SERVERS": " ".join(settings.time_servers),
         "DNS_SERVERS": " ".join(settings.dns_servers),
         "PACKAGES": " ".join(settings.packages),
-        "SYSCTL": "\n".join(f"{name.replace('/', '.')}={value}" for name, value in settings.sysctl.items()),
+        "SYSCTL": "\n".join(f"{name}={value}" for name, value in settings.sysctl.items()),
         "MODULES": " ".join(settings.kernel_modules),
         "PARAMETERS": " ".join(settings.kernel_parameters),
         "FILES": "".join(

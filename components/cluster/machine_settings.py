@@ -18,7 +18,7 @@ SysctlName = Annotated[
     str,
     matching(
         "sysctl",
-        r"[A-Za-z0-9_-]+([./][A-Za-z0-9_@:-]+)+",
+        r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_/@:-]+)+",
         "write the name that `sysctl -a` prints, such as vm.swappiness",
     ),
 ]

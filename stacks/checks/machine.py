@@ -32,7 +32,7 @@ def _findings(machine: MachineSettings) -> Findings:
     if len(machine.dns_servers) > MAX_DNS_SERVERS:
         yield ("dnsServers",), f"has {len(machine.dns_servers)} servers", f"use at most {MAX_DNS_SERVERS}"
     for name in machine.sysctl:
-        if found := SYSCTLS.get(name.replace("/", ".")):
+        if found := SYSCTLS.get(name):
             yield ("sysctl", name), *found
     for index, name in enumerate(machine.kernel_modules):
         if name.replace("-", "_") in MODULES:

@@ -17,6 +17,7 @@ FILES = [*VALID, SAMPLE]
 THREE = ROOT / "tests/settings/valid/three-servers.yaml"
 ORDER: tuple[Callable[[Recording], None], ...] = (
     graph_rules.machines_are_prepared_at_once,
+    graph_rules.settings_of_machines_come_first,
     graph_rules.the_first_server_bootstraps,
     graph_rules.joining_follows_bootstrapping,
     graph_rules.all_join_at_once,

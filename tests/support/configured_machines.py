@@ -13,7 +13,10 @@ esac
 """
 SYSCTL = """
 [ "$1" != -n ] || { cat "sysctl-$2"; exit; }
-set_key() { [ "${1#*=}" != refused ] || { echo "sysctl: setting key ${1%%=*}: Invalid argument" >&2; exit 1; }; printf '%s\\n' "${1#*=}" | tr ' ' '\\t' >"new-${1%%=*}" && mv "new-${1%%=*}" "sysctl-${1%%=*}"; }
+set_key() {
+  [ "${1#*=}" != refused ] || { echo "sysctl: setting key ${1%%=*}: Invalid argument" >&2; exit 1; }
+  printf '%s\\n' "${1#*=}" | tr ' ' '\\t' >"new-${1%%=*}" && mv "new-${1%%=*}" "sysctl-${1%%=*}"
+}
 case $* in
   '-q -e -w '*) set_key "${*: -1}" ;;
   '-q -p '*) while IFS= read -r line; do set_key "$line"; done <"${*: -1}" ;;
@@ -22,17 +25,27 @@ esac
 APT_GET = r"""
 mkdir -p packages
 case $* in
-  '-sq remove '*) for name; do :; done; echo "Remv $name"; if [ -e "needs-$name" ]; then echo "Remv $(cat "needs-$name")"; fi ;;
+  '-sq remove '*)
+    name=${*: -1}
+    echo "Remv $name"
+    if [ -e "needs-$name" ]; then echo "Remv $(cat "needs-$name")"; fi ;;
   *' remove '*) rm -f "packages/${*: -1}" ;;
-  *' install '*) all=$*; for name in ${all#*--no-install-recommends}; do [ ! -e "unknown-$name" ] || { echo "E: Unable to locate package $name"; exit 100; }; echo installed >"packages/$name" || exit 1; done ;;
+  *' install '*)
+    all=$*
+    for name in ${all#*--no-install-recommends}; do
+      [ ! -e "unknown-$name" ] || { echo "E: Unable to locate package $name"; exit 100; }
+      echo installed >"packages/$name" || exit 1
+    done ;;
 esac
 """
 MODPROBE = r"""
-for name; do :; done
+name=${*: -1}
 name=${name//-/_}
 case $* in
   '-r '*) [ ! -e "used-$name" ] && rm -rf "sys/module/$name" ;;
-  *) [ ! -e "unknown-$name" ] || { echo "modprobe: FATAL: Module $name not found." >&2; exit 1; }; mkdir -p "sys/module/$name" ;;
+  *)
+    [ ! -e "unknown-$name" ] || { echo "modprobe: FATAL: Module $name not found." >&2; exit 1; }
+    mkdir -p "sys/module/$name" ;;
 esac
 """
 TOOLS = {

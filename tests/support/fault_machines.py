@@ -3,9 +3,9 @@
 import hashlib
 import zipfile
 
+from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
 from tests.support.configured_machines import GIVEN as MACHINE_GIVEN
 from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
-from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
 from tests.support.fault_scenarios import DATA, TOOLS, _done
 from tests.support.faults import Scenario, cached
 from tests.support.machine_scripts import FakeMachine
@@ -168,7 +168,8 @@ RESTARTED = SYSTEM_TOOLS | {
   restart*) case $2 in smartd) file=etc/smartd.conf ;; *) file=etc/systemd/timesyncd.conf.d/50-homelab.conf ;; esac
     cat $file >starting && mv starting "loaded-$2" || exit 1 ;;
   try-restart*) rm -f "loaded-$2" ;;
-esac""" + SYSTEM_TOOLS["systemctl"]
+esac"""
+    + SYSTEM_TOOLS["systemctl"]
 }
 FILE = entry("ROOT/etc/smartd.conf", "/dev/sda\n", units="smartd")
 ALL_OF_MACHINE = MACHINE_GIVEN | {

@@ -110,7 +110,9 @@ def test_a_run_without_changes_does_nothing(machine: FakeMachine) -> None:
     done = apply(machine, **EVERYTHING)
     assert done.progress == ["applying the settings of the machine"]
     words = {call.split()[0] + " " + call.split()[1] for call in done.calls if len(call.split()) > 1}
-    assert words.isdisjoint({"systemctl restart", "systemctl daemon-reload", "sysctl -q", "apt-get -qy", "modprobe i2c-dev"})
+    assert words.isdisjoint(
+        {"systemctl restart", "systemctl daemon-reload", "sysctl -q", "apt-get -qy", "modprobe i2c-dev"}
+    )
 
 
 def configured(machine: FakeMachine, **settings: str) -> dict[str, str]:
@@ -406,7 +408,9 @@ def test_what_cannot_be_set_names_setting_and_fix(machine: FakeMachine, case: st
 def test_another_node_and_foreign_k3s_are_left_alone(machine: FakeMachine) -> None:
     machine.file("/var/lib/homelab/node").write_text("b\n")
     before = files(machine)
-    assert "This machine is the node b; it cannot be a as well; no changes were made." in refused(machine, TIMEZONE="Etc/UTC")
+    assert "This machine is the node b; it cannot be a as well; no changes were made." in refused(
+        machine, TIMEZONE="Etc/UTC"
+    )
     assert apply(machine, UNDO="yes").progress == []
     machine.file("/var/lib/homelab/node").unlink()
     machine.file("/var/lib/rancher/k3s/agent/client-kubelet.crt").touch()
