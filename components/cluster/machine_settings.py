@@ -1,13 +1,13 @@
 """Settings of the machines' operating system, from the keys `machine` of the cluster and of its nodes."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from components.settings.errors import setting_error
-from components.settings.fields import Address, Host
+from components.settings.fields import Address, Host, StrictBool
 from components.settings.kubernetes_fields import AbsolutePath, MultilineText, TimeZone, matching
 from components.settings.model import Model, SecretRef
 
@@ -33,6 +33,14 @@ KernelParameter = Annotated[
         "write one parameter as in /proc/cmdline, without spaces and quotes, such as pcie_aspm=off",
     ),
 ]
+MountDevice = Annotated[
+    str, matching("file system", r"[A-Za-z0-9._:/@$\[\]-]+", "write nas.lan:/export/media or //nas.lan/media")
+]
+MountOption = Annotated[
+    str, matching("mount option", r"[A-Za-z0-9_.:/@+-]+(=[A-Za-z0-9_.:/@+-]+)?", "write one option, such as vers=4.2")
+]
+MountUser = Annotated[str, matching("user name", r"[A-Za-z0-9_.@-]+", "use letters, digits, dots, dashes and @")]
+WatchdogSeconds = Annotated[int, Field(strict=True, ge=5, le=300)]
 FileMode = Annotated[
     str, matching("file mode", "0?[0-7]{3}", 'write three octal digits after a zero, in quotes, such as "0644"')
 ]
@@ -90,6 +98,21 @@ class MachineFileSettings(Model):
     """systemd units that homelab restarts after it changed the file."""
 
 
+class MachineMountSettings(Model):
+    """A network file system that the machine mounts."""
+
+    type: Literal["nfs", "cifs"]
+    """Type of the file system: `nfs`, or `cifs` for SMB shares."""
+    device: MountDevice
+    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS."""
+    options: tuple[MountOption, ...] = ()
+    """Mount options. homelab adds `nofail` and `_netdev`, so that a machine boots without the server."""
+    username: MountUser | None = None
+    """User name for CIFS."""
+    password: SecretRef | None = None
+    """Pulumi secret that contains the password for CIFS. homelab stores it in a file that only root can read."""
+
+
 class MachineSettings(Model):
     """Settings of the machines' operating system.
 
@@ -115,9 +138,17 @@ class MachineSettings(Model):
     and reboots one server at a time."""
     files: dict[AbsolutePath, MachineFileSettings] = Field(default_factory=dict)
     """Files on the machine: path → file."""
+    mounts: dict[AbsolutePath, MachineMountSettings] = Field(default_factory=dict)
+    """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
+    watchdog: WatchdogSeconds | None = None
+    """Seconds after which the machine's hardware watchdog resets a machine that hangs (`RuntimeWatchdogSec` of
+    systemd)."""
+    unattended_upgrades: StrictBool | None = None
+    """Whether the distribution's unattended-upgrades installs security updates. It never reboots a machine. Default:
+    the setting of the machine stays."""
 
 
-_REPLACED = ("timezone", "time_servers", "dns_servers")
+_REPLACED = ("time_servers", "dns_servers")
 
 
 def merge_machine(common: MachineSettings, own: MachineSettings) -> MachineSettings:
@@ -130,5 +161,5 @@ def merge_machine(common: MachineSettings, own: MachineSettings) -> MachineSetti
         elif isinstance(value, tuple) and name not in _REPLACED:
             merged[name] = tuple(dict.fromkeys((*shared, *value)))
         else:
-            merged[name] = value or shared
+            merged[name] = shared if value in (None, ()) else value
     return common.model_copy(update=merged)

@@ -1,15 +1,30 @@
 """Checks of the settings under `machine`, of the cluster and of its nodes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
-from stacks.checks.machine_ownership import MODULES, PARAMETERS, REMOVE, SYSCTLS, UNITS, file_fix
+from stacks.checks.machine_ownership import (
+    FOLDERS,
+    MODULES,
+    PARAMETERS,
+    REMOVE,
+    SYSCTLS,
+    SYSTEM_FOLDERS,
+    UNITS,
+    file_fix,
+)
 from stacks.platform_settings import PlatformSettings
 
+_DEVICES = {
+    "nfs": (r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):/.*", "nas.lan:/export/media"),
+    "cifs": (r"//[^/]+/.+", "//nas.lan/media"),
+}
 MAX_DNS_SERVERS = 3
 """Number of DNS servers that the C library and Kubernetes use at most."""
 
@@ -41,6 +56,7 @@ def _findings(machine: MachineSettings) -> Findings:
         if fix := PARAMETERS.get(parameter.partition("=")[0]):
             yield ("kernelParameters", index), "cannot be set here", fix
     yield from _files(machine)
+    yield from _mounts(machine)
 
 
 def _files(machine: MachineSettings) -> Findings:
@@ -54,6 +70,26 @@ def _files(machine: MachineSettings) -> Findings:
         for index, unit in enumerate(file.restart):
             if fix := UNITS.get(unit.removesuffix(".service")):
                 yield ("files", path, "restart", index), "must not be restarted by a file", fix
+
+
+def _mounts(machine: MachineSettings) -> Findings:
+    for path, mount in machine.mounts.items():
+        place = ("mounts", path)
+        if path in SYSTEM_FOLDERS or FOLDERS.keys() & {path, *_parents(path)}:
+            yield place, "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
+        if path in machine.files:
+            yield place, "is also a file under files", "remove one of them"
+        form, example = _DEVICES[mount.type]
+        if not re.fullmatch(form, mount.device):
+            yield (*place, "device"), f"is not a file system of type {mount.type}", f"write it as {example}"
+        if mount.type == "nfs" and (mount.username or mount.password):
+            yield place, "has credentials, which NFS does not use", "remove username and password"
+        if mount.type == "cifs" and bool(mount.username) != bool(mount.password):
+            yield place, "needs both username and password, or neither", "add the other key"
+
+
+def _parents(path: str) -> list[str]:
+    return [str(parent) for parent in PurePosixPath(path).parents]
 
 
 def _of_cluster(cluster: ClusterSettings) -> Findings:

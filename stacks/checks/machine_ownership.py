@@ -39,6 +39,7 @@ FOLDERS: Mapping[str, str] = {
     "/var/lib/rancher": _OWN_FOLDER,
     "/var/lib/kubelet": _OWN_FOLDER,
     "/var/lib/homelab": _OWN_FOLDER,
+    "/etc/homelab": _OWN_FOLDER,
     "/etc/keepalived": "set api.vip instead",
     "/etc/haproxy": "set api.balancer instead",
     "/etc/nomad.d": "set platform.nomad instead",
@@ -50,6 +51,11 @@ FOLDERS: Mapping[str, str] = {
     "/tmp": "choose another path: files there do not survive a reboot",  # noqa: S108 - a folder of the machine
 }
 """Folders in which users cannot write files: path → fix."""
+SYSTEM_FOLDERS = {
+    "/bin", "/boot", "/boot/firmware", "/etc", "/home", "/lib", "/opt", "/root", "/sbin", "/usr", "/usr/local", "/var",
+    "/var/lib", "/var/log",
+}  # fmt: skip
+"""Folders on which users cannot mount a file system."""
 PATHS: Mapping[str, str] = {
     "/etc/hostname": "set the node's name instead",
     "/etc/hosts": "leave it out: homelab writes the node's name there; use your DNS server or platform.coredns instead",
@@ -71,6 +77,9 @@ PATHS: Mapping[str, str] = {
     "/boot/cmdline.txt": "set machine.kernelParameters instead",
     "/etc/default/grub": "set machine.kernelParameters instead",
     "/etc/default/grub.d/90-homelab.cfg": "set machine.kernelParameters instead",
+    "/etc/fstab": "set machine.mounts instead",
+    "/etc/systemd/system.conf.d/50-homelab.conf": "set machine.watchdog instead",
+    "/etc/apt/apt.conf.d/60-homelab": "set machine.unattendedUpgrades instead",
 }
 """Files that another setting writes: path → fix."""
 PREFIXES: Mapping[str, str] = {

@@ -5,6 +5,10 @@ from tests.support.machine_scripts import FakeMachine
 SYSTEMCTL = r"""
 unit=${*: -1}; unit=${unit%.service}
 case $* in
+  *is-active*.mount*) [ -e "mounted-$unit" ] ;;
+  *disable*.mount*) [ ! -e "busy-$unit" ] && rm -f "mounted-$unit" "enabled-$unit" ;;
+  *enable*.mount*) touch "enabled-$unit" ;;
+  restart*.mount*) [ ! -e "broken-$unit" ] && touch "mounted-$unit" ;;
   *is-active*) [ -e "units/$unit" ] ;;
   *is-enabled*) [ -e "units/$unit" ] ;;
   'cat '*) [ -e "units/$unit" ] ;;
@@ -52,7 +56,7 @@ TOOLS = {
     "systemctl": SYSTEMCTL, "sysctl": SYSCTL, "apt-get": APT_GET, "modprobe": MODPROBE, "id": "echo 0",
     "dpkg-query": 'cat "packages/${*: -1}" 2>/dev/null', "pgrep": '[ -e "running-$2" ]', "pkill": "", "chown": "",
     "stat": '/usr/bin/stat "$@" | sed "s/ $(/usr/bin/id -un):$(/usr/bin/id -gn)$/ root:root/"',
-    "uname": "echo 6.1.0", "journalctl": "echo cannot parse", "df": "echo 4096", "getent": '[ "$2" = root ]',
+    "mountpoint": '[ -e "used-${2##*/}" ]', "uname": "echo 6.1.0", "journalctl": "echo cannot parse", "df": "echo 4096", "getent": '[ "$2" = root ]',
     "update-grub": "cat etc/default/grub.d/*.cfg >new-grub.cfg && mv new-grub.cfg boot-grub.cfg",
 }  # fmt: skip
 GIVEN = {"NODE": "a", "ROLE": "server", "NEEDED": "curl nfs-common"}
@@ -74,6 +78,6 @@ def installed_system(fake: FakeMachine) -> None:
     fake.file("/etc/localtime").symlink_to(f"{fake.root}/usr/share/zoneinfo/Etc/UTC")
 
 
-def entry(path: str, content: str, mode: str = "644", units: str = "") -> str:
+def entry(path: str, content: str, mode: str = "644", units: str = "", key: str = "files") -> str:
     """Return a file as the task passes it."""
-    return f"{path} {mode} root:root {len(content.encode())} {units}".rstrip() + f"\n{content}\n"
+    return f"{key} {path} {mode} root:root {len(content.encode())} {units}".rstrip() + f"\n{content}\n"

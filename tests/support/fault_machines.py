@@ -165,16 +165,19 @@ EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 # what runs has read its configuration when it was restarted last
 RESTARTED = SYSTEM_TOOLS | {
     "systemctl": """case $* in
+  restart*.mount) ;;
   restart*) case $2 in smartd) file=etc/smartd.conf ;; *) file=etc/systemd/timesyncd.conf.d/50-homelab.conf ;; esac
     cat $file >starting && mv starting "loaded-$2" || exit 1 ;;
+  try-restart*.mount) ;;
   try-restart*) rm -f "loaded-$2" ;;
 esac"""
     + SYSTEM_TOOLS["systemctl"]
 }
 FILE = entry("ROOT/etc/smartd.conf", "/dev/sda\n", units="smartd")
+MOUNT = entry("ROOT/etc/systemd/system/a-b.mount", "[Mount]\nWhere=/missing/a/b\n", units="a-b.mount", key="mounts")
 ALL_OF_MACHINE = MACHINE_GIVEN | {
     "TIMEZONE": "Europe/Berlin", "TIME_SERVERS": "ntp.lan", "DNS_SERVERS": "10.0.0.53", "PACKAGES": "vim htop",
-    "SYSCTL": "vm.swappiness=10\nnet.a=3 4", "MODULES": "i2c-dev", "PARAMETERS": "quiet isolcpus=1", "FILES": FILE,
+    "SYSCTL": "vm.swappiness=10\nnet.a=3 4", "MODULES": "i2c-dev", "PARAMETERS": "quiet isolcpus=1", "FILES": FILE + MOUNT,
     "SECRET_FILES": entry("ROOT/etc/new/folder/key", "p4ssw0rd", "600"),
 }  # fmt: skip
 OTHERS_OF_MACHINE = MACHINE_GIVEN | {

@@ -17,6 +17,15 @@ files() {
   done
 }
 
+mounts() {
+  local file unit
+  for file in "$record"/files/etc/systemd/system/*.mount; do
+    [ -e "$file" ] || continue
+    unit=${file##*/}
+    systemctl -q is-active "$unit" || echo "$(sed -n 's/^Where=//p' "/etc/systemd/system/$unit" 2>/dev/null) is not mounted"
+  done
+}
+
 kernel() {
   local key value now file word
   lines /etc/sysctl.d/91-homelab-machine.conf | while IFS='=' read -r key value; do
@@ -47,6 +56,7 @@ main() {
   [ -z "$zone" ] || [ "$(readlink /etc/localtime)" = "$zones/$zone" ] || echo "the time zone is $(readlink /etc/localtime), not $zone"
   [ ! -e $record/pending ] || echo "changes of the machine were not applied: $(paste -sd, $record/pending)"
   files
+  mounts
   packages
   kernel
 }

@@ -91,11 +91,20 @@ take_back_files() {
   for file in "${known[@]}"; do
     [[ $kept != *" $file "* ]] || continue
     say "restoring $file"
+    unmount "$file"
     read -r key _ <"$record/files$file"
     mapfile -t actions < <(tail -n +2 "$record/files$file" | sed "s/^restart /try-restart /; s/^/$key /")
     [ "${#actions[@]}" = 0 ] || add_to_record pending "${actions[@]}"
     take_back_file "$file"
   done
+}
+
+# unmount FILE: if the file is a systemd mount unit, unmount its file system.
+unmount() {
+  local unit=${1##*/}
+  case $1 in /etc/systemd/system/*.mount) ;; *) return 0 ;; esac
+  systemctl -q disable --now "$unit" || refuse mounts "$(sed -n 's/^Where=//p' "$1") cannot be unmounted." \
+    "Stop the programs and pods that use it (\`fuser -vm\` lists them)."
 }
 
 # apply_pending: perform the actions that changed files need.
@@ -106,10 +115,13 @@ apply_pending() {
   while read -r key action unit; do
     say "applying: $action ${unit:-}"
     case $action in
-      restart) systemctl restart "$unit" || refuse "$key" "$unit does not start with its new configuration:" "$(journal "$unit")" "Correct the setting." ;;
+      restart)
+        case $unit in *.mount) systemctl -q enable "$unit" ;; esac
+        systemctl restart "$unit" || refuse "$key" "$unit does not start with its new configuration:" "$(journal "$unit")" "Correct the setting." ;;
       reload) systemctl reload "$unit" || refuse "$key" "$unit does not reload its configuration:" "$(journal "$unit")" "Correct the setting." ;;
       try-restart) if systemctl cat "$unit" >/dev/null 2>&1; then systemctl try-restart "$unit" || say "$unit does not restart"; else systemctl -q stop "$unit" 2>/dev/null || true; fi ;;
       hangup) pkill -HUP -x "$unit" || true ;;
+      daemon-reexec) systemctl daemon-reexec ;;
       update-grub) note_reboot; update-grub >/dev/null 2>&1 || refuse "$key" "update-grub failed." "Run \`sudo update-grub\` on the machine, and fix the cause." ;;
     esac
   done <$record/pending
@@ -186,7 +198,7 @@ original_text() { if [ -e "$record/files$1" ] || [ -e "$record/original$1" ]; th
 
 # set_dns_servers ADDRESS…: configure the program that determines the DNS servers of the machine.
 set_dns_servers() {
-  local text note='# homelab: machine.dnsServers' manager
+  local text note='# homelab: machine.dnsServers' manager list="$*"
   [ $# -gt 0 ] || return 0
   manager=$(lines $record/resolver)
   if [ "$manager" != file ]; then manager=$(resolver); fi # a file that homelab wrote tells no longer who wrote it before
@@ -196,13 +208,13 @@ set_dns_servers() {
       text=$note$'\n[Resolve]\nDNS=\n'"DNS=$*"$'\nDomains=~.\n'
       set_file dnsServers /etc/systemd/resolved.conf.d/50-homelab.conf 644 root:root "restart systemd-resolved" ;;
     NetworkManager)
-      text=$note$'\n[global-dns-domain-*]\n'"servers=$(tr ' ' ',' <<<"$*")"$'\n'
+      text=$note$'\n[global-dns-domain-*]\n'"servers=${list// /,}"$'\n'
       set_file dnsServers /etc/NetworkManager/conf.d/50-homelab.conf 644 root:root "reload NetworkManager" ;;
     dhcpcd)
       text=$note$'\n'"static domain_name_servers=$*"$'\n'"$(original_text /etc/dhcpcd.conf)"$'\n'
       set_file dnsServers /etc/dhcpcd.conf 644 root:root "hangup dhcpcd" ;;
     dhclient)
-      text=$note$'\n'"supersede domain-name-servers $(sed 's/ /, /g' <<<"$*");"$'\n'"$(original_text /etc/dhcp/dhclient.conf)"$'\n'
+      text=$note$'\n'"supersede domain-name-servers ${list// /, };"$'\n'"$(original_text /etc/dhcp/dhclient.conf)"$'\n'
       set_file dnsServers /etc/dhcp/dhclient.conf 644 root:root
       say "dhclient uses the new DNS servers from its next lease on" ;;
     file)
@@ -295,18 +307,34 @@ set_sysctl() {
   refused=$(sysctl -q -p /etc/sysctl.d/91-homelab-machine.conf 2>&1) || refuse sysctl "the kernel rejects a value:" "$refused" "Correct the value."
 }
 
-# set_files TEXT: write the files. Each entry is a line `PATH MODE OWNER BYTES UNIT…`, and then BYTES bytes of content.
+# check_mount PATH: refuse to mount over another file system, or over files, which the mount would hide.
+check_mount() {
+  [ -d "$1" ] || return 0
+  ! mountpoint -q "$1" || refuse mounts "another file system is mounted on $1." "Choose another folder, or remove its line from /etc/fstab and unmount it."
+  [ -z "$(ls -A "$1")" ] || refuse mounts "$1 contains files, which the mount would hide." "Choose an empty folder, or move the files."
+}
+
+# set_files TEXT: write the files. Each entry is a line `KEY PATH MODE OWNER BYTES UNIT…`, and then BYTES bytes of
+# content. The word daemon-reexec instead of a unit makes systemd read its own configuration again.
 set_files() {
-  local path mode owner bytes units unit text actions
-  while read -r path mode owner bytes units; do
+  local key path mode owner bytes units unit text actions
+  while read -r key path mode owner bytes units; do
     [ -n "$path" ] || continue
     text=''
     if [ "$bytes" != 0 ]; then IFS= read -r -N "$bytes" text; fi
     getent passwd "${owner%:*}" >/dev/null || refuse "files[\"$path\"].owner" "the machine has no user ${owner%:*}." "Correct the owner."
     getent group "${owner#*:}" >/dev/null || refuse "files[\"$path\"].owner" "the machine has no group ${owner#*:}." "Correct the owner."
     actions=()
-    for unit in $units; do actions+=("restart $unit"); done
-    set_file files "$path" "$mode" "$owner" "${actions[@]}"
+    for unit in $units; do
+      case $unit in daemon-reexec) actions+=("$unit") ;; *) actions+=("restart $unit") ;; esac
+    done
+    case $key in
+      mounts) [ -e "$record/files$path" ] || check_mount "$(sed -n 's/^Where=//p' <<<"$text")" ;;
+      watchdog) [ -e /dev/watchdog ] || refuse watchdog "the machine has no /dev/watchdog." \
+        "Add the kernel module of its watchdog to \`machine.kernelModules\`, such as iTCO_wdt on many PCs." ;;
+    esac
+    set_file "$key" "$path" "$mode" "$owner" "${actions[@]}"
+    case $path in /etc/systemd/system/*.mount) systemctl -q is-active "${path##*/}" || add_to_record pending "mounts restart ${path##*/}" ;; esac
   done <<<"$1"
 }
 
@@ -404,7 +432,7 @@ apply_settings() {
 }
 
 main() {
-  local wanted=() text changed
+  local wanted=()
   lock
   [ -z "${UNDO:-}" ] || case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
   check_machine

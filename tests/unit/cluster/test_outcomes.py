@@ -13,6 +13,7 @@ CONNECTION = "changes how machines are reached, and nothing on them"
 CERTIFIED = "is trusted in the rehearsal of access"
 ELSEWHERE = "is changed in the other rehearsals"
 MACHINE = "is set, seen as drift and taken back in the drill of machines"
+SCRIPTED = "is set and taken back in tests of the script"
 RENDERED = "cannot be had here: what it renders is tested"
 
 OUTCOMES = {
@@ -93,6 +94,20 @@ OUTCOMES = {
     "nodes.labels": EFFECT,
     "nodes.taints": EFFECT,
     "nodes.options": EFFECT,
+    "machine.mounts.type": SCRIPTED,
+    "machine.mounts.device": SCRIPTED,
+    "machine.mounts.options": SCRIPTED,
+    "machine.mounts.username": SCRIPTED,
+    "machine.mounts.password": SCRIPTED,
+    "machine.watchdog": SCRIPTED,
+    "machine.unattendedUpgrades": SCRIPTED,
+    "nodes.machine.mounts.type": SCRIPTED,
+    "nodes.machine.mounts.device": SCRIPTED,
+    "nodes.machine.mounts.options": SCRIPTED,
+    "nodes.machine.mounts.username": SCRIPTED,
+    "nodes.machine.mounts.password": SCRIPTED,
+    "nodes.machine.watchdog": SCRIPTED,
+    "nodes.machine.unattendedUpgrades": SCRIPTED,
     "machine.timezone": MACHINE,
     "machine.timeServers": MACHINE,
     "machine.dnsServers": MACHINE,

@@ -1,12 +1,19 @@
 """The settings of `machine`: what is set, seen as drift, changed, and taken back."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from components.cluster.machine import NEEDED_PACKAGES, mount_unit, variables
+from components.cluster.node import PACKAGES
+from stacks.catalog import LAYERS
+from stacks.homelab import NFS_CLIENT
+from stacks.settings import LabStack
 from tests.support.configured_machines import BOOT_LINE, GIVEN, RESOLV, TOOLS, entry, installed_system
 from tests.support.machine_scripts import FakeMachine, ScriptRun
+from tests.support.settings_fixtures import ROOT
 
 SCRIPT = "node/configure-machine"
 EVERYTHING = {
@@ -355,6 +362,92 @@ def test_chrony(machine: FakeMachine) -> None:
     assert machine.file("/etc/chrony/sources.d/homelab.sources").read_text() == "server ntp.lan iburst prefer\n"
 
 
+def mount_entry(machine: FakeMachine, options: str = "ro") -> str:
+    unit = f"[Mount]\nWhat=nas:/media\nWhere={machine.root}/srv/media\nOptions={options}\n"
+    return entry(f"{machine.root}/etc/systemd/system/srv-media.mount", unit, units="srv-media.mount", key="mounts")
+
+
+def run_entries(machine: FakeMachine, text: str, **variables: str) -> ScriptRun:
+    return machine.run(SCRIPT, **GIVEN, FILES=text, **variables)
+
+
+def test_a_file_system_is_mounted_at_every_boot_and_unmounted(machine: FakeMachine) -> None:
+    before = files(machine)
+    done = run_entries(machine, mount_entry(machine))
+    assert done.status == 0, done.errors
+    assert "systemctl -q enable srv-media.mount" in done.calls
+    assert "systemctl restart srv-media.mount" in done.calls
+    assert (drift(machine), run_entries(machine, mount_entry(machine)).progress[1:]) == ([], [])
+    machine.file("/mounted-srv-media.mount").unlink()
+    assert drift(machine) == [f"{machine.root}/srv/media is not mounted".replace(str(machine.root), "")]
+    machine.file("/mounted-srv-media.mount").touch()
+    machine.file("/busy-srv-media.mount").touch()
+    done = run_entries(machine, "")
+    assert done.status == 1
+    assert "/srv/media cannot be unmounted.\nStop the programs and pods that use it" in done.errors
+    assert machine.file("/etc/systemd/system/srv-media.mount").exists()
+    machine.file("/busy-srv-media.mount").unlink()
+    assert run_entries(machine, mount_entry(machine), UNDO="yes").status == 0
+    assert files(machine) == before
+
+
+def test_a_file_system_that_is_unmounted_by_hand_is_mounted_again(machine: FakeMachine) -> None:
+    run_entries(machine, mount_entry(machine))
+    machine.file("/mounted-srv-media.mount").unlink()
+    run_entries(machine, mount_entry(machine))
+    assert drift(machine) == []
+
+
+@pytest.mark.parametrize(("path", "message"), [
+    ("/srv/media/photo", "/srv/media contains files, which the mount would hide.\nChoose an empty folder"),
+    ("/used-media", "another file system is mounted on /srv/media.\nChoose another folder"),
+])  # fmt: skip
+def test_nothing_is_hidden_by_a_mount(machine: FakeMachine, path: str, message: str) -> None:
+    machine.file("/srv/media/any")
+    machine.file(path).touch()
+    done = run_entries(machine, mount_entry(machine))
+    assert done.status == 1
+    assert f"machine.mounts on a: {message}" in done.errors.replace(str(machine.root), "")
+    assert not machine.file("/etc/systemd/system/srv-media.mount").exists()
+
+
+def test_the_watchdog_needs_a_device(machine: FakeMachine) -> None:
+    text = entry(f"{machine.root}/etc/system.conf", "x\n", units="daemon-reexec", key="watchdog")
+    done = run_entries(machine, text)
+    assert done.status == 1
+    assert "machine.watchdog on a: the machine has no" in done.errors
+    machine.file("/dev/watchdog").touch()
+    assert "systemctl daemon-reexec" in run_entries(machine, text).calls
+    assert "systemctl daemon-reexec" not in run_entries(machine, text).calls
+    assert "systemctl daemon-reexec" in run_entries(machine, "").calls
+
+
+def test_entries_are_as_systemd_and_apt_read_them() -> None:
+    settings = LabStack.read(ROOT / "tests/settings/valid/machine.yaml").cluster
+    first, second = (variables(settings.machine_of(node)) for node in settings.nodes)
+    assert first["SYSCTL"].splitlines() == ["vm.swappiness=1", "net.ipv4.tcp_rmem=4096 131072 6291456"]
+    assert (first["TIME_SERVERS"], second["TIME_SERVERS"]) == ("10.0.0.2", "ntp.lan 10.0.0.1")
+    assert (first["TIMEZONE"], second["TIMEZONE"]) == ("Europe/Berlin", "UTC")
+    assert first["PACKAGES"] == "htop smartmontools nfs-common unattended-upgrades"
+    assert second["PACKAGES"] == "htop smartmontools lm-sensors nfs-common cifs-utils"
+    assert "RuntimeWatchdogSec=15\n" in first["FILES"]
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in first["FILES"]
+    assert 'APT::Periodic::Unattended-Upgrade "0";' in second["FILES"]
+    assert "mounts /etc/systemd/system/srv-media.mount 644 root:root" in first["FILES"]
+    assert "Options=nofail,_netdev,vers=4.2,ro\n" in first["FILES"]
+    assert "credentials=/etc/homelab/credentials/srv/my-share\n" in second["FILES"]
+    assert mount_unit("/srv/my-share") == r"srv-my\x2dshare.mount"
+    assert mount_unit("/.a/b.c") == r"\x2ea-b.c.mount"
+
+
+def test_packages_that_homelab_installs_are_never_removed() -> None:
+    needed = {*PACKAGES, *NFS_CLIENT.packages, "keepalived", "haproxy"}
+    needed |= {name for each in LAYERS for name in each.layer.host_requirements.packages}
+    scripts = "".join(file.read_text() for file in (ROOT / "components/scripts").rglob("*.sh"))
+    needed |= set(re.findall(r"install_packages ([a-z][a-z0-9-]+)", scripts))
+    assert needed <= set(NEEDED_PACKAGES)
+
+
 REFUSALS = {
     "no time service": {"TIME_SERVERS": "ntp.lan"},
     "another time service": {"TIME_SERVERS": "ntp.lan"},
@@ -364,7 +457,7 @@ REFUSALS = {
     "no sysctl": {"SYSCTL": "net.b=1"},
     "sysctl refused": {"SYSCTL": "vm.swappiness=refused"},
     "no package": {"PACKAGES": "typo"},
-    "no user": {"FILES": "/etc/motd 644 nobody:root 1\nx\n"},
+    "no user": {"FILES": "files /etc/motd 644 nobody:root 1\nx\n"},
     "a folder": {"FILES": entry("/etc/new", "x")},
 }
 MESSAGES = {
