@@ -42,6 +42,9 @@ def variables(settings: MachineSettings) -> dict[str, str]:
         "SYSCTL": "\n".join(f"{name}={value}" for name, value in settings.sysctl.items()),
         "MODULES": " ".join(settings.kernel_modules),
         "PARAMETERS": " ".join(settings.kernel_parameters),
+        "DISKS": "\n".join(
+            f"{path} {mount_unit(path)} {disk.device or f'UUID={disk.uuid}'}" for path, disk in settings.disks.items()
+        ),
         "FILES": "".join(_files(settings)),
     }
     return {"NEEDED": " ".join(NEEDED_PACKAGES), **{name: text for name, text in texts.items() if text}}

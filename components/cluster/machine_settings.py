@@ -40,6 +40,15 @@ MountOption = Annotated[
     str, matching("mount option", r"[A-Za-z0-9_.:/@+-]+(=[A-Za-z0-9_.:/@+-]+)?", "write one option, such as vers=4.2")
 ]
 MountUser = Annotated[str, matching("user name", r"[A-Za-z0-9_.@-]+", "use letters, digits, dots, dashes and @")]
+_DEVICE = "/dev/disk/by-(id|path)/[A-Za-z0-9._:+@-]+"
+Device = Annotated[
+    str,
+    matching("persistent disk name", _DEVICE, "use a name listed by `ls /dev/disk/by-id/*`, which no reboot changes"),
+]
+FileSystemUuid = Annotated[
+    str,
+    matching("UUID", "[0-9A-Fa-f]{4}[0-9A-Fa-f-]*", "write the UUID that `lsblk -o NAME,UUID` prints on the machine"),
+]
 WatchdogSeconds = Annotated[int, Field(strict=True, ge=5, le=300)]
 FileMode = Annotated[
     str, matching("file mode", "0?[0-7]{3}", 'write three octal digits after a zero, in quotes, such as "0644"')
@@ -113,6 +122,16 @@ class MachineMountSettings(Model):
     """Pulumi secret that contains the password for CIFS. homelab stores it in a file that only root can read."""
 
 
+class MachineDiskSettings(Model):
+    """A data disk of the machine. Set either `device` or `uuid`, not both."""
+
+    device: Device | None = None
+    """Persistent name of an empty disk or partition below `/dev/disk/by-id`, on which homelab creates an ext4 file
+    system. homelab refuses a disk that is not empty."""
+    uuid: FileSystemUuid | None = None
+    """UUID of an existing file system, which homelab mounts and never formats."""
+
+
 class MachineSettings(Model):
     """Settings of the machines' operating system.
 
@@ -140,6 +159,8 @@ class MachineSettings(Model):
     """Files on the machine: path → file."""
     mounts: dict[AbsolutePath, MachineMountSettings] = Field(default_factory=dict)
     """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
+    disks: dict[AbsolutePath, MachineDiskSettings] = Field(default_factory=dict)
+    """Data disks to mount at every boot: folder on the machine → disk."""
     watchdog: WatchdogSeconds | None = None
     """Seconds after which the machine's hardware watchdog resets a machine that hangs (`RuntimeWatchdogSec` of
     systemd)."""

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
+from components.settings.checks import exactly_one
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
 from stacks.checks.machine_ownership import (
@@ -56,7 +57,9 @@ def _findings(machine: MachineSettings) -> Findings:
         if fix := PARAMETERS.get(parameter.partition("=")[0]):
             yield ("kernelParameters", index), "cannot be set here", fix
     yield from _files(machine)
+    yield from _folders(machine)
     yield from _mounts(machine)
+    yield from _disks(machine)
 
 
 def _files(machine: MachineSettings) -> Findings:
@@ -72,13 +75,25 @@ def _files(machine: MachineSettings) -> Findings:
                 yield ("files", path, "restart", index), "must not be restarted by a file", fix
 
 
+def _folders(machine: MachineSettings) -> Findings:
+    for place in (*(("mounts", path) for path in machine.mounts), *(("disks", path) for path in machine.disks)):
+        path = place[1]
+        if path in SYSTEM_FOLDERS or FOLDERS.keys() & {path, *_parents(path)}:
+            yield place, "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
+        if path in machine.files or (place[0] == "disks" and path in machine.mounts):
+            yield place, "is also under another key", "keep one of them"
+
+
+def _disks(machine: MachineSettings) -> Findings:
+    for path, disk in machine.disks.items():
+        yield from exactly_one(("disks", path), disk, "device", "uuid")
+    sources = [disk.device or disk.uuid for disk in machine.disks.values()]
+    yield from _twice("disks", filter(None, sources))
+
+
 def _mounts(machine: MachineSettings) -> Findings:
     for path, mount in machine.mounts.items():
         place = ("mounts", path)
-        if path in SYSTEM_FOLDERS or FOLDERS.keys() & {path, *_parents(path)}:
-            yield place, "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
-        if path in machine.files:
-            yield place, "is also a file under files", "remove one of them"
         form, example = _DEVICES[mount.type]
         if not re.fullmatch(form, mount.device):
             yield (*place, "device"), f"is not a file system of type {mount.type}", f"write it as {example}"

@@ -56,7 +56,11 @@ TOOLS = {
     "systemctl": SYSTEMCTL, "sysctl": SYSCTL, "apt-get": APT_GET, "modprobe": MODPROBE, "id": "echo 0",
     "dpkg-query": 'cat "packages/${*: -1}" 2>/dev/null', "pgrep": '[ -e "running-$2" ]', "pkill": "", "chown": "",
     "stat": '/usr/bin/stat "$@" | sed "s/ $(/usr/bin/id -un):$(/usr/bin/id -gn)$/ root:root/"',
-    "mountpoint": '[ -e "used-${2##*/}" ]', "uname": "echo 6.1.0", "journalctl": "echo cannot parse", "df": "echo 4096", "getent": '[ "$2" = root ]',
+    "mountpoint": '[ -e "used-${2##*/}" ]',
+    "uname": "echo 6.1.0", "journalctl": "echo cannot parse", "df": "echo 4096", "getent": '[ "$2" = root ]',
+    "lsblk": 'cat "tree-${*: -1}" 2>/dev/null || exit 32', "wipefs": 'cat "signature-${*: -1}" 2>/dev/null || true',
+    "blkid": 'cat "uuid-${*: -1}" 2>/dev/null || exit 2',
+    "mkfs.ext4": '[ ! -e broken-disk ] || { echo bad blocks; exit 1; }; echo "$4" >new-uuid && mv new-uuid "uuid-$5"',
     "update-grub": "cat etc/default/grub.d/*.cfg >new-grub.cfg && mv new-grub.cfg boot-grub.cfg",
 }  # fmt: skip
 GIVEN = {"NODE": "a", "ROLE": "server", "NEEDED": "curl nfs-common"}
@@ -71,7 +75,8 @@ def installed_system(fake: FakeMachine) -> None:
         "/units/systemd-timesyncd": "", "/usr/share/zoneinfo/Europe/Berlin": "", "/usr/share/zoneinfo/Etc/UTC": "",
         "/usr/share/zoneinfo/Asia/Tokyo": "", "/sysctl-vm.swappiness": "60\n", "/sysctl-net.a": "1\t2\n",
         "/boot/firmware/cmdline.txt": f"{BOOT_LINE}\n", "/proc/cmdline": f"{BOOT_LINE}\n",
-        "/proc/sys/kernel/random/boot_id": "first\n", "/packages/vim": "installed\n", "/etc/motd": "Welcome\n",
+        "/proc/sys/kernel/random/boot_id": "first\n", "/proc/sys/kernel/random/uuid": "1234-ab\n",
+        "/packages/vim": "installed\n", "/etc/motd": "Welcome\n",
         "/var/lib/homelab/node": "a\n", "/units/smartd": "",
     }.items():  # fmt: skip
         fake.file(path).write_text(content)

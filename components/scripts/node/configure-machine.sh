@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Apply the settings of `machine`, and take back what an earlier run set and the stack file no longer contains. With
 # UNDO, take back everything. The folder $record lists what homelab set, with the state before.
-# NODE ROLE UNDO TIMEZONE TIME_SERVERS DNS_SERVERS PACKAGES NEEDED SYSCTL MODULES PARAMETERS FILES SECRET_FILES
+# NODE ROLE UNDO TIMEZONE TIME_SERVERS DNS_SERVERS PACKAGES NEEDED SYSCTL MODULES PARAMETERS DISKS FILES SECRET_FILES
 
 record=$state/machine
 zones=/usr/share/zoneinfo
@@ -91,19 +91,19 @@ take_back_files() {
   for file in "${known[@]}"; do
     [[ $kept != *" $file "* ]] || continue
     say "restoring $file"
-    unmount "$file"
     read -r key _ <"$record/files$file"
+    unmount "$key" "$file"
     mapfile -t actions < <(tail -n +2 "$record/files$file" | sed "s/^restart /try-restart /; s/^/$key /")
     [ "${#actions[@]}" = 0 ] || add_to_record pending "${actions[@]}"
     take_back_file "$file"
   done
 }
 
-# unmount FILE: if the file is a systemd mount unit, unmount its file system.
+# unmount KEY FILE: if the file is a systemd mount unit, unmount its file system.
 unmount() {
-  local unit=${1##*/}
-  case $1 in /etc/systemd/system/*.mount) ;; *) return 0 ;; esac
-  systemctl -q disable --now "$unit" || refuse mounts "$(sed -n 's/^Where=//p' "$1") cannot be unmounted." \
+  local unit=${2##*/}
+  case $2 in /etc/systemd/system/*.mount) ;; *) return 0 ;; esac
+  systemctl -q disable --now "$unit" || refuse "$1" "$(sed -n 's/^Where=//p' "$2") cannot be unmounted." \
     "Stop the programs and pods that use it (\`fuser -vm\` lists them)."
 }
 
@@ -307,11 +307,63 @@ set_sysctl() {
   refused=$(sysctl -q -p /etc/sysctl.d/91-homelab-machine.conf 2>&1) || refuse sysctl "the kernel rejects a value:" "$refused" "Correct the value."
 }
 
-# check_mount PATH: refuse to mount over another file system, or over files, which the mount would hide.
+# check_mount KEY PATH: refuse to mount over another file system, or over files, which the mount would hide.
 check_mount() {
+  local key=$1; shift
   [ -d "$1" ] || return 0
-  ! mountpoint -q "$1" || refuse mounts "another file system is mounted on $1." "Choose another folder, or remove its line from /etc/fstab and unmount it."
-  [ -z "$(ls -A "$1")" ] || refuse mounts "$1 contains files, which the mount would hide." "Choose an empty folder, or move the files."
+  ! mountpoint -q "$1" || refuse "$key" "another file system is mounted on $1." "Choose another folder, or remove its line from /etc/fstab and unmount it."
+  [ -z "$(ls -A "$1")" ] || refuse "$key" "$1 contains files, which the mount would hide." "Choose an empty folder, or move the files."
+}
+
+# mount_again KEY UNIT: mount a file system that is not mounted.
+mount_again() { systemctl -q is-active "$2" || add_to_record pending "$1 restart $2"; }
+
+# uuid_in RECORD DEVICE: print the UUID of the file system that homelab created on the device.
+uuid_in() { lines "$record/$1" | awk -v device="$2" '$1 == device {print $2}'; }
+
+# uuid_on DEVICE: print the UUID of the file system on the device.
+uuid_on() { blkid -p -o value -s UUID "$1" 2>/dev/null || true; }
+
+# format_disk DEVICE: create a file system on an empty disk, once, and set `uuid`. Only a format of homelab that was
+# interrupted is repeated.
+format_disk() {
+  local reason
+  uuid=$(uuid_in disks "$1")
+  if [ -n "$uuid" ]; then
+    [ "$(uuid_on "$1")" = "$uuid" ] || refuse disks "$1 no longer has the file system $uuid, which homelab created." "Connect the disk again, or remove its entry."
+    return
+  fi
+  uuid=$(uuid_in formatting "$1")
+  if [ -z "$uuid" ] || [ "$(uuid_on "$1")" != "$uuid" ]; then
+    reason=$(why_not_empty "$1")
+    [ -z "$reason" ] || refuse disks "$1 $reason." "homelab formats only an empty disk. To mount the file system on it, write \`uuid: $(uuid_on "$1")\` instead of \`device\`." \
+      "To erase the disk and all its data: \`sudo wipefs --all $1\` on the machine."
+  fi
+  if [ -z "$uuid" ]; then
+    uuid=$(cat /proc/sys/kernel/random/uuid)
+    add_to_record formatting "$1 $uuid"
+  fi
+  say "creating an ext4 file system on $1"
+  reason=$(mkfs.ext4 -q -F -U "$uuid" "$1" 2>&1) || refuse disks "no file system could be created on $1: $reason" "Check the disk (\`dmesg\`)."
+  add_to_record disks "$1 $uuid"
+  write_record formatting < <(lines $record/formatting | grep -vF "$1 " || true)
+}
+
+# set_disks LINES: format and mount the disks. Each line is `PATH UNIT DEVICE` or `PATH UNIT UUID=UUID`.
+set_disks() {
+  local path unit source uuid text sources=''
+  while read -r path unit source; do
+    [ -n "$path" ] || continue
+    uuid=${source#UUID=}
+    [ -e "$record/files/etc/systemd/system/$unit" ] || check_mount disks "$path"
+    if [ "$uuid" = "$source" ]; then format_disk "$source"
+    else [ -e "/dev/disk/by-uuid/$uuid" ] || refuse disks "the machine has no file system with the UUID $uuid." "Correct the UUID: \`lsblk -o NAME,UUID\` on the machine lists them."; fi
+    sources+="$source $uuid"$'\n'
+    text="# homelab: machine.disks"$'\n[Mount]\n'"What=/dev/disk/by-uuid/$uuid"$'\n'"Where=$path"$'\nOptions=nofail\n\n[Install]\nWantedBy=local-fs.target\n'
+    set_file disks "/etc/systemd/system/$unit" 644 root:root "restart $unit"
+    mount_again disks "$unit"
+  done <<<"$1"
+  write_record disks < <(lines $record/disks | grep -xF "$sources" || true)
 }
 
 # set_files TEXT: write the files. Each entry is a line `KEY PATH MODE OWNER BYTES UNIT…`, and then BYTES bytes of
@@ -329,12 +381,12 @@ set_files() {
       case $unit in daemon-reexec) actions+=("$unit") ;; *) actions+=("restart $unit") ;; esac
     done
     case $key in
-      mounts) [ -e "$record/files$path" ] || check_mount "$(sed -n 's/^Where=//p' <<<"$text")" ;;
+      mounts) [ -e "$record/files$path" ] || check_mount mounts "$(sed -n 's/^Where=//p' <<<"$text")" ;;
       watchdog) [ -e /dev/watchdog ] || refuse watchdog "the machine has no /dev/watchdog." \
         "Add the kernel module of its watchdog to \`machine.kernelModules\`, such as iTCO_wdt on many PCs." ;;
     esac
     set_file "$key" "$path" "$mode" "$owner" "${actions[@]}"
-    case $path in /etc/systemd/system/*.mount) systemctl -q is-active "${path##*/}" || add_to_record pending "mounts restart ${path##*/}" ;; esac
+    case $path in /etc/systemd/system/*.mount) mount_again mounts "${path##*/}" ;; esac
   done <<<"$1"
 }
 
@@ -421,6 +473,7 @@ apply_settings() {
     set_modules ${MODULES:-}
     set_sysctl "${SYSCTL:-}"
     set_parameters ${PARAMETERS:-}
+    set_disks "${DISKS:-}"
     set_files "${FILES:-}"
     set_files "${SECRET_FILES:-}"
   }
@@ -438,7 +491,7 @@ main() {
   check_machine
   if [ -n "${UNDO:-}" ]; then
     [ -d $record ] || return 0
-    TIMEZONE='' TIME_SERVERS='' DNS_SERVERS='' PACKAGES='' SYSCTL='' MODULES='' PARAMETERS='' FILES='' SECRET_FILES=''
+    TIMEZONE='' TIME_SERVERS='' DNS_SERVERS='' PACKAGES='' SYSCTL='' MODULES='' PARAMETERS='' DISKS='' FILES='' SECRET_FILES=''
   else mkdir -p $record; fi
   say "applying the settings of the machine"
   apply_settings

@@ -411,6 +411,73 @@ def test_nothing_is_hidden_by_a_mount(machine: FakeMachine, path: str, message: 
     assert not machine.file("/etc/systemd/system/srv-media.mount").exists()
 
 
+DISK = "/dev/disk/by-id/ata-one"
+
+
+@pytest.fixture
+def with_disk(machine: FakeMachine) -> FakeMachine:
+    """A machine whose disk is empty; names of files of the fake tools end with the last word of a device."""
+    tools = {name: TOOLS[name].replace("${*: -1}", "one").replace("$5", "one") for name in
+             ("lsblk", "wipefs", "blkid", "mkfs.ext4")}  # fmt: skip
+    machine.file("/tree-one").write_text("disk sdb\n")
+    return FakeMachine(machine.root, TOOLS | tools)
+
+
+def run_disk(machine: FakeMachine, source: str = DISK, **variables: str) -> ScriptRun:
+    return machine.run(SCRIPT, **GIVEN, DISKS=f"{machine.root}/srv/data srv-data.mount {source}", **variables)
+
+
+def test_an_empty_disk_is_formatted_once_and_mounted_by_its_uuid(with_disk: FakeMachine) -> None:
+    done = run_disk(with_disk)
+    assert done.status == 0, done.errors
+    assert f"mkfs.ext4 -q -F -U 1234-ab {DISK}" in done.calls
+    unit = with_disk.file("/etc/systemd/system/srv-data.mount").read_text()
+    assert "What=/dev/disk/by-uuid/1234-ab\n" in unit.replace(str(with_disk.root), "")
+    with_disk.file("/signature-one").write_text("ext4")
+    done = run_disk(with_disk)
+    assert (done.progress[1:], [call for call in done.calls if "mkfs" in call], drift(with_disk)) == ([], [], [])
+    with_disk.file("/uuid-one").write_text("other\n")
+    assert "no longer has the file system 1234-ab, which homelab created." in run_disk(with_disk).errors
+    done = run_disk(with_disk, UNDO="yes")
+    assert done.status == 0, done.errors
+    assert with_disk.file("/uuid-one").read_text() == "other\n", "the data stay"
+    assert not with_disk.file("/etc/systemd/system/srv-data.mount").exists()
+
+
+@pytest.mark.parametrize(("path", "content", "message"), [
+    ("/signature-one", "0x438 ext4 old-uuid", "has signatures: 0x438 ext4 old-uuid."),
+    ("/tree-one", "disk sdb\npart sdb1\n", "has partitions or is in use: part sdb1"),
+    ("/uuid-one", "77-aa\n", "may not be empty: 77-aa."),
+])  # fmt: skip
+def test_a_disk_with_anything_on_it_is_refused(with_disk: FakeMachine, path: str, content: str, message: str) -> None:
+    with_disk.file(path).write_text(content)
+    done = run_disk(with_disk)
+    assert done.status == 1
+    assert f"machine.disks on a: {DISK} {message}" in done.errors
+    assert "homelab formats only an empty disk." in done.errors
+    assert not [call for call in done.calls if "mkfs" in call]
+
+
+def test_a_format_that_was_interrupted_is_repeated(with_disk: FakeMachine) -> None:
+    with_disk.file("/broken-disk").touch()
+    done = run_disk(with_disk)
+    assert "no file system could be created on /dev/disk/by-id/ata-one: bad blocks" in done.errors
+    with_disk.file("/broken-disk").unlink()
+    with_disk.file("/uuid-one").write_text("1234-ab\n")
+    with_disk.file("/signature-one").write_text("ext4")
+    assert [call for call in run_disk(with_disk).calls if "mkfs" in call]
+
+
+def test_an_existing_file_system_is_mounted_and_never_formatted(with_disk: FakeMachine) -> None:
+    done = run_disk(with_disk, "UUID=77-aa")
+    assert "machine.disks on a: the machine has no file system with the UUID 77-aa." in done.errors
+    with_disk.file("/dev/disk/by-uuid/77-aa").touch()
+    done = run_disk(with_disk, "UUID=77-aa")
+    assert done.status == 0, done.errors
+    assert not [call for call in done.calls if "mkfs" in call]
+    assert "systemctl restart srv-data.mount" in done.calls
+
+
 def test_the_watchdog_needs_a_device(machine: FakeMachine) -> None:
     text = entry(f"{machine.root}/etc/system.conf", "x\n", units="daemon-reexec", key="watchdog")
     done = run_entries(machine, text)
