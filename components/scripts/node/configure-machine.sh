@@ -327,16 +327,18 @@ uuid_on() { blkid -p -o value -s UUID "$1" 2>/dev/null || true; }
 # format_disk DEVICE: create a file system on an empty disk, once, and set `uuid`. Only a format of homelab that was
 # interrupted is repeated.
 format_disk() {
-  local reason
+  local reason found
+  [ -e "$1" ] || refuse disks "the machine has no disk $1." "Correct the name: \`ls /dev/disk/by-id\` on the machine lists the disks."
+  found=$(uuid_on "$1")
   uuid=$(uuid_in disks "$1")
   if [ -n "$uuid" ]; then
-    [ "$(uuid_on "$1")" = "$uuid" ] || refuse disks "$1 no longer has the file system $uuid, which homelab created." "Connect the disk again, or remove its entry."
+    [ "$found" = "$uuid" ] || refuse disks "$1 no longer has the file system $uuid, which homelab created." "Connect the disk again, or remove its entry."
     return
   fi
   uuid=$(uuid_in formatting "$1")
-  if [ -z "$uuid" ] || [ "$(uuid_on "$1")" != "$uuid" ]; then
+  if [ -z "$uuid" ] || [ "$found" != "$uuid" ]; then
     reason=$(why_not_empty "$1")
-    [ -z "$reason" ] || refuse disks "$1 $reason." "homelab formats only an empty disk. To mount the file system on it, write \`uuid: $(uuid_on "$1")\` instead of \`device\`." \
+    [ -z "$reason" ] || refuse disks "$1 $reason." "homelab formats only an empty disk.${found:+ To mount its file system, write \`uuid: $found\` instead of \`device\`.}" \
       "To erase the disk and all its data: \`sudo wipefs --all $1\` on the machine."
   fi
   if [ -z "$uuid" ]; then

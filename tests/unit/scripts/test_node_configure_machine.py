@@ -420,17 +420,19 @@ def with_disk(machine: FakeMachine) -> FakeMachine:
     tools = {name: TOOLS[name].replace("${*: -1}", "one").replace("$5", "one") for name in
              ("lsblk", "wipefs", "blkid", "mkfs.ext4")}  # fmt: skip
     machine.file("/tree-one").write_text("disk sdb\n")
+    machine.file(DISK).touch()
     return FakeMachine(machine.root, TOOLS | tools)
 
 
-def run_disk(machine: FakeMachine, source: str = DISK, **variables: str) -> ScriptRun:
-    return machine.run(SCRIPT, **GIVEN, DISKS=f"{machine.root}/srv/data srv-data.mount {source}", **variables)
+def run_disk(machine: FakeMachine, source: str = "", **variables: str) -> ScriptRun:
+    disk = f"{machine.root}/srv/data srv-data.mount {source or machine.root / DISK[1:]}"
+    return machine.run(SCRIPT, **GIVEN, DISKS=disk, **variables)
 
 
 def test_an_empty_disk_is_formatted_once_and_mounted_by_its_uuid(with_disk: FakeMachine) -> None:
     done = run_disk(with_disk)
     assert done.status == 0, done.errors
-    assert f"mkfs.ext4 -q -F -U 1234-ab {DISK}" in done.calls
+    assert f"mkfs.ext4 -q -F -U 1234-ab {with_disk.root}{DISK}" in done.calls
     unit = with_disk.file("/etc/systemd/system/srv-data.mount").read_text()
     assert "What=/dev/disk/by-uuid/1234-ab\n" in unit.replace(str(with_disk.root), "")
     with_disk.file("/signature-one").write_text("ext4")
@@ -453,15 +455,20 @@ def test_a_disk_with_anything_on_it_is_refused(with_disk: FakeMachine, path: str
     with_disk.file(path).write_text(content)
     done = run_disk(with_disk)
     assert done.status == 1
-    assert f"machine.disks on a: {DISK} {message}" in done.errors
+    assert f"machine.disks on a: {DISK} {message}" in done.errors.replace(str(with_disk.root), "")
     assert "homelab formats only an empty disk." in done.errors
     assert not [call for call in done.calls if "mkfs" in call]
+
+
+def test_a_disk_that_is_missing_is_named(with_disk: FakeMachine) -> None:
+    done = run_disk(with_disk, "/dev/disk/by-id/gone")
+    assert "machine.disks on a: the machine has no disk /dev/disk/by-id/gone.\nCorrect the name:" in done.errors
 
 
 def test_a_format_that_was_interrupted_is_repeated(with_disk: FakeMachine) -> None:
     with_disk.file("/broken-disk").touch()
     done = run_disk(with_disk)
-    assert "no file system could be created on /dev/disk/by-id/ata-one: bad blocks" in done.errors
+    assert f"no file system could be created on {with_disk.root}{DISK}: bad blocks" in done.errors
     with_disk.file("/broken-disk").unlink()
     with_disk.file("/uuid-one").write_text("1234-ab\n")
     with_disk.file("/signature-one").write_text("ext4")
