@@ -21,6 +21,7 @@ ALL_MACHINES: dict[str, Any] = {
     "dnsServers": ["10.9.0.202", "10.9.0.203"],
     "packages": ["haproxy"],
     "kernelModules": [MODULE],
+    "unattendedUpgrades": False,
     "sysctl": {"net.ipv4.tcp_keepalive_time": 600, "net.ipv4.tcp_rmem": "4096 131072 4194304"},
     "files": {
         "/etc/motd": {"content": "Grüße aus dem Lab\n"},
@@ -80,6 +81,7 @@ def shows(lab: RehearsedLab, machine: str) -> None:
     assert re.findall("^nameserver (.*)$", resolv, re.MULTILINE) == ["10.9.0.202", "10.9.0.203"]
     assert lab.run_as_root(machine, "sysctl -n net.ipv4.tcp_rmem").split() == ["4096", "131072", "4194304"]
     assert lab.run_as_root(machine, "cat /etc/modules-load.d/homelab-machine.conf") == f"{MODULE}\n"
+    assert 'Unattended-Upgrade "0"' in lab.run_as_root(machine, "apt-config dump APT::Periodic")
     assert lab.run_as_root(machine, "cat /etc/motd") == "Grüße aus dem Lab\n"
     assert (
         lab.run_as_root(machine, "cat /etc/probe/key; stat -c ' %a %U' /etc/probe/key")

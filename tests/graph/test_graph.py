@@ -124,6 +124,18 @@ def test_a_balancer_comes_to_the_servers_first_and_then_everyone_is_told_its_por
     assert found == told | {"cluster-found": {"CONFIG", "ENDPOINT"}, "cluster-kubernetes": {"kubeconfig"}}
 
 
+def test_settings_of_machines_add_tasks_and_change_no_other() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["machine"] = {"timezone": "Europe/Berlin"}
+    config["cluster"]["nodes"][1]["machine"] = {"packages": ["htop"]}
+    after = record(config)
+    assert changed(before, after) == {}
+    new = {after.resources_by_urn[urn].name for urn in after.resources_by_urn.keys() - before.resources_by_urn.keys()}
+    assert new == {f"{name}-machine" for name in "abcde"}
+    assert "PACKAGES" not in after.tasks_of_role("machine")["a"].plain["variables"]
+
+
 def test_another_login_changes_no_task_but_its_way() -> None:
     config = copy.deepcopy(config_of(THREE))
     config["cluster"]["ssh"] |= {"port": 2222}
