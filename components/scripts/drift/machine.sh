@@ -18,11 +18,10 @@ files() {
 }
 
 mounts() {
-  local file unit
+  local file
   for file in "$record"/files/etc/systemd/system/*.mount; do
     [ -e "$file" ] || continue
-    unit=${file##*/}
-    systemctl -q is-active "$unit" || echo "$(sed -n 's/^Where=//p' "/etc/systemd/system/$unit" 2>/dev/null) is not mounted"
+    systemctl -q is-active "${file##*/}" || echo "${file##*/} is not mounted"
   done
 }
 

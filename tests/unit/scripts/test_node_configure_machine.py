@@ -379,7 +379,7 @@ def test_a_file_system_is_mounted_at_every_boot_and_unmounted(machine: FakeMachi
     assert "systemctl restart srv-media.mount" in done.calls
     assert (drift(machine), run_entries(machine, mount_entry(machine)).progress[1:]) == ([], [])
     machine.file("/mounted-srv-media.mount").unlink()
-    assert drift(machine) == [f"{machine.root}/srv/media is not mounted".replace(str(machine.root), "")]
+    assert drift(machine) == ["srv-media.mount is not mounted"]
     machine.file("/mounted-srv-media.mount").touch()
     machine.file("/busy-srv-media.mount").touch()
     done = run_entries(machine, "")
