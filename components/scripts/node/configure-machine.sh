@@ -264,7 +264,7 @@ set_modules() {
   done
   mapfile -t leaving < <(lines $record/modules | grep -vxF "$(printf '%s\n' "$@")" || true)
   for module in "${leaving[@]}"; do
-    modprobe -r "$module" 2>/dev/null || say "the kernel module $module stays loaded until the next reboot"
+    if [ -d "/sys/module/${module//-/_}" ]; then modprobe -r "$module" 2>/dev/null || say "the kernel module $module stays loaded until the next reboot"; fi
     write_record modules < <(lines $record/modules | grep -vxF "$module" || true)
   done
   [ $# -gt 0 ] || return 0
