@@ -176,7 +176,7 @@ esac"""
 FILE = entry("ROOT/etc/smartd.conf", "/dev/sda\n", units="smartd")
 MOUNT = entry("ROOT/etc/systemd/system/a-b.mount", "[Mount]\nWhere=/missing/a/b\n", units="a-b.mount", key="mounts")
 ALL_OF_MACHINE = MACHINE_GIVEN | {
-    "TIMEZONE": "Europe/Berlin", "TIME_SERVERS": "ntp.lan", "DNS_SERVERS": "10.0.0.53", "PACKAGES": "vim htop",
+    "TIMEZONE": "Europe/Berlin", "DNS_SERVERS": "10.0.0.53", "PACKAGES": "vim htop",
     "SYSCTL": "vm.swappiness=10\nnet.a=3 4", "MODULES": "i2c-dev", "PARAMETERS": "quiet isolcpus=1",
     "FILES": FILE + MOUNT,
     "SECRET_FILES": entry("ROOT/etc/new/folder/key", "p4ssw0rd", "600"),
