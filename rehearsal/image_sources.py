@@ -9,7 +9,7 @@ from pathlib import Path
 from rehearsal.cache import write_atomically
 from rehearsal.download import UnreachableError
 from rehearsal.images import full_name
-from rehearsal.registry import ANY_TAG, allow_pulls, repository_of, split_name
+from rehearsal.registry import ANY_TAG, allow_pulls, built_name, repository_of, split_name
 from rehearsal.upstream import Existence, Upstream
 
 RECORD_FILE = "decided.json"
@@ -58,6 +58,18 @@ def recorded(state: Path) -> dict[str, ImageSource]:
     file = state / RECORD_FILE
     values = json.loads(file.read_text()) if file.exists() else {}
     return {name: ImageSource(value) for name, value in values.items()}
+
+
+def origin_of(name: str, source: ImageSource, state: Path) -> tuple[str, bool]:
+    """Describe the source of the image with the full name `name`, and return whether the image is real.
+
+    A locally built image is real only under the tag of its own version: a pod that asks for Postgres 16 gets Postgres
+    17.
+    """
+    built = built_name(name, state) if source is ImageSource.BUILT else None
+    if built and built != name:
+        return f"{source}, {split_name(built)[2]} instead of {split_name(name)[2]}", False
+    return str(source), source is not ImageSource.STAND_IN
 
 
 def _has_image(name: str, upstream: Upstream) -> bool:

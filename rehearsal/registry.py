@@ -76,13 +76,19 @@ def repository_of(name: str) -> str:
     return re.sub(r":[^/]*$", "", name.partition("@")[0])
 
 
+def built_name(name: str, state: Path) -> str | None:
+    """Return the full name of the locally built image that the registry serves as `name`, whose tag may differ."""
+    repository_name = repository_of(full_name(name))
+    images = (image for layout in _layouts(state) for image in layout.images)
+    return next((image for image in images if repository_of(image) == repository_name), None)
+
+
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    repository_name = repository_of(full_name(name))
-    images = (image for layout in _layouts(state) for image in layout.images.items())
-    descriptor = next((descriptor for image, descriptor in images if repository_of(image) == repository_name), None)
-    return _blob(str(descriptor["digest"]), kind, state) if descriptor else None
+    found = built_name(name, state)
+    images = {image: descriptor for layout in _layouts(state) for image, descriptor in layout.images.items()}
+    return _blob(str(images[found]["digest"]), kind, state) if found else None
 
 
 def _is_reference(text: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rehearsal import (
     acme,
+    app_stack_images,
     artefacts,
     charts,
     derived_stackfile,
@@ -86,7 +87,9 @@ def open_session(
     platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        building = executor.submit(programs.build, () if online else platform_charts, report, catalog.PROGRAMS)
+        wanted = () if online else platform_charts
+        run_by_apps = set() if online else app_stack_images.image_names(apps)
+        building = executor.submit(programs.build, wanted, report, catalog.PROGRAMS, run_by_apps)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):

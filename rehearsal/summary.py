@@ -81,10 +81,8 @@ def _real(session: Session) -> Table:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
         table.add_row(row.name, _yes(row.real), row.origin)
-    for source, names in itertools.groupby(sorted(_images(session), key=_source), key=_source):
-        table.add_row(
-            f"images {', '.join(name for name, _ in names)}", _yes(source is not ImageSource.STAND_IN), source
-        )
+    for (origin, real), names in itertools.groupby(sorted(_images(session), key=_origin), key=_origin):
+        table.add_row(f"images {', '.join(name for name, _ in names)}", _yes(real), origin)
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
     table.add_row(
         "machines", "no", f"containers with systemd and SSH, which report the architectures {', '.join(arches)}"
@@ -95,13 +93,15 @@ def _real(session: Session) -> Table:
     return table
 
 
-def _images(session: Session) -> list[tuple[str, ImageSource]]:
-    """Return the pods' images with their sources, except images that are on the machines' disks from the start."""
-    recorded = image_sources.recorded(session.lab.folder / "server")
-    return [(name, source) for name, source in sorted(recorded.items()) if source is not ImageSource.MACHINE]
+def _images(session: Session) -> list[tuple[str, tuple[str, bool]]]:
+    """Return the pods' images with their origins, except images that are on the machines' disks from the start."""
+    state = session.lab.folder / "server"
+    recorded = sorted(image_sources.recorded(state).items())
+    pulled = [(name, source) for name, source in recorded if source is not ImageSource.MACHINE]
+    return [(name, image_sources.origin_of(name, source, state)) for name, source in pulled]
 
 
-def _source(image: tuple[str, ImageSource]) -> ImageSource:
+def _origin(image: tuple[str, tuple[str, bool]]) -> tuple[str, bool]:
     return image[1]
 
 

@@ -1,4 +1,4 @@
-"""Small root file systems out of Debian's packages: of the images of Argo CD and Redis, and of the lab's Git server."""
+"""Small root file systems out of Debian's packages: for images of Argo CD and its Redis, and the lab's Git server."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from rehearsal import debian
 from rehearsal.cache import Recipe
 from rehearsal.debian import Tree
 
-PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "redis-server", "tini")
+PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "haproxy", "redis-server", "tini")
 REPOSITORIES = "/git"
 """Where repositories are in the tree of the Git server."""
 ARGOCD = ("server", "repo-server", "application-controller", "applicationset-controller")
@@ -18,6 +18,13 @@ _GIT = (
     *(f"usr/lib/git-core/git-{name}" for name in ("http-backend", "remote-http", "remote-https")),
 )
 _ROOT = "root:x:0:0::/:/bin/sh"
+_SCRIPTED = tuple(
+    f"usr/bin/{name}"
+    for name in ("bash", "cat", "cp", "date", "getent", "grep", "head", "mawk", "mkdir", "sed", "seq", "sleep")
+)
+"""What the scripts of the Redis that has copies call; their shell knows `[[`."""
+_LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "mawk"}
+_NAMES = {"etc/nsswitch.conf": "hosts: files dns\n"}
 TREES = {
     "argocd": Tree(
         (*_GIT, *(f"usr/bin/{name}" for name in ("cat", "cp", "gpg", "gpg-agent", "gpgconf", "ln", "ssh", "tini"))),
@@ -28,7 +35,15 @@ TREES = {
             **{f"usr/local/bin/argocd-{name}": "argocd" for name in ARGOCD},
         },
     ),
-    "redis": Tree(("usr/bin/redis-server", "usr/bin/redis-cli"), (_ROOT, "redis:x:999:999::/:/bin/sh")),
+    "redis": Tree(
+        (*_SCRIPTED, "usr/bin/redis-server", "usr/bin/redis-cli"),
+        (_ROOT, "redis:x:999:999::/:/bin/sh"),
+        files=_NAMES,
+        links={**_LINKS, "usr/bin/redis-sentinel": "redis-server"},  # one program, which goes by its name
+    ),
+    "haproxy": Tree(
+        (*_SCRIPTED, "usr/sbin/haproxy"), (_ROOT, "haproxy:x:99:99::/:/bin/sh"), files=_NAMES, links=_LINKS
+    ),
     GIT_SERVER: Tree(
         (*_GIT, "usr/sbin/sshd", "usr/lib/openssh/sshd-auth", "usr/lib/openssh/sshd-session"),
         (_ROOT, f"git:x:0:0::{REPOSITORIES}:/usr/bin/git-shell", "sshd:x:998:998::/run/sshd:/bin/false"),

@@ -3,11 +3,12 @@ manages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pulumi
 
-from components.app import host_network, placement
+from components.app import host_network, hosts, placement
 from components.app.component import App, create_provider
 from components.app.connections import open_egress
 from components.app.requirements import RequiredOutput, required_outputs
@@ -15,6 +16,7 @@ from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
 from components.settings.model import NAMESPACE
+from stacks.catalog import VALKEY_IMAGE
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -29,10 +31,14 @@ def deploy() -> None:
     if stack.has_several_apps:
         provider = create_provider(_without_single_app(platform))
         apps = open_egress(stack.apps)
-        outputs = {app.name: _outputs(app, App(app, platform, path, provider)) for path, app in apps.items()}
+        outputs = {
+            app.name: _outputs(app, App(app, platform, path, provider, valkey_image=VALKEY_IMAGE))
+            for path, app in apps.items()
+        }
         pulumi.export("apps", outputs)
     else:
-        for name, value in _outputs(stack.app, App(stack.app, platform, stack.section_path)).items():
+        app = App(stack.app, platform, stack.section_path, valkey_image=VALKEY_IMAGE)
+        for name, value in _outputs(stack.app, app).items():
             pulumi.export(name, value)
 
 
@@ -63,7 +69,7 @@ def _platform(stack: AppStack) -> PlatformOutputs:
     else:
         outputs = PlatformOutputs.of_stack(pulumi.StackReference(full_name(section.platform)))
         renew = "run `pulumi up` on that stack"
-    return outputs.require(list(_needs(stack)), lambda nodes: _unsatisfied(stack, nodes), section.platform, renew)
+    return outputs.require(list(_needs(stack)), partial(_unsatisfied, stack), section.platform, renew)
 
 
 def _without_single_app(platform: PlatformOutputs) -> PlatformOutputs:
@@ -90,9 +96,11 @@ def _needs(stack: AppStack) -> Iterator[RequiredOutput]:
         yield from (replace(need, setting=f"{path}.{need.setting}") for need in required_outputs(app))
 
 
-def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]]) -> Iterator[placement.Unsatisfied]:
+def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]], domain: str) -> Iterator[placement.Unsatisfied]:
     for path, app in stack.apps.items():
         yield from ((f"{path}.{key}", reason, fix) for key, reason, fix in placement.unsatisfied(app, nodes))
+    yield from placement.port_conflicts(stack.apps, nodes)
+    yield from hosts.repeated(stack.apps, domain)
 
 
 def full_name(stack: str) -> str:

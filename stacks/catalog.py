@@ -50,6 +50,9 @@ K3S_VERSION = "v1.36.3+k3s1"
 # renovate: datasource=docker depName=ghcr.io/kube-vip/kube-vip
 KUBE_VIP_IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 
+# renovate: datasource=docker depName=docker.io/valkey/valkey
+VALKEY_IMAGE = "docker.io/valkey/valkey:8.1.4"
+
 # renovate: datasource=github-releases depName=hashicorp/nomad
 NOMAD_VERSION = "v1.10.5"
 

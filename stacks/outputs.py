@@ -15,7 +15,7 @@ from components.layers.shared.address_pools import can_assign
 from components.settings.model import NAMESPACE, camel_case
 from stacks.validation_errors import suggest_fix
 
-PlacementCheck = Callable[[Sequence[Mapping[str, Any]]], Iterator[tuple[str, str, str]]]
+PlatformCheck = Callable[[Sequence[Mapping[str, Any]], str], Iterator[tuple[str, str, str]]]
 """A check of the platform's nodes, which yields each setting that no node satisfies, with the reason and the fix."""
 
 
@@ -89,20 +89,20 @@ class PlatformOutputs(AppPlatformOutputs):
         })  # fmt: skip
 
     def require(
-        self, needs: Sequence[RequiredOutput], placement_check: PlacementCheck, stack: str, renewal_fix: str
+        self, needs: Sequence[RequiredOutput], platform_check: PlatformCheck, stack: str, renewal_fix: str
     ) -> Self:
         """Return a copy of the outputs, whose kubeconfig resolves only if the platform meets all `needs`.
 
-        `placement_check` yields each setting of an app that no node satisfies. `needs` and `placement_check` contain
-        whole paths of settings, such as `homelab:app.hosts`. `stack` is the name of the stack that contains the
-        platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.
+        `platform_check` yields each setting of an app that does not fit the nodes and the domain of the platform.
+        `needs` and `platform_check` contain whole paths of settings, such as `homelab:app.hosts`. `stack` is the name
+        of the stack that contains the platform. `renewal_fix` tells users how to renew a kubeconfig that has expired.
         """
         names = {name for need in needs for name in (need.output, need.default) if name}
         needed = {name: getattr(self, name) for name in names}
         # Pulumi marks every output that depends on this check as a secret, so only the kubeconfig depends on the check
-        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, **needed)
+        values = pulumi.Output.all(app_kubeconfig=self.app_kubeconfig, nodes=self.nodes, domain=self.domain, **needed)
         return replace(
-            self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, placement_check, stack, renewal_fix))
+            self, app_kubeconfig=values.apply(lambda all_: _checked(all_, needs, platform_check, stack, renewal_fix))
         )
 
 
@@ -140,11 +140,11 @@ def _require_present(output_field: "Field[Any]", value: Any, version: str | None
 
 
 def _checked(
-    values: dict[str, Any], needs: Sequence[RequiredOutput], places: PlacementCheck, stack: str, renew: str
+    values: dict[str, Any], needs: Sequence[RequiredOutput], check: PlatformCheck, stack: str, renew: str
 ) -> str:
     """Return the kubeconfig. Raises `pulumi.RunError` if the platform does not meet all `needs`."""
     lacking = [text for need in needs for text in _lacking(need, values, stack)]
-    lacking += [f"{setting}: {reason}; {fix}" for setting, reason, fix in places(values["nodes"])]
+    lacking += [f"{setting}: {reason}; {fix}" for setting, reason, fix in check(values["nodes"], values["domain"])]
     if lacking:
         heading = f"the platform of stack {stack} does not meet the needs of this app stack; no changes were made:"
         raise pulumi.RunError("\n  ".join((heading, *lacking)))

@@ -19,6 +19,7 @@ from components.app import (
     remote_secrets,
     rights,
     rollout,
+    valkey,
     volumes,
     workers,
     workload,
@@ -28,12 +29,18 @@ from components.app.container_settings import AppContainerSettings
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Json, Manifest, create_resource, resolve_secrets
+from components.app.valkey_settings import AppValkeySettings
+from components.kubernetes.manifest import Manifest, create_resource, resolve_secrets
+from components.provider_resources import RandomSecret
 
 DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""
 PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 """Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
+
+
+PASSWORD_BYTES = 16
+"""Size of generated passwords."""
 
 
 class App(pulumi.ComponentResource):
@@ -50,10 +57,13 @@ class App(pulumi.ComponentResource):
         platform: AppPlatformOutputs,
         path: str,
         shared_provider: kubernetes.Provider | None = None,
+        *,
+        valkey_image: str,
     ) -> None:
         """Messages use `path`, the path of the app's settings in the stack file, such as `homelab:app`.
 
-        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`.
+        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`. `valkey_image` is the
+        image of Valkey if the settings contain no image.
         """
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform, self._path = settings, platform, path
@@ -66,11 +76,17 @@ class App(pulumi.ComponentResource):
             volumes.claims(settings, platform), base, protect=objects.has_protected_data(settings)
         )
         ready = [*base, *claims]
-        if settings.remote_secrets:
+        if settings.remote_secrets or settings.remote_secret_files:
             ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
+        roles: dict[str, pulumi.Output[str]] = {}
         if settings.postgres is not None:
-            ready += self._database(settings.postgres, base)
-        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
+            roles = {role: self._role_password(settings.postgres, role, binding) for role in settings.postgres.roles}
+            ready += self._database(settings.postgres, roles, base)
+        password: pulumi.Output[str] | None = None
+        if settings.valkey is not None:
+            password = self._valkey_secret(binding)
+            ready.append(self._valkey(settings.valkey, valkey_image, password, base))
+        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding), password, roles)
         chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
         front = self._create_all(chain, base)
         transports = self._create_all(middlewares.transports(settings), base)
@@ -90,7 +106,9 @@ class App(pulumi.ComponentResource):
         self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.host_names(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
-    def _database(self, postgres: PostgresSettings, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
+    def _database(
+        self, postgres: PostgresSettings, passwords: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
@@ -99,13 +117,37 @@ class App(pulumi.ComponentResource):
             store = database.object_store(settings, postgres, platform, _name(keys))
             needed.append(self._create(store, after))
         cluster = self._create(
-            database.cluster(settings, postgres, platform),
+            database.cluster(settings, postgres, platform, passwords),
             needed,
             protect=objects.has_protected_data(settings),
             ignore_changes=["spec.bootstrap"],  # CloudNativePG uses it only to create a database
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
         return [cluster, *self._create_all(database.dependent_objects(settings, postgres), [cluster])]
+
+    def _valkey_secret(self, binding: pulumi.Resource) -> pulumi.Output[str]:
+        name = valkey.server_name(self._settings)
+        return _name(self._create(valkey.secret(self._settings, self._password(name)), [binding], name))
+
+    def _role_password(self, postgres: PostgresSettings, role: str, binding: pulumi.Resource) -> pulumi.Output[str]:
+        name = database.role_secret_name(self._settings, postgres, role)
+        secret = database.role_password(self._settings, role, self._password(name))
+        return _name(self._create(secret, [binding], name))
+
+    def _password(self, name: str) -> pulumi.Output[str]:
+        """Return the generated password for the Secret `name`, which Pulumi encrypts in its state."""
+        opts = pulumi.ResourceOptions(parent=self, ignore_changes=["bytes"])
+        return RandomSecret(f"{name}-password", PASSWORD_BYTES, opts).value
+
+    def _valkey(
+        self, server: AppValkeySettings, image: str, secret: pulumi.Output[str], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        app = self._settings
+        claims = self._create_all(
+            valkey.claims(app, server, self._platform), after, protect=objects.has_protected_data(app)
+        )
+        needed = [*after, *claims, self._create(valkey.service(app), after)]
+        return self._create(valkey.stateful_set(app, server, image, secret), needed)
 
     def _before(
         self, container: AppContainerSettings, sources: ConfigSources, after: Sequence[pulumi.Resource]
@@ -125,7 +167,7 @@ class App(pulumi.ComponentResource):
         if volumes.CLAIM_TEMPLATES in manifest["spec"]:
             spec: pulumi.Output[Any] = pods.spec  # type: ignore[attr-defined]
             wanted_and_spec = pulumi.Output.all(manifest["spec"][volumes.CLAIM_TEMPLATES], spec)
-            wanted_and_spec.apply(lambda both: _report_volumes(both[0], both[1], self._path, pods))
+            wanted_and_spec.apply(lambda both: volumes.report_differences(both[0], both[1], self._path, pods))
         return pods
 
     def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
@@ -137,9 +179,9 @@ class App(pulumi.ComponentResource):
 
     def _files(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
-        return (
-            _name(self._create(config_objects.config_map(app), [binding], f"{app.name}-files")) if app.files else None
-        )
+        if not app.files:
+            return None
+        return _name(self._create(config_objects.config_map(app, self._platform), [binding], f"{app.name}-files"))
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
@@ -186,19 +228,6 @@ def create_provider(platform: AppPlatformOutputs, opts: pulumi.ResourceOptions |
         upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
         opts=opts,
     )
-
-
-def _report_volumes(wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource) -> None:
-    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
-
-    `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
-    existing StatefulSet may be None.
-    """
-    current = wanted if spec is None else spec.get(volumes.CLAIM_TEMPLATES, ())
-    if errors := volumes.missing_template_errors(wanted, current, app):
-        raise pulumi.RunError("\n".join(errors))
-    for warning in volumes.template_drift_warnings(wanted, current, app):
-        pulumi.log.warn(warning, pods)
 
 
 def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:

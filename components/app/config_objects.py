@@ -6,15 +6,19 @@ Pulumi replaces a ConfigMap or Secret when its content changes.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import pulumi
 
+from components.app import exposure
 from components.app.ingress_settings import AppBasicAuthSettings
 from components.app.objects import immutable_object
+from components.app.platform_outputs import AppPlatformOutputs
 from components.app.secret_settings import AppPullSettings
 from components.app.settings import AppSettings
+from components.app.variable_references import has_host, insert_host
 from components.kubernetes.manifest import Manifest, bcrypt_hash
 
 _HTPASSWD_COST = 5
@@ -24,17 +28,28 @@ _HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 
 @dataclass(frozen=True)
 class ConfigSources:
-    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets and registry
-    credentials."""
+    """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets, registry credentials and
+    Valkey's password."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     image_pull_secret: pulumi.Input[str] | None = None
+    valkey: pulumi.Input[str] | None = None
+    roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Secret with the password of each additional role of the database."""
 
 
-def config_map(app: AppSettings) -> Manifest:
+def config_map(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:
     """Return the ConfigMap with the app's configuration files."""
-    return immutable_object(app, "ConfigMap", data={file_key(path): text for path, text in app.files.items()})
+    names = exposure.host_names(app, platform)
+    data = {file_key(path): _with_host(text, names) for path, text in app.files.items()}
+    return immutable_object(app, "ConfigMap", data=data)
+
+
+def _with_host(text: str, names: Sequence[pulumi.Input[str]]) -> pulumi.Input[str]:
+    if not has_host(text):
+        return insert_host(text, "")  # only removes the second $ of $$(HOMELAB_HOST)
+    return pulumi.Output.from_input(names[0]).apply(partial(insert_host, text))
 
 
 def secret(app: AppSettings) -> Manifest:

@@ -1,14 +1,15 @@
 """The PostgreSQL database of an app: objects of CloudNativePG and its Barman Cloud plugin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
 
 from components.app.objects import immutable_object, metadata
 from components.app.platform_outputs import AppPlatformOutputs
-from components.app.postgres_settings import PostgresSettings
+from components.app.postgres_settings import PostgresRoleSettings, PostgresSettings
 from components.app.settings import AppSettings
+from components.app.variable_references import SUPERUSER_VARIABLES, role_variable
 from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 
@@ -17,6 +18,13 @@ PORT = 5432
 STATUS_PORT = 8000
 METRICS_PORT = 9187
 _RESTORE_SOURCE = "origin"
+_POOLER_PARAMETERS = {
+    "server_login_retry": "1",  # s: by default, PgBouncer waits 15 s before it connects to the new primary
+    "tcp_keepidle": "10",  # s: by default, a query that waits for its result notices a lost machine after two hours
+    "tcp_keepintvl": "5",  # s
+    "tcp_user_timeout": "10000",  # ms: by default, a query sent to a lost machine fails after 15 minutes
+}
+"""Parameters of PgBouncer with which apps soon leave a lost primary, and reach the new primary."""
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
@@ -30,6 +38,16 @@ def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
 def pooler_name(app: AppSettings, postgres: PostgresSettings) -> str:
     """Return the name of the app's CloudNativePG Pooler."""
     return f"{cluster_name(app, postgres)}-pooler"
+
+
+def database_name(app: AppSettings, postgres: PostgresSettings, database: str) -> str:
+    """Return the name of the CloudNativePG Database of an additional database."""
+    return f"{cluster_name(app, postgres)}-{database.replace('_', '-')}"
+
+
+def role_secret_name(app: AppSettings, postgres: PostgresSettings, role: str) -> str:
+    """Return the name of the Secret with a role's password, without the suffix that Pulumi appends."""
+    return f"{cluster_name(app, postgres)}-role-{role.replace('_', '-')}"
 
 
 def store_credentials(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:
@@ -65,9 +83,24 @@ def object_store(
     return _object(app, "barmancloud.cnpg.io/v1", "ObjectStore", cluster_name(app, postgres), spec)
 
 
-def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
+def role_password(app: AppSettings, role: str, password: pulumi.Input[str]) -> Manifest:
+    """Return the Secret with the password of an additional role, in the format that CloudNativePG reads."""
+    return immutable_object(
+        app, "Secret", type="kubernetes.io/basic-auth", stringData={"username": role, "password": password}
+    )
+
+
+def cluster(
+    app: AppSettings,
+    postgres: PostgresSettings,
+    platform: AppPlatformOutputs,
+    passwords: Mapping[str, pulumi.Input[str]],
+) -> Manifest:
     """Return the CloudNativePG Cluster, which describes the PostgreSQL instances of the app's database. Pulumi waits
-    until all PostgreSQL instances are ready."""
+    until all PostgreSQL instances are ready.
+
+    `passwords` maps each additional role to the name of the Secret with the role's password.
+    """
     replicated = postgres.instances > 1
     spec: dict[str, Json] = {
         "instances": postgres.instances,
@@ -86,6 +119,10 @@ def cluster(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformO
         "postgresql": _postgresql(postgres),
         "bootstrap": _bootstrap(postgres),
     }
+    if postgres.enable_superuser_access:
+        spec["enableSuperuserAccess"] = True
+    if postgres.roles:
+        spec["managed"] = {"roles": [_role(name, role, passwords[name]) for name, role in postgres.roles.items()]}
     if postgres.image is not None:
         spec["imageName"] = postgres.image
     if postgres.backup is not None:
@@ -109,18 +146,31 @@ def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[
             "extensions": [{"name": extension} for extension in postgres.extensions],
         }
         yield _object(app, group, "Database", name, spec, wait_for="jsonpath={.status.applied}=true")
+    for database, settings in postgres.databases.items():
+        extensions = [{"name": extension} for extension in settings.extensions]
+        spec = {
+            **cluster_ref,
+            "name": database,
+            "owner": settings.owner or postgres.database,
+            **({"extensions": extensions} if extensions else {}),
+        }
+        own_name = database_name(app, postgres, database)
+        yield _object(app, group, "Database", own_name, spec, wait_for="jsonpath={.status.applied}=true")
     if postgres.backup is not None:
         plugin = {"method": "plugin", "pluginConfiguration": {"name": PLUGIN}, "immediate": True}
         spec = {**cluster_ref, "schedule": postgres.backup.schedule, "backupOwnerReference": "self", **plugin}
         yield _object(app, group, "ScheduledBackup", name, spec)
     if postgres.pooler is not None:
-        pgbouncer = {"poolMode": postgres.pooler.mode}
+        pgbouncer = {"poolMode": postgres.pooler.mode, "parameters": dict(_POOLER_PARAMETERS)}
         spec = {**cluster_ref, "instances": postgres.pooler.instances, "type": "rw", "pgbouncer": pgbouncer}
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
-def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
-    """Yield the environment variables with the address and credentials of the app's database."""
+def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) -> Iterator[dict[str, Json]]:
+    """Yield the environment variables with the address and credentials of the app's database.
+
+    `passwords` maps each additional role to the name of the Secret with the role's password.
+    """
     postgres = app.postgres
     if postgres is None:
         return
@@ -133,6 +183,23 @@ def environment(app: AppSettings) -> Iterator[dict[str, Json]]:
         yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
     url = "postgresql://$(PGUSER):$(PGPASSWORD)@$(PGHOST):$(PGPORT)/$(PGDATABASE)"
     yield {"name": "DATABASE_URL", "value": url}
+    for role in postgres.roles:
+        reference = {"name": passwords[role], "key": "password"}
+        yield {"name": role_variable(role), "valueFrom": {"secretKeyRef": reference}}
+    if postgres.enable_superuser_access:
+        superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates it
+        for variable, key in zip(SUPERUSER_VARIABLES, ("username", "password"), strict=True):
+            yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": superuser, "key": key}}}
+
+
+def _role(name: str, settings: PostgresRoleSettings, secret: pulumi.Input[str]) -> Json:
+    return {
+        "name": name,
+        "login": True,
+        "passwordSecret": {"name": secret},
+        **({"inRoles": list(settings.in_roles)} if settings.in_roles else {}),
+        **({"createdb": True} if settings.createdb else {}),
+    }
 
 
 def _postgresql(postgres: PostgresSettings) -> dict[str, Json]:

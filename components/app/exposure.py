@@ -50,7 +50,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
 
 def _ports(app: AppSettings) -> list[Json]:
     return [
-        {"name": name, "port": port.port, "targetPort": port.port, "protocol": port.protocol}
+        {"name": name, "port": port.port, "targetPort": port.in_pods, "protocol": port.protocol}
         for name, port in app.ports.items()
     ]
 

@@ -16,14 +16,16 @@ _SSH_PORT = 22
 def pod_fields(app: AppSettings) -> dict[str, Json]:
     """Return the pod spec fields for an app with hostNetwork. A pod with these fields still resolves DNS names of
     Services."""
-    return {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if app.host_network else {}
+    if not app.host_network:
+        return {}
+    return {"hostNetwork": True, **({"dnsPolicy": "ClusterFirstWithHostNet"} if app.dns_policy != "None" else {})}
 
 
 def listened_ports(app: AppSettings) -> Iterator[tuple[tuple[str, ...], int, str]]:
     """Yield each port of the app as a tuple: path of the setting, port number and protocol."""
     yield ("port",), app.port, "TCP"
     for name, port in app.ports.items():
-        yield ("ports", name, "port"), port.port, port.protocol
+        yield ("ports", name, "targetPort" if port.target_port else "port"), port.in_pods, port.protocol
     if (number := additional_port(app)) is not None:
         yield ("metrics", "port"), number, "TCP"
 

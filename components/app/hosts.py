@@ -1,6 +1,6 @@
 """Hosts of an app: their fully qualified names, and the groups of hosts that share an Ingress."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -56,6 +56,26 @@ def certificate_hosts(app: AppSettings) -> list[str]:
 def includes(app: AppSettings, name: str) -> bool:
     """Whether one of the app's hosts is `name`, or a wildcard that matches `name`."""
     return not {name, ANY_HOST, f"*.{name.partition('.')[2]}"}.isdisjoint(app.hosts)
+
+
+def repeated(apps: Mapping[str, AppSettings], domain: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the path, reason and fix of each host that is the same as another host once `domain` is appended to names
+    without a dot.
+
+    The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
+    """
+    owners: dict[str, str] = {}
+    for path, app in apps.items():
+        for index, host in enumerate(app.hosts):
+            setting, name = f"{path}.hosts[{index}]", _qualified(host, domain)
+            for url in [f"{name}{prefix}" for prefix in app.paths]:
+                if (owner := owners.setdefault(url, setting)) != setting:
+                    yield setting, f"serves {url}, like {owner}", "keep one of them, or change its path"
+                    break
+
+
+def _qualified(host: str, domain: str) -> str:
+    return host if "." in host or host == ANY_HOST else f"{host}.{domain}"
 
 
 def full_name(host: str, platform: AppPlatformOutputs) -> pulumi.Input[str]:

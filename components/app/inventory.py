@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.app import database, hosts, jobs, middlewares, workers, workload
+from components.app import database, hosts, jobs, middlewares, valkey, workers, workload
 from components.app.settings import AppSettings
 
 ObjectId = tuple[str, str]
@@ -21,6 +21,7 @@ def object_ids(app: AppSettings) -> Iterator[ObjectId]:
     yield from _workers(app)
     yield from _monitoring(app)
     yield from _database(app)
+    yield from _valkey(app)
     if workload.min_replicas(app) > 1:
         yield "PodDisruptionBudget", app.name
     if app.autoscaling:
@@ -41,13 +42,14 @@ def _configuration(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{app.name}-pull"
     if app.ingress.basic_auth:
         yield "Secret", f"{app.name}-htpasswd"
-    if app.remote_secrets:
+    if app.remote_secrets or app.remote_secret_files:
         yield "ExternalSecret", f"{app.name}-remote"
 
 
 def _network(app: AppSettings) -> Iterator[ObjectId]:
     policies = ["default-deny", app.name, f"{app.name}-job"]
     policies += [f"{app.name}-worker"] if app.workers else []
+    policies += [valkey.server_name(app)] if app.valkey else []
     policies += [f"{app.name}-acme"] if hosts.certificate_hosts(app) else []
     policies += [database.cluster_name(app, app.postgres)] if app.postgres else []
     policies += [database.pooler_name(app, app.postgres)] if app.postgres and app.postgres.pooler else []
@@ -91,7 +93,15 @@ def _database(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{name}-store"
     if postgres.extensions:
         yield "Database", name
+    yield from (("Database", database.database_name(app, postgres, each)) for each in postgres.databases)
+    yield from (("Secret", database.role_secret_name(app, postgres, role)) for role in postgres.roles)
     if postgres.backup:
         yield "ScheduledBackup", name
     if postgres.pooler:
         yield "Pooler", database.pooler_name(app, postgres)
+
+
+def _valkey(app: AppSettings) -> Iterator[ObjectId]:
+    if app.valkey:
+        kinds = ["Secret", "Service", "StatefulSet", *(["PersistentVolumeClaim"] if app.valkey.size else [])]
+        yield from ((kind, valkey.server_name(app)) for kind in kinds)

@@ -20,7 +20,7 @@ def metrics_port(app: AppSettings) -> int | None:
 def additional_port(app: AppSettings) -> int | None:
     """Return the port that Prometheus scrapes if `port` and `ports` of the app do not contain it, otherwise None."""
     number = metrics_port(app)
-    return None if number in {app.port, *(port.port for port in app.ports.values())} else number
+    return None if number in {app.port, *(port.in_pods for port in app.ports.values())} else number
 
 
 def monitoring_objects(app: AppSettings) -> Iterator[Manifest]:

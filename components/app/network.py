@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, hosts, monitoring, tracing
+from components.app import database, destinations, dns, hosts, monitoring, tracing, valkey
 from components.app.allow_settings import AppDestinationSettings
 from components.app.objects import NAMESPACE_LABEL, job_labels, labels, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
@@ -24,7 +24,7 @@ MONITORING_NAMESPACE = "monitoring"
 def policy_suffixes(app: AppSettings) -> tuple[str, ...]:
     """Return the suffixes in the names of the app's additional NetworkPolicies, such as `job` for the NetworkPolicy
     APP-job."""
-    return ("job", "acme", *(["worker"] if app.workers else []))
+    return ("job", "acme", *(["worker"] if app.workers else []), *(["valkey"] if app.valkey else []))
 
 
 def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
@@ -38,6 +38,9 @@ def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifes
     if hosts.certificate_hosts(app):
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER_LABEL, [solver], ())
+    if app.valkey is not None:
+        clients = _rule("from", [_pods(client) for client in _own_clients(app)], [valkey.PORT])
+        yield _policy(app, valkey.server_name(app), valkey.labels(app), [clients], ())
     if app.postgres is not None:
         yield _database(app, app.postgres, platform)
         if app.postgres.pooler is not None:
@@ -48,7 +51,8 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     sources = [_namespace(platform.ingress_namespace)] if app.hosts else []
     allowed = [_namespace(name) for name in app.allow.from_]
     rules = [_rule("from", sources + allowed, [app.port])] if sources + allowed else []
-    extra_ports = [{"protocol": port.protocol, "port": port.port} for port in app.ports.values()]
+    numbers = dict.fromkeys((port.protocol, port.in_pods) for port in app.ports.values())
+    extra_ports = [{"protocol": protocol, "port": number} for protocol, number in numbers]
     if allowed and extra_ports:
         rules.append({"from": allowed, "ports": extra_ports})
     if (number := monitoring.metrics_port(app)) is not None:
@@ -70,8 +74,11 @@ def _egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC_PEERS})
+    rules += dns.egress(app)
     if app.traces:
         rules.append(_rule("to", [_namespace(tracing.endpoint_namespace(platform))], [tracing.endpoint_port(platform)]))
+    if app.valkey is not None:
+        rules.append(_rule("to", [_pods(valkey.labels(app))], [valkey.PORT]))
     if app.postgres is not None:
         pods = _pooler_labels(app, app.postgres) if app.postgres.pooler else _instance_labels(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))
@@ -86,7 +93,7 @@ def _dns() -> list[Json]:
 def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
     """Return the NetworkPolicy for the PostgreSQL pods of the app's database."""
     pods = _instance_labels(app, postgres)
-    clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_clients_of_database(app)]
+    clients = [pods, _pooler_labels(app, postgres)] if postgres.pooler else [pods, *_own_clients(app)]
     inward = [
         _rule("from", [_pods(client) for client in clients], [database.PORT]),
         _rule("from", [_pods(pods), _namespace(platform.database_operator)], [database.PORT, database.STATUS_PORT]),
@@ -103,13 +110,13 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatfor
 
 
 def _pooler(app: AppSettings, postgres: PostgresSettings, platform: AppPlatformOutputs) -> Manifest:
-    inward = [_rule("from", [_pods(client) for client in _clients_of_database(app)], [database.PORT])]
+    inward = [_rule("from", [_pods(client) for client in _own_clients(app)], [database.PORT])]
     instances = _rule("to", [_pods(_instance_labels(app, postgres))], [database.PORT])
     outward = [instances, platform.nodes.apply(destinations.api_rule)]
     return _policy(app, database.pooler_name(app, postgres), _pooler_labels(app, postgres), inward, outward)
 
 
-def _clients_of_database(app: AppSettings) -> list[dict[str, str]]:
+def _own_clients(app: AppSettings) -> list[dict[str, str]]:
     return [labels(app), job_labels(app), *([worker_labels(app)] if app.workers else [])]
 
 

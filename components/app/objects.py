@@ -42,7 +42,8 @@ def has_protected_data(app: AppSettings) -> bool:
 
 def has_data(app: AppSettings) -> bool:
     """Whether the deletion of the app's namespace would delete a database or a volume."""
-    return app.postgres is not None or any(volume.deleted_with_namespace for volume in app.volumes.values())
+    has_volume = any(volume.deleted_with_namespace for volume in app.volumes.values())
+    return app.postgres is not None or has_volume or bool(app.valkey and app.valkey.size)
 
 
 def namespace(app: AppSettings) -> Manifest:

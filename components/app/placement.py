@@ -1,11 +1,14 @@
 """Placement of an app: the nodes on which the app can run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
-from components.app import devices
+from components.app import devices, host_network
+from components.app.objects import labels
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
+from components.settings.model import camel_case
 
 HOSTNAME_LABEL, ARCH_LABEL = "kubernetes.io/hostname", "kubernetes.io/arch"
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
@@ -18,6 +21,19 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
     """Return the fields of a pod spec that control the pod's placement."""
     selector, tolerations = required_labels(app), [_toleration(taint) for taint in app.tolerations]
     return ({"nodeSelector": selector} if selector else {}) | ({"tolerations": tolerations} if tolerations else {})
+
+
+def topology_spread_constraints(app: AppSettings) -> list[Json]:
+    """Return the topologySpreadConstraints of the app's settings."""
+    return [
+        {
+            "maxSkew": constraint.max_skew,
+            "topologyKey": constraint.topology_key,
+            "whenUnsatisfiable": constraint.when_unsatisfiable,
+            "labelSelector": {"matchLabels": labels(app)},
+        }
+        for constraint in app.topology_spread_constraints
+    ]
 
 
 def required_labels(app: AppSettings) -> dict[str, str]:
@@ -43,7 +59,8 @@ def unsatisfied(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Iterato
     mismatches = {node["name"]: _mismatch(app, node, required) for node in nodes}
     if all(mismatches.values()):
         reasons = ", ".join(f"{name} {reason}" for name, reason in mismatches.items())
-        key = next((key for key in ("arch", "nodes") if getattr(app, key)), "tolerations")
+        keys = ("arch", "nodes", "topology_spread_constraints")
+        key = camel_case(next((key for key in keys if getattr(app, key)), "tolerations"))
         fix = "adapt the app to one of these nodes, or change cluster.nodes"
         yield key, f"fits no node of the platform: {reasons}", fix
     elif app.host_network:
@@ -63,10 +80,43 @@ def _named_nodes(app: AppSettings) -> Iterator[tuple[str, str]]:
 def _too_many_pods(app: AppSettings, available: int) -> Iterator[Unsatisfied]:
     """Yield an error if an app with hostNetwork has more replicas than matching nodes, because each node runs at most
     one of the pods."""
-    setting, wanted = ("autoscaling.max", app.autoscaling.max) if app.autoscaling else ("replicas", app.replicas or 1)
+    setting, wanted = ("autoscaling.max" if app.autoscaling else "replicas"), _max_pods(app)
     if wanted > available:
         reason = f"requests {wanted} pods, but with hostNetwork each of the {available} matching nodes runs one pod"
         yield setting, reason, f"use {available} or less"
+
+
+def _max_pods(app: AppSettings) -> int:
+    return app.autoscaling.max if app.autoscaling else app.replicas or 1
+
+
+def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
+    """Yield an error for each port that apps with hostNetwork open in more pods than there are nodes for them.
+
+    The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
+    """
+    if not all("labels" in node for node in nodes):
+        return
+    opened: dict[tuple[int, str], dict[str, str]] = {}
+    for path, app in apps.items():
+        for loc, number, protocol in host_network.listened_ports(app) if app.host_network else ():
+            opened.setdefault((number, protocol), {}).setdefault(path, f"{path}.{'.'.join(loc)}")
+    for (number, protocol), settings in opened.items():
+        groups = (group for size in range(2, len(settings) + 1) for group in combinations(settings, size))
+        for group in groups:
+            matching = {node for path in group for node in _matching_nodes(apps[path], nodes)}
+            pods = sum(_max_pods(apps[path]) for path in group)
+            if matching and pods > len(matching):
+                others = " and ".join(settings[path] for path in group[:-1])
+                reason = f"opens {protocol} {number} on the nodes, like {others}: {pods} pods need {pods} nodes"
+                fix = "choose another port, or other nodes"
+                yield settings[group[-1]], f"{reason}, but the matching nodes are {', '.join(sorted(matching))}", fix
+                break
+
+
+def _matching_nodes(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    required = {**required_labels(app), **_gpu_labels(app, nodes)}
+    return [str(node["name"]) for node in nodes if not _mismatch(app, node, required)]
 
 
 def _gpu_labels(app: AppSettings, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
@@ -86,6 +136,9 @@ def _mismatch(app: AppSettings, node: Mapping[str, Any], required: Mapping[str, 
                 return f"is {node['arch']}"
         elif node_labels.get(key) != value:
             return f"lacks the label {key}={value}"
+    for constraint in app.topology_spread_constraints:
+        if constraint.when_unsatisfiable == "DoNotSchedule" and constraint.topology_key not in node_labels:
+            return f"lacks the label {constraint.topology_key} of topologySpreadConstraints"
     for taint in node["taints"]:
         if not taint.endswith(":PreferNoSchedule") and not _tolerated(app, taint):
             return f"has the taint {taint}"

@@ -10,6 +10,7 @@ from components.app.probe_settings import AppProbeSettings, AppProbesSettings, A
 from components.app.settings import AppSettings
 from components.app.volume_validation import tmpfs_size_problems
 from components.settings.errors import Findings
+from components.settings.model import camel_case
 
 _MAX_CRON_NAME = 52
 """Maximum length of a CronJob's name, to which Kubernetes appends a number for each Job."""
@@ -37,6 +38,9 @@ def _probe_kinds(app: AppSettings) -> Findings:
             yield ("probes", name), f"must not have {' and '.join(kinds)}", "keep one of them"
         if probe.command and probe.port:
             yield ("probes", name, "port"), "has no effect with command", "remove it"
+        for key in ("scheme", "http_headers"):
+            if key in probe.model_fields_set and not probe.path:
+                yield ("probes", name, camel_case(key)), "has no effect without path", "add path, or remove it"
         yield from ((("probes", name, *loc), reason, fix) for loc, reason, fix in timeout_problems(name, probe))
 
 
@@ -81,9 +85,12 @@ def _ports(app: AppSettings) -> Findings:
         number = (port.port, port.protocol)
         if name == "http":
             yield ("ports", name), "is reserved for `port`", "choose another name"
-        if number == (PORT, "TCP") and app.port != PORT:
+        if number == (PORT, "TCP") and port.in_pods != app.port:
             reason = f"is already the HTTP port of the Service, which forwards to the app's port {app.port}"
-            yield ("ports", name, "port"), reason, f"set port: {PORT} for the app, or choose another port number"
+            fix = f"set targetPort: {app.port}, or choose another port number"
+            yield ("ports", name, "port"), reason, fix
+        if port.target_port == port.port:
+            yield ("ports", name, "targetPort"), "has no effect: it is the default", "remove it"
         if number in taken:
             reason = f"is {port.protocol} {port.port}, like {taken[number]}"
             yield ("ports", name), reason, "keep one of them"

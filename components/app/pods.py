@@ -2,34 +2,38 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import pulumi
+
 from components.app import (
     database,
     devices,
+    dns,
     exposure,
     host_network,
     monitoring,
     placement,
+    probes,
     remote_secrets,
     security,
     tracing,
+    valkey,
     volumes,
 )
 from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings, AppWorkerSettings
 from components.app.objects import labels, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs
-from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 from components.platform.layer import resources, topology_spread
 
-_FILES, _SECRET_FILES = "files", "secret-files"
+_FILES, _SECRET_FILES, _REMOTE_FILES = "files", "secret-files", "remote-secret-files"
 _SECRET_MODE = 0o440
 """Mode of secret files: readable by their owner and the app's group."""
 PRE_STOP_SECONDS = 5
 """Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
-_DEFAULT_TIMEOUT, _DEFAULT_GRACE_PERIOD = 1, 30
-"""Defaults of Kubernetes, in seconds."""
+_DEFAULT_GRACE_PERIOD = 30
+"""Default of Kubernetes, in seconds."""
 _SHARED_MEMORY = "shared-memory"
 
 
@@ -43,7 +47,7 @@ def app_pod_spec(app: AppSettings, platform: AppPlatformOutputs, sources: Config
         **_pod_settings(app, sources, [*volumes.for_pods(app, app.volumes), *devices.for_pods(app)]),
         **host_network.pod_fields(app),
         **devices.gpu_pod_fields(app),
-        "topologySpreadConstraints": topology_spread(labels(app)),
+        "topologySpreadConstraints": placement.topology_spread_constraints(app) or topology_spread(labels(app)),
         **({"initContainers": init} if init else {}),
         "containers": [_app_container(app, platform, sources), *sidecars],
     }
@@ -80,7 +84,7 @@ def worker_pod_spec(
     """Return the pod spec of a worker's Deployment."""
     container = _extra_container(name, settings, app, platform, sources) | {
         **({"lifecycle": {"preStop": {"exec": {"command": list(settings.stop)}}}} if settings.stop else {}),
-        **_probes(settings.probes, app),
+        **probes.container_fields(settings.probes, app),
         "volumeMounts": list(_mounts(app, settings.volumes)),
     }
     return {
@@ -100,6 +104,7 @@ def _pod_settings(
         "securityContext": security.pod_context(app),
         **({"imagePullSecrets": [{"name": sources.image_pull_secret}]} if app.image_pull_secret else {}),
         **placement.pod_fields(app),
+        **dns.pod_fields(app),
         **({"terminationGracePeriodSeconds": seconds} if seconds != _DEFAULT_GRACE_PERIOD else {}),
         "volumes": [*_volumes(app, sources), *app_volumes],
     }
@@ -115,7 +120,7 @@ def _app_container(app: AppSettings, platform: AppPlatformOutputs, sources: Conf
         "resources": _with_limits(resources(app.cpu, app.memory), devices.gpu_limits(app)),
         "securityContext": security.app_container_context(app),
         "lifecycle": {"preStop": _pre_stop(app)},
-        **_probes(app.probes, app),
+        **probes.container_fields(app.probes, app),
         "volumeMounts": [*_mounts(app, app.volumes), *devices.mounts(app)],
     }
 
@@ -146,9 +151,11 @@ def _program(command: Sequence[str], args: Sequence[str]) -> dict[str, Json]:
 
 def _ports(app: AppSettings) -> Iterator[Json]:
     yield {"name": "http", "containerPort": app.port, "protocol": "TCP"}
+    listed = {(app.port, "TCP")}
     for name, port in app.ports.items():
-        if (port.port, port.protocol) != (app.port, "TCP"):
-            yield {"name": name, "containerPort": port.port, "protocol": port.protocol}
+        if (port.in_pods, port.protocol) not in listed:
+            listed.add((port.in_pods, port.protocol))
+            yield {"name": name, "containerPort": port.in_pods, "protocol": port.protocol}
     if (number := monitoring.additional_port(app)) is not None:
         yield {"containerPort": number, "protocol": "TCP"}  # Prometheus scrapes only ports in the pod spec
 
@@ -164,7 +171,8 @@ def _environment(
 
     The entries of `variables` come last, because Kubernetes expands only references to earlier environment variables.
     """
-    yield from database.environment(app)
+    yield from database.environment(app, sources.roles)
+    yield from valkey.environment(app, sources.valkey)
     yield from tracing.environment(app, platform)
     yield from exposure.environment(app, platform, variables)
     for name in app.secrets:
@@ -174,49 +182,30 @@ def _environment(
         yield {"name": name, "value": value}
 
 
-def _probes(probes: AppProbesSettings | AppWorkerProbesSettings, app: AppSettings) -> dict[str, Json]:
-    return {f"{name}Probe": _probe(probe, app) for name, probe in probes if probe is not None}
-
-
-def _probe(probe: AppProbeSettings, app: AppSettings) -> Json:
-    times = {
-        "periodSeconds": probe.period,
-        "failureThreshold": probe.failures,
-        **({"initialDelaySeconds": probe.delay} if probe.delay else {}),
-        **({"timeoutSeconds": probe.timeout} if probe.timeout != _DEFAULT_TIMEOUT else {}),
-    }
-    return _probe_action(probe, app) | times
-
-
-def _probe_action(probe: AppProbeSettings, app: AppSettings) -> Json:
-    if probe.command:
-        return {"exec": {"command": list(probe.command)}}
-    if probe.grpc:
-        return {"grpc": {"port": probe.port or app.port}}  # a gRPC probe accepts no port name
-    port = probe.port or "http"
-    return {"httpGet": {"path": probe.path, "port": port}} if probe.path else {"tcpSocket": {"port": port}}
-
-
 def _volumes(app: AppSettings, sources: ConfigSources) -> Iterator[Json]:
     if app.files:
         yield {"name": _FILES, "configMap": {"name": sources.files}}
     if app.secret_files:
-        items = [{"key": file_key(path), "path": file_key(path)} for path in app.secret_files]
-        yield {
-            "name": _SECRET_FILES,
-            "secret": {"secretName": sources.secrets, "items": items, "defaultMode": _SECRET_MODE},
-        }
+        yield _secret_volume(_SECRET_FILES, sources.secrets, app.secret_files)
+    if app.remote_secret_files:
+        yield _secret_volume(_REMOTE_FILES, remote_secrets.secret_name(app), app.remote_secret_files)
     for index, _ in enumerate(app.scratch):
         yield {"name": f"scratch-{index}", "emptyDir": {}}
     if app.shared_memory:
         yield {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": app.shared_memory}}
 
 
+def _secret_volume(name: str, secret: pulumi.Input[str] | None, paths: Iterable[str]) -> Json:
+    items = [{"key": file_key(path), "path": file_key(path)} for path in paths]
+    return {"name": name, "secret": {"secretName": secret, "items": items, "defaultMode": _SECRET_MODE}}
+
+
 def _mounts(app: AppSettings, mounted: Iterable[str]) -> Sequence[Json]:
     entries: list[Json] = list(volumes.mounts(app, mounted))
     entries += [{"name": f"scratch-{index}", "mountPath": path} for index, path in enumerate(app.scratch)]
     entries += [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}] if app.shared_memory else []  # noqa: S108
-    for name, paths in ((_FILES, app.files), (_SECRET_FILES, app.secret_files)):
+    secret_files = ((_SECRET_FILES, app.secret_files), (_REMOTE_FILES, app.remote_secret_files))
+    for name, paths in ((_FILES, app.files), *secret_files):
         entries += [
             {"name": name, "mountPath": path, "subPath": file_key(path), "readOnly": True} for path in sorted(paths)
         ]

@@ -7,12 +7,19 @@ from components.settings.model import Model
 
 
 class AppPortSettings(Model):
-    """An additional port of the app, with the same port number in the pods and in the app's Service."""
+    """An additional port of the app's Service."""
 
     port: Port
-    """Port number."""
+    """Port number of the Service."""
+    target_port: Port | None = None
+    """Port number in the app's pods (targetPort). Default: the value of `port`."""
     protocol: Literal["TCP", "UDP"] = "TCP"
     """Transport protocol."""
+
+    @property
+    def in_pods(self) -> int:
+        """Port number in the app's pods."""
+        return self.target_port or self.port
 
 
 class AppLoadBalancerSettings(Model):

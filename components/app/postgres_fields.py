@@ -72,5 +72,9 @@ Library = Annotated[
     str, matching("library of PostgreSQL", "[A-Za-z0-9_][A-Za-z0-9_.-]*", "write its file name, such as vchord.so")
 ]
 Timestamp = Annotated[str, TextType("date and time", _moment, _MOMENT)]
+RoleName = Annotated[
+    str,
+    matching("PostgreSQL role", _DATABASE, "use lower-case letters, digits and underscores, such as pg_read_all_data"),
+]
 DatabaseName = Annotated[str, TextType("database name", _database, _DATABASE)]
 ParameterName = Annotated[str, TextType("PostgreSQL parameter", _parameter, _PARAMETER)]

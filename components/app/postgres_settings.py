@@ -11,10 +11,11 @@ from components.app.postgres_fields import (
     Library,
     ParameterName,
     Retention,
+    RoleName,
     ScheduleWithSeconds,
     Timestamp,
 )
-from components.settings.fields import DnsLabel, PositiveInt, Text
+from components.settings.fields import DnsLabel, PositiveInt, StrictBool, Text
 from components.settings.kubernetes_fields import Cpu, Image, Size
 from components.settings.model import Model
 
@@ -49,6 +50,25 @@ class PoolerSettings(Model):
     """PgBouncer's pool mode: whether a connection returns to the pool after a session or after each transaction."""
 
 
+class PostgresDatabaseSettings(Model):
+    """An additional database in the app's PostgreSQL instances."""
+
+    owner: DatabaseName | None = None
+    """Role that owns the database: `postgres.database` or a role in `postgres.roles`. Default: the role of the app."""
+    extensions: tuple[Extension, ...] = ()
+    """PostgreSQL extensions to create in the database. The database's image must contain the extensions."""
+
+
+class PostgresRoleSettings(Model):
+    """An additional role (user) of the app's PostgreSQL instances. homelab generates the role's password, and sets
+    `PGPASSWORD_ROLE` in the app's environment, such as PGPASSWORD_REPORTS for the role `reports`."""
+
+    in_roles: tuple[RoleName, ...] = ()
+    """Roles of which the role is a member (inRoles), such as pg_read_all_data."""
+    createdb: StrictBool = False
+    """Whether the role may create databases."""
+
+
 class PostgresSettings(Model):
     """A PostgreSQL database of the app, run by CloudNativePG. homelab sets PGHOST, PGPORT, PGDATABASE, PGUSER,
     PGPASSWORD and DATABASE_URL in the app's environment, for the connection to the database."""
@@ -69,6 +89,13 @@ class PostgresSettings(Model):
     """Name of the PostgreSQL database, and of the role that owns the database."""
     extensions: tuple[Extension, ...] = ()
     """PostgreSQL extensions to create in the database. The database's image must contain the extensions."""
+    databases: dict[DatabaseName, PostgresDatabaseSettings] = Field(default_factory=dict)
+    """Additional databases, by name. If you remove an entry, the database and its data stay. Default: none."""
+    roles: dict[DatabaseName, PostgresRoleSettings] = Field(default_factory=dict)
+    """Additional roles, by name. If you remove an entry, the role stays. Default: none."""
+    enable_superuser_access: StrictBool = False
+    """Whether the app gets the superuser `postgres` (enableSuperuserAccess), in the environment variables
+    PGSUPERUSER and PGSUPERPASSWORD. Few apps need more than their own role and `extensions`."""
     parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     shared_preload_libraries: tuple[Library, ...] = ()

@@ -1,6 +1,11 @@
 """Settings of the probes of an app's pods."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from components.settings.fields import Port, PositiveInt, StrictBool, Text
+from components.settings.http_fields import HeaderName, HeaderValue
 from components.settings.kubernetes_fields import Seconds, UrlPath
 from components.settings.model import Model
 
@@ -11,6 +16,11 @@ class AppProbeSettings(Model):
 
     path: UrlPath | None = None
     """URL path of an HTTP GET request, which the app must answer with a status from 200 to 399."""
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    """Scheme of the HTTP request. With `HTTPS`, Kubernetes does not verify the app's certificate."""
+    http_headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Headers of the HTTP request (httpHeaders), such as `Host` for an app that answers only requests for its own
+    host."""
     command: tuple[Text, ...] = ()
     """Command with arguments, which Kubernetes runs in the container and which must exit with status 0."""
     grpc: StrictBool = False

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 
+from components.app.config_objects import file_key
 from components.app.objects import metadata
 from components.app.secret_settings import AppRemoteSecretSettings
 from components.app.settings import AppSettings
@@ -16,10 +17,10 @@ REFRESH_INTERVAL = "1h"
 def secret_name(app: AppSettings) -> str:
     """Return the Secret's name.
 
-    When the setting `remoteSecrets` changes, the Kubernetes Secret gets a new name, and the new name in the pod
-    template starts a rollout.
+    When the setting `remoteSecrets` or `remoteSecretFiles` changes, the Kubernetes Secret gets a new name, and the new
+    name in the pod template starts a rollout.
     """
-    references = {variable: remote.model_dump() for variable, remote in app.remote_secrets.items()}
+    references = {key: remote.model_dump() for key, remote in _remote(app).items()}
     text = json.dumps(references, sort_keys=True)
     return f"{app.name}-remote-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -27,7 +28,7 @@ def secret_name(app: AppSettings) -> str:
 def external_secret(app: AppSettings) -> Manifest:
     """Return the ExternalSecret. Pulumi waits until external-secrets has read all secrets from the external store."""
     meta = metadata(app, secret_name(app), annotations={"pulumi.com/waitFor": "condition=Ready"})
-    data = [_entry(variable, remote) for variable, remote in app.remote_secrets.items()]
+    data = [_entry(key, remote) for key, remote in _remote(app).items()]
     spec = {
         "refreshInterval": REFRESH_INTERVAL,
         "target": {"name": secret_name(app), "creationPolicy": "Owner"},
@@ -36,10 +37,15 @@ def external_secret(app: AppSettings) -> Manifest:
     return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": meta, "spec": spec}
 
 
-def _entry(variable: str, remote: AppRemoteSecretSettings) -> Json:
+def _remote(app: AppSettings) -> dict[str, AppRemoteSecretSettings]:
+    """Return the references to all secrets in external stores, by their key in the Kubernetes Secret."""
+    return {**app.remote_secrets, **{file_key(path): remote for path, remote in app.remote_secret_files.items()}}
+
+
+def _entry(key: str, remote: AppRemoteSecretSettings) -> Json:
     store = {"kind": "ClusterSecretStore", "name": remote.store}
     reference = {"key": remote.key} | ({"property": remote.property} if remote.property else {})
-    return {"secretKey": variable, "remoteRef": reference, "sourceRef": {"storeRef": store}}
+    return {"secretKey": key, "remoteRef": reference, "sourceRef": {"storeRef": store}}
 
 
 def environment(app: AppSettings) -> Iterator[Json]:

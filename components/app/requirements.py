@@ -7,6 +7,7 @@ from components.app import devices, hosts, security
 from components.app.platform_outputs import OutputName
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
+from components.app.valkey_settings import AppValkeySettings
 from components.app.volume_settings import AppVolumeSettings
 from components.layers.traefik.layer import INGRESS_CLASS, Traefik
 
@@ -45,6 +46,8 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield from _volume_needs(f"volumes.{name}", volume)
     for variable, remote in app.remote_secrets.items():
         yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    for path, remote in app.remote_secret_files.items():
+        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
     if app.load_balancer:
         address = app.load_balancer.address
         setting = "loadBalancer.address" if address else "loadBalancer"
@@ -57,11 +60,12 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("gpu_resources", "gpu", devices.gpu_resource(app))
     if app.traces:
         yield RequiredOutput("traces_endpoint", "traces")
-    for setting, value in (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards)):
-        if value:
-            yield RequiredOutput("metrics_endpoint", setting)
+    monitoring = (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards))
+    yield from (RequiredOutput("metrics_endpoint", setting) for setting, value in monitoring if value)
     if app.postgres:
         yield from _database_needs(app.postgres)
+    if app.valkey:
+        yield from _valkey_needs(app.valkey)
 
 
 def _ingress_needs(app: AppSettings) -> Iterator[RequiredOutput]:
@@ -94,6 +98,13 @@ def _database_needs(postgres: PostgresSettings) -> Iterator[RequiredOutput]:
     for setting, settings in (("backup", postgres.backup), ("restore", postgres.restore)):
         if settings is not None:
             yield RequiredOutput("database_backup", f"postgres.{setting}")
+
+
+def _valkey_needs(valkey: AppValkeySettings) -> Iterator[RequiredOutput]:
+    if valkey.storage_class:
+        yield RequiredOutput("storage_classes", "valkey.storageClass", valkey.storage_class)
+    elif valkey.size:
+        yield RequiredOutput("storage_class", "valkey.size")
 
 
 def _volume_needs(setting: str, volume: AppVolumeSettings) -> Iterator[RequiredOutput]:

@@ -7,15 +7,18 @@ from pydantic import Field
 from components.app.allow_settings import AppAllowSettings
 from components.app.autoscaling_settings import AppAutoscalingSettings
 from components.app.container_settings import AppContainerSettings, AppCronSettings, AppWorkerSettings
+from components.app.dns_settings import AppDnsConfigSettings, AppHostAliasSettings
 from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
 from components.app.patch_settings import AppPatchSettings
+from components.app.placement_settings import AppTopologySpreadSettings
 from components.app.port_settings import AppLoadBalancerSettings, AppPortSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.secret_settings import AppPullSettings, AppRemoteSecretSettings
 from components.app.strategy_settings import AppStrategySettings
+from components.app.valkey_settings import AppValkeySettings
 from components.app.volume_settings import AppVolumeSettings
 from components.settings.fields import (
     DnsLabel,
@@ -95,8 +98,12 @@ class AppSettings(Model):
     only when they restart."""
     secret_files: dict[AbsolutePath, SecretRef] = Field(default_factory=dict)
     """Files whose contents are Pulumi secrets: path in the container → secret."""
+    remote_secret_files: dict[AbsolutePath, AppRemoteSecretSettings] = Field(default_factory=dict)
+    """Files whose contents external-secrets reads from an external secret store: path in the container → secret. Pods
+    get a changed content only when they restart."""
     files: dict[AbsolutePath, MultilineText] = Field(default_factory=dict)
-    """Configuration files in the app's containers: path → content."""
+    """Configuration files in the app's containers: path → content. `$(HOMELAB_HOST)` in the content inserts the fully
+    qualified name of the app's first host."""
     volumes: dict[DnsLabel, AppVolumeSettings] = Field(default_factory=dict)
     """Volumes of the app, by name."""
     scratch: tuple[AbsolutePath, ...] = ("/tmp",)  # noqa: S108 - a folder of the pod
@@ -144,6 +151,16 @@ class AppSettings(Model):
     """Labels that a node must have to run the app (nodeSelector). Default: none, so the app runs on any node."""
     tolerations: tuple[Taint, ...] = ()
     """Node taints that the app tolerates, written as in `cluster.nodes`."""
+    topology_spread_constraints: tuple[AppTopologySpreadSettings, ...] = ()
+    """Distribution of the app's pods over groups of nodes (topologySpreadConstraints). Default: Kubernetes spreads the
+    pods over the nodes."""
+    host_aliases: tuple[AppHostAliasSettings, ...] = ()
+    """Entries of the file /etc/hosts in the app's containers (hostAliases)."""
+    dns_policy: Literal["ClusterFirst", "None"] = "ClusterFirst"
+    """DNS servers of the app's pods (dnsPolicy): `ClusterFirst` is the cluster's DNS server, and `None` is only the
+    servers in `dnsConfig`."""
+    dns_config: AppDnsConfigSettings | None = None
+    """Entries of the file /etc/resolv.conf in the app's containers (dnsConfig). Default: none."""
     grace_period: Seconds = 30
     """Seconds that a pod has to terminate before Kubernetes kills the pod (terminationGracePeriodSeconds)."""
     stop: tuple[Text, ...] = ()
@@ -169,6 +186,8 @@ class AppSettings(Model):
     """Grafana dashboards of the app: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
+    valkey: AppValkeySettings | None = None
+    """Valkey server of the app, which uses the Redis protocol. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False

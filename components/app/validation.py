@@ -1,15 +1,15 @@
 """Checks for conflicts between an app's settings."""
 
 import re
-from collections import Counter
 
 from components.app import tracing, variable_references
 from components.app.container_validation import container_problems
-from components.app.database import cluster_name
+from components.app.database_validation import DATABASE_CHECKS
+from components.app.dns import dns_problems
 from components.app.host_validation import HOST_CHECKS
+from components.app.hosts import is_wildcard
 from components.app.ingress_validation import INGRESS_CHECKS, redirect_problems
 from components.app.monitoring_validation import monitoring_problems
-from components.app.network import policy_suffixes
 from components.app.objects import has_data
 from components.app.patch_validation import patch_problems
 from components.app.pod_validation import POD_CHECKS
@@ -52,8 +52,12 @@ def _variables(app: AppSettings) -> Findings:
 
 
 def _database_variables(app: AppSettings) -> Findings:
-    if app.postgres is not None:
-        yield from _set_by(app, variable_references.DATABASE_VARIABLES, "postgres")
+    yield from _set_by(app, variable_references.database_variables(app), "postgres")
+
+
+def _valkey_variables(app: AppSettings) -> Findings:
+    if app.valkey is not None:
+        yield from _set_by(app, variable_references.VALKEY_VARIABLES, "valkey")
 
 
 def _traces_variables(app: AppSettings) -> Findings:
@@ -81,6 +85,14 @@ def _references(app: AppSettings) -> Findings:
         yield ("environment", name), reason, fix
 
 
+def _files(app: AppSettings) -> Findings:
+    for path in app.files:
+        if variable_references.has_host(app.files[path]) and not any(not is_wildcard(host) for host in app.hosts):
+            reason = f"references $({variable_references.HOST_VARIABLE}), but the app has no host without a wildcard"
+            fix = f"add a host, or write $$({variable_references.HOST_VARIABLE}) for the literal text"
+            yield ("files", path), reason, fix
+
+
 def _file_sizes(app: AppSettings) -> Findings:
     size = sum(len(text.encode()) for text in app.files.values())
     if size > _MAX_FILE_BYTES:
@@ -92,15 +104,19 @@ def _paths(app: AppSettings) -> Findings:
     """Reject two files, volumes or scratch folders with the same path, and paths below a file."""
     mounts: list[tuple[tuple[str | int, ...], str]] = [(("files", path), path) for path in app.files]
     mounts += [(("secretFiles", path), path) for path in app.secret_files]
+    mounts += [(("remoteSecretFiles", path), path) for path in app.remote_secret_files]
     mounts += [(("scratch", index), path) for index, path in enumerate(app.scratch)]
-    mounts += [(("volumes", name, "path"), volume.path) for name, volume in app.volumes.items()]
+    for name, volume in app.volumes.items():
+        mounts.append((("volumes", name, "path"), volume.path))
+        more = enumerate(volume.mounts)
+        mounts += [(("volumes", name, "mounts", index, "path"), mount.path) for index, mount in more]
     mounts += [(("devices", index), device.container_path) for index, device in enumerate(app.devices)]
     for index, (loc, path) in enumerate(mounts):
         for _, other in mounts[:index]:
             if path == other:
                 yield loc, f"uses a path that is already taken: {path}", "choose another path"
     for loc, path in mounts:
-        for file in (*app.files, *app.secret_files):
+        for file in (*app.files, *app.secret_files, *app.remote_secret_files):
             if path.startswith(f"{file}/"):
                 yield loc, f"is below the file {file}", "choose another path"
 
@@ -110,27 +126,12 @@ def _destinations(app: AppSettings) -> Findings:
         yield from exactly_one(("allow", "to", index), destination, "namespace", "network")
 
 
-def _restore(app: AppSettings) -> Findings:
-    postgres = app.postgres
-    if postgres is None or postgres.restore is None:
-        return
-    if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
-        reason = "is the name under which this database stores its own backups"
-        fix = "set postgres.name to another name, such as db-2"
-        yield ("postgres", "restore", "source"), reason, fix
-
-
-def _database_name(app: AppSettings) -> Findings:
-    """Reject a `postgres.name` that would give two NetworkPolicies of the app the same name."""
-    if app.postgres is not None and app.postgres.name in policy_suffixes(app):
-        reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
-        yield ("postgres", "name"), reason, "choose another name, such as db-2"
-
-
-def _extensions(app: AppSettings) -> Findings:
-    for name, count in Counter(app.postgres.extensions if app.postgres else ()).items():
-        if count > 1:
-            yield ("postgres", "extensions"), f"lists {name} {count} times", "keep one of them"
+def _topology_spread(app: AppSettings) -> Findings:
+    constraints = [(each.topology_key, each.when_unsatisfiable) for each in app.topology_spread_constraints]
+    for index, constraint in enumerate(constraints):
+        if constraint in constraints[:index]:
+            reason = f"lists {constraint[0]} with whenUnsatisfiable: {constraint[1]} again"
+            yield ("topologySpreadConstraints", index), reason, "keep one of them"
 
 
 def _strategy(app: AppSettings) -> Findings:
@@ -168,15 +169,17 @@ _CHECKS = (
     *INGRESS_CHECKS,
     _variables,
     _database_variables,
+    _valkey_variables,
     _traces_variables,
     _host_variable,
     _references,
+    _files,
     _file_sizes,
+    dns_problems,
+    _topology_spread,
     _paths,
     _destinations,
-    _restore,
-    _database_name,
-    _extensions,
+    *DATABASE_CHECKS,
     _strategy,
     _discard,
 )

@@ -9,14 +9,46 @@ from components.app.settings import AppSettings
 
 DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "DATABASE_URL")
 """Environment variables of an app with a database."""
+SUPERUSER_VARIABLES = ("PGSUPERUSER", "PGSUPERPASSWORD")
+"""Environment variables of an app with superuser access to its database."""
+VALKEY_VARIABLES = ("VALKEY_HOST", "VALKEY_PORT", "VALKEY_PASSWORD", "REDIS_URL")
+"""Environment variables of an app with a Valkey server."""
 HOST_VARIABLE = "HOMELAB_HOST"
 """Environment variable with the fully qualified name of the app's first host, if another variable references it."""
+
+
+_HOST_REFERENCE = re.compile(r"(\$?)\$\(" + HOST_VARIABLE + r"\)")
+
+
+def has_host(text: str) -> bool:
+    """Whether a text references the app's first host. `$$(HOMELAB_HOST)` stands for the literal text
+    `$(HOMELAB_HOST)`."""
+    return any(not match[1] for match in _HOST_REFERENCE.finditer(text))
+
+
+def insert_host(text: str, host: str) -> str:
+    """Replace the references to the app's first host in a text by `host`."""
+    return _HOST_REFERENCE.sub(lambda match: f"$({HOST_VARIABLE})" if match[1] else host, text)
+
+
+def role_variable(role: str) -> str:
+    """Return the environment variable with the password of an additional role of the database."""
+    return f"PGPASSWORD_{role.upper()}"
+
+
+def database_variables(app: AppSettings) -> tuple[str, ...]:
+    """Return the environment variables that the app's database sets."""
+    if app.postgres is None:
+        return ()
+    superuser = SUPERUSER_VARIABLES if app.postgres.enable_superuser_access else ()
+    return (*DATABASE_VARIABLES, *map(role_variable, app.postgres.roles), *superuser)
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
     """Return the environment variables that other settings than `environment` define, mapped to the name of the
     setting."""
-    origins = dict.fromkeys(DATABASE_VARIABLES, "postgres") if app.postgres else {}
+    origins = dict.fromkeys(database_variables(app), "postgres")
+    origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}
     return origins | dict.fromkeys(app.remote_secrets, "remoteSecrets") | dict.fromkeys(app.secrets, "secrets")

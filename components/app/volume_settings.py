@@ -3,7 +3,7 @@
 from typing import Literal
 
 from components.settings.fields import DnsLabel, Host, StrictBool
-from components.settings.kubernetes_fields import AbsolutePath, ObjectName, Size
+from components.settings.kubernetes_fields import AbsolutePath, ObjectName, RelativePath, Size
 from components.settings.model import Model, camel_case
 
 SourceField = Literal["nfs", "claim", "host_path", "memory"]
@@ -29,12 +29,29 @@ class AppHostPathSettings(Model):
     """Path of the hostPath folder on the node. The folder must exist on the node, and its files keep their owner."""
 
 
+class AppMountSettings(Model):
+    """An additional mount of a volume in the app's containers."""
+
+    path: AbsolutePath
+    """Mount path in the containers."""
+    sub_path: RelativePath | None = None
+    """Folder or file of the volume to mount (subPath). Kubernetes creates a missing folder. Default: the whole
+    volume."""
+    read_only: StrictBool = False
+    """Whether the app's containers mount the folder or file read-only."""
+
+
 class AppVolumeSettings(Model):
     """A volume of the app. Only one pod can mount a volume, unless the volume has `shared`, `perPod` or `memory`, or is
     a read-only NFS share or hostPath folder."""
 
     path: AbsolutePath
     """Mount path in the containers."""
+    sub_path: RelativePath | None = None
+    """Folder or file of the volume to mount at `path` (subPath). Kubernetes creates a missing folder. Default: the
+    whole volume."""
+    mounts: tuple[AppMountSettings, ...] = ()
+    """Additional mounts of the same volume at other paths. Default: none."""
     size: Size | None = None
     """Size of the volume, required for a volume from a StorageClass and for a volume in memory. homelab does not resize
     an existing volume when you change `size`."""

@@ -21,16 +21,17 @@ def volume_problems(app: AppSettings) -> Findings:
     """Yield the path, reason and fix of each conflict in the settings of the app's volumes."""
     for check in (_reserved_names, _several_pods, _single_node, _memory_in_total):
         yield from check(app)
-    for check_one in (_kind, _needed, _no_effect, _sharing, _memory):
+    for check_one in (_kind, _needed, _no_effect, _sharing, _mounts, _memory):
         for name, volume in app.volumes.items():
             yield from ((("volumes", name, *loc), reason, fix) for loc, reason, fix in check_one(app, volume))
 
 
 def _reserved_names(app: AppSettings) -> Findings:
-    # users cannot rename an existing volume, so only apps with devices reserve volume names for devices
+    # users cannot rename an existing volume, so only apps with devices or remoteSecretFiles reserve these names
+    for_remote_files = ["remote-secret-files"] if app.remote_secret_files else []
     for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:
-        if _RESERVED.fullmatch(name) or name in for_devices:
+        if _RESERVED.fullmatch(name) or name in (*for_devices, *for_remote_files):
             yield ("volumes", name), "is reserved for a volume that homelab creates", "choose another name"
 
 
@@ -87,6 +88,13 @@ def _sharing(_: AppSettings, volume: AppVolumeSettings) -> Findings:
         )
     if volume.read_only and (volume.is_provisioned or volume.memory):
         yield ("readOnly",), "leaves no pod that can write to the volume", "remove it"
+
+
+def _mounts(_: AppSettings, volume: AppVolumeSettings) -> Findings:
+    for index, mount in enumerate(volume.mounts):
+        if volume.read_only and mount.read_only:
+            reason = "has no effect: the whole volume is read-only"
+            yield ("mounts", index, "readOnly"), reason, "remove it"
 
 
 def _memory(app: AppSettings, volume: AppVolumeSettings) -> Findings:

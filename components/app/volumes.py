@@ -1,6 +1,8 @@
 """Volumes of an app: PersistentVolumeClaims, NFS shares, hostPath folders and memory file systems."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pulumi
 
 from components.app.objects import SKIP_AWAIT, metadata
 from components.app.platform_outputs import AppPlatformOutputs
@@ -58,10 +60,17 @@ def for_job(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
 
 
 def mounts(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
-    """Yield a volumeMount for each of the app's volumes whose name is in `mounted`."""
+    """Yield the volumeMounts of the app's volumes whose names are in `mounted`."""
     for name in mounted:
         volume = app.volumes[name]
-        yield {"name": name, "mountPath": volume.path} | ({"readOnly": True} if volume.read_only else {})
+        yield _mount(name, volume.path, volume.sub_path, read_only=volume.read_only)
+        for mount in volume.mounts:
+            yield _mount(name, mount.path, mount.sub_path, read_only=volume.read_only or mount.read_only)
+
+
+def _mount(name: str, path: str, sub_path: str | None, *, read_only: bool) -> Json:
+    optional = ({"subPath": sub_path} if sub_path else {}) | ({"readOnly": True} if read_only else {})
+    return {"name": name, "mountPath": path} | optional
 
 
 def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
@@ -75,6 +84,21 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
     if volume.memory:
         return {"emptyDir": {"medium": "Memory", "sizeLimit": volume.size}}
     return {"persistentVolumeClaim": {"claimName": f"{app.name}-{name}"}} if volume.shared else {}
+
+
+def report_differences(
+    wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource
+) -> None:
+    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
+
+    `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
+    existing StatefulSet may be None.
+    """
+    current = wanted if spec is None else spec.get(CLAIM_TEMPLATES, ())
+    if errors := missing_template_errors(wanted, current, app):
+        raise pulumi.RunError("\n".join(errors))
+    for warning in template_drift_warnings(wanted, current, app):
+        pulumi.log.warn(warning, pods)
 
 
 def template_drift_warnings(wanted: Sequence[Json], current: Sequence[Json], app: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from components.app.pod_validation import liveness_problems, mount_problems, tim
 from components.app.probe_settings import AppProbeSettings
 from components.app.settings import AppSettings
 from components.settings.errors import Findings
+from components.settings.model import camel_case
 
 
 def worker_problems(app: AppSettings) -> Findings:
@@ -42,10 +43,10 @@ def _probes(_: AppSettings, __: str, worker: AppWorkerSettings) -> Findings:
         probe: AppProbeSettings | None = getattr(worker.probes, name)
         if probe is None:
             continue
-        for key in ("path", "grpc", "port"):
-            if getattr(probe, key):
+        for key in ("path", "grpc", "port", "scheme", "http_headers"):
+            if key in probe.model_fields_set and getattr(probe, key):
                 yield (
-                    ("probes", name, key),
+                    ("probes", name, camel_case(key)),
                     "needs a network connection to the worker, but workers accept no connections",
                     "remove it, and set command",
                 )

@@ -9,8 +9,8 @@ from components.settings.model import Model
 
 _PRIORITY = "system-cluster-critical"
 _PLUGIN_EVICTION_SECONDS = 5
-"""Seconds after which Kubernetes moves the backup plugin's only pod from a failed node. PostgreSQL databases cannot
-fail over without the backup plugin."""
+"""Seconds after which Kubernetes replaces a pod of the backup plugin on a failed node. PostgreSQL databases cannot fail
+over without the backup plugin."""
 
 
 class CloudNativePGSettings(Model):
@@ -34,7 +34,9 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        The operator of CloudNativePG has up to two replicas, but the Barman Cloud plugin supports only one replica.
+        The operator of CloudNativePG and the Barman Cloud plugin have up to two replicas each, on different nodes. The
+        plugin runs without leader election, because the replicas of the plugin that are not the leader do not answer
+        the operator, and never become ready. Each replica of the plugin writes the same RBAC rules.
         """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
@@ -46,10 +48,12 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
             "monitoring": {"podMonitorEnabled": self.has_monitoring},
         }
         plugin: dict[str, Json] = {
-            "replicaCount": 1,
+            "replicaCount": self.lab.replicas(2),
+            "additionalArgs": ["--leader-elect=false"],
             "crds": {"create": True},
             "resources": resources("25m", "128Mi"),
             "priorityClassName": _PRIORITY,
+            "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "plugin-barman-cloud"}),
             "tolerations": evicted_after(_PLUGIN_EVICTION_SECONDS),
         }
         return {"cloudnative-pg": operator, "plugin-barman-cloud": plugin}

@@ -64,6 +64,7 @@ def _image(value: str) -> str:
 
 
 _ABSOLUTE_PATH = "(/[A-Za-z0-9._-]+)+"
+_RELATIVE_PATH = "[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"
 
 
 def _absolute_path(value: str) -> str:
@@ -74,6 +75,13 @@ def _absolute_path(value: str) -> str:
     if not re.fullmatch(_ABSOLUTE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
         fix = "start the path with /, and use letters, digits, dots, dashes and underscores, such as /etc/app/app.yaml"
         raise setting_error("is not an absolute path", fix)
+    return value
+
+
+def _relative_path(value: str) -> str:
+    if not re.fullmatch(_RELATIVE_PATH, value, re.ASCII) or {".", ".."} & set(value.split("/")):
+        fix = "write it without / at the start and end, and without the segments . and .., such as app/config"
+        raise setting_error("is not a relative path", fix)
     return value
 
 
@@ -108,6 +116,7 @@ AppName = Annotated[str, TextType("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[
 Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
 MultilineText = Annotated[str, _Lines("text", str)]
 AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
+RelativePath = Annotated[str, TextType("relative path", _relative_path, _RELATIVE_PATH)]
 ObjectName = Annotated[
     str,
     matching(

@@ -1,6 +1,6 @@
-"""Programs of the platform that are built here, from Go modules and Debian packages: they run, others sleep."""
+"""Programs of the platform and of apps that are built here, from Go modules and Debian packages. Others sleep."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from components.kubernetes.chart import Chart
 from rehearsal import images
 from rehearsal.artefacts import HOST, Row
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.images import Image, Layout
+from rehearsal.images import Image, Layout, full_name
+from rehearsal.registry import repository_of
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,26 @@ class BuiltPrograms:
     rows: tuple[Row, ...] = ()
 
 
-def build(charts: Iterable[Chart], report: Report, programs: Sequence[Program]) -> BuiltPrograms:
-    """Build what `charts` run, as far as `programs` say how; what was built before stays."""
-    wanted = {chart.name for chart in charts}
-    needed = [program for program in programs if wanted & set(program.charts)]
+def build(
+    charts: Iterable[Chart], report: Report, programs: Sequence[Program], app_images: Collection[str] = ()
+) -> BuiltPrograms:
+    """Build what `charts` run, as far as `programs` say how; what was built before stays.
+
+    `app_images` are the images that apps run, with any tag.
+    """
+    wanted, repositories = {chart.name for chart in charts}, {repository_of(full_name(name)) for name in app_images}
+    needed = [program for program in programs if wanted & set(program.charts) or repositories & _repositories(program)]
     folders = {program: obtain(program.recipe(), report) for program in needed}
     real = {
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts
     }
     layouts = tuple(_layout(program, report) for program in needed)
     return BuiltPrograms(layouts, real, tuple(_row(program.recipe()) for program in needed))
+
+
+def _repositories(program: Program) -> set[str]:
+    """Return the repositories of a program's images, which need not be built for this."""
+    return {repository_of(full_name(image.name)) for image in program.images(Path())}
 
 
 def _layout(program: Program, report: Report) -> Layout:

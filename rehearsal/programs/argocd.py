@@ -18,13 +18,17 @@ from rehearsal.recipes import SOURCES, sources
 VERSION = "3.5.7"
 IMAGE = f"quay.io/argoproj/argocd:v{VERSION}"
 REDIS_IMAGE = "ecr-public.aws.com/docker/library/redis:8.0.2"
+HAPROXY_IMAGE = "ecr-public.aws.com/docker/library/haproxy:3.0.11"
 MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
 """All of the command line that the chart runs; the rest of it is large."""
-ROOTS = ("argocd.tar", "redis.tar")
+ROOTS = ("argocd.tar", "redis.tar", "haproxy.tar")
+HAPROXY = ("/usr/sbin/haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg")
 KINDS, OTHER = ("base", "cluster-rbac"), "application-controller-deployment"
 """Folders of the module's manifests, and a way to run the controller that the chart does not take."""
+COPIES = "ha/namespace-install.yaml"
+"""Manifests with three copies of Redis, Sentinel and HAProxy, as the chart's sub-chart has them."""
 TOOLS = {"helm": "helm.sh/helm/v4/cmd/helm", "kustomize": "sigs.k8s.io/kustomize/kustomize/v5"}
 SCRIPTS = ("gpg-wrapper.sh", "git-verify-wrapper.sh")
 
@@ -57,13 +61,14 @@ def recipe() -> Recipe:
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """The image of all parts of Argo CD, and that of Redis."""
+    """The image of all parts of Argo CD, and those of Redis and of the HAProxy in front of its copies."""
     files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *TOOLS, *SCRIPTS)}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
     start = ("/usr/bin/tini", "--")
     return (
         Image(IMAGE, files, start, "999", folder / "argocd.tar", variables),
         Image(REDIS_IMAGE, {}, ("/usr/bin/redis-server",), "", folder / "redis.tar"),
+        Image(HAPROXY_IMAGE, {}, HAPROXY, "99", folder / "haproxy.tar"),
     )
 
 
@@ -79,7 +84,20 @@ def parts(manifests: Path) -> dict[str, Any]:
     return {
         "parts": {name: _part(manifests, name) for name in (*trees.ARGOCD, "redis")},
         "configs": {each["metadata"]["name"]: each.get("data", {}) for each in configs},
+        "redisCopies": [_copy(each) for each in _objects(manifests / COPIES) if _is_of_copies(each)],
     }
+
+
+def _is_of_copies(thing: dict[str, Any]) -> bool:
+    return str(thing["metadata"]["name"]).startswith("argocd-redis-ha")
+
+
+def _copy(thing: dict[str, Any]) -> dict[str, Any]:
+    """An object of Redis' copies, without the container that makes the password: a job of the chart does that."""
+    if thing["kind"] == "Deployment":
+        pod = thing["spec"]["template"]["spec"]
+        pod["initContainers"] = [each for each in pod["initContainers"] if each["name"] != "secret-init"]
+    return thing
 
 
 def _part(manifests: Path, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The samples of apps become objects that Kubernetes accepts, as far as schemas tell."""
+"""The samples of apps, and an app with rare keys, become objects that Kubernetes accepts, as far as schemas tell."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,10 @@ from stacks import stackfile
 from tests.contracts import objects, upstream
 from tests.contracts.schemas import Validator
 from tests.support.app_samples import APP_SAMPLES, sample_objects
+from tests.support.settings_fixtures import ROOT
 
-every_sample = pytest.mark.parametrize("file", APP_SAMPLES, ids=stackfile.stack_name)
+RARE_KEYS = ROOT / "tests/settings/apps/cache.yaml"
+every_sample = pytest.mark.parametrize("file", [*APP_SAMPLES, RARE_KEYS], ids=stackfile.stack_name)
 POOLER = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Pooler"}
 """The kind whose CRD contains the whole schema of a pod template."""
 

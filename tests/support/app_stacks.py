@@ -142,7 +142,7 @@ def objects(recording: Recording) -> dict[str, dict[str, Any]]:
 
 def created(recording: Recording) -> list[Resource]:
     """Return the resources that the run creates in the cluster."""
-    return [each for each in recording.registered if each.custom and not each.type.startswith("pulumi:providers:")]
+    return [each for each in recording.registered if each.custom and each.type.startswith("kubernetes:")]
 
 
 def pod_spec(recording: Recording, name: str) -> Any:

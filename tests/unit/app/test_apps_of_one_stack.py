@@ -1,7 +1,10 @@
 """Several apps in one stack: what is accepted, and what is open between them."""
 
+import gc
+import re
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.app.connections import open_egress
@@ -12,6 +15,8 @@ from tests.support.nonsense import SECRET, check_reports_on_nonsense
 from tests.unit.app.test_network import allowed
 
 APP = {"image": "shop:1"}
+PINNED: dict[str, Any] = APP | {"hostNetwork": True, "nodes": {"disk": "ssd"}}
+"""Settings of an app that runs only on the node b, in the node's network."""
 
 
 def parsed(**apps: Any) -> AppStack:
@@ -109,3 +114,44 @@ def test_an_egress_rule_of_the_client_stays_as_it_is() -> None:
 def test_an_egress_rule_opens_no_ingress() -> None:
     stack = parsed(shop={}, blog={"allow": {"to": [{"namespace": "shop"}]}})
     assert open_egress(stack.apps) == stack.apps
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'Output", "ignore:coroutine 'Resource")
+@pytest.mark.parametrize(
+    ("apps", "line"),
+    [
+        (
+            {"sonarr": {"hosts": ["tv"]}, "radarr": {"hosts": ["films", "tv.lab.example.com"], "paths": ["/"]}},
+            "homelab:apps.radarr.hosts[1]: serves tv.lab.example.com/, like homelab:apps.sonarr.hosts[0]; keep one of "
+            "them, or change its path",
+        ),
+        (
+            {"sonarr": {"hosts": ["tv", "tv.lab.example.com"]}},
+            "homelab:apps.sonarr.hosts[1]: serves tv.lab.example.com/, like homelab:apps.sonarr.hosts[0]; keep one of "
+            "them, or change its path",
+        ),
+        (
+            {"a": PINNED, "b": PINNED | {"ports": {"web": {"port": 9000, "targetPort": 8080}}, "port": 1900}},
+            "homelab:apps.b.ports.web.targetPort: opens TCP 8080 on the nodes, like homelab:apps.a.port: 2 "
+            "pods need 2 nodes, but the matching nodes are b; choose another port, or other nodes",
+        ),
+    ],
+)
+def test_values_that_are_equal_only_on_the_platform_are_refused(apps: Any, line: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(line)):
+        run_apps(**apps)
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "apps",
+    [
+        {"sonarr": {"hosts": ["tv"]}, "radarr": {"hosts": ["tv.lab.example.com"], "paths": ["/films"]}},
+        {"sonarr": {"hosts": ["tv", "tv.example.com", "*.lab.example.com"], "tls": {"certificate": False}}},
+        {"a": PINNED, "b": PINNED | {"nodes": {"kubernetes.io/arch": "arm64"}, "port": 8080}},
+        {"a": PINNED, "b": PINNED | {"port": 1900}},
+        {"a": PINNED, "b": PINNED | {"hostNetwork": False, "port": 8080}},
+    ],
+)
+def test_values_that_differ_on_the_platform_are_accepted(apps: Any) -> None:
+    assert run_apps(**apps).registered

@@ -154,6 +154,13 @@ def test_database(prod: Recording) -> None:
     assert resource.ignored == {"spec.bootstrap"}, "a database that exists is not made again"
 
 
+def test_pooler_finds_a_new_primary(prod: Recording) -> None:
+    pgbouncer = objects(prod)["Pooler/shop-prod-db-2-pooler"]["spec"]["pgbouncer"]
+    assert pgbouncer["parameters"] == {
+        "server_login_retry": "1", "tcp_keepidle": "10", "tcp_keepintvl": "5", "tcp_user_timeout": "10000",
+    }  # fmt: skip
+
+
 def test_backup_and_restore(prod: Recording) -> None:
     found, staging = objects(prod), objects(run_fixture("shop-staging"))
     cluster = found["Cluster/shop-prod-db-2"]["spec"]
@@ -214,3 +221,35 @@ def test_a_variable_may_have_the_name_of_the_apps_first_host() -> None:
     assert container["env"][-2]["value"] == "shop.lab.example.com"
     (plain,) = pod_spec(run_app(SAMPLE_APP), "shop")["containers"]
     assert "HOMELAB_HOST" not in [each["name"] for each in plain["env"]], "or it would change the pods of every app"
+
+
+def test_probes_with_headers_and_https() -> None:
+    probe = pod_spec(run_fixture("cache"), "cache")["containers"][0]["readinessProbe"]
+    assert probe["httpGet"] == {
+        "path": "/ready", "port": "http", "scheme": "HTTPS",
+        "httpHeaders": [{"name": "Host", "value": "cache.example.com"}, {"name": "X-Probe", "value": "1"}],
+    }  # fmt: skip
+
+
+def test_remote_secrets_become_files() -> None:
+    recording = run_fixture("cache")
+    external = objects(recording)["ExternalSecret/cache-remote"]
+    key = external["spec"]["data"][1]["secretKey"]
+    assert external["spec"]["data"][1]["remoteRef"] == {"key": "tls", "property": "key"}
+    pod = pod_spec(recording, "cache")
+    (volume,) = (each["secret"] for each in pod["volumes"] if each["name"] == "remote-secret-files")
+    assert volume["secretName"] == external["spec"]["target"]["name"]
+    assert volume["items"] == [{"key": key, "path": key}]
+    mount = {"name": "remote-secret-files", "mountPath": "/etc/cache/key.pem", "subPath": key, "readOnly": True}
+    assert mount in pod["containers"][0]["volumeMounts"]
+    other = run_fixture("cache", remoteSecretFiles={"/etc/cache/key.pem": {"store": "vault", "key": "other"}})
+    changed = objects(other)["ExternalSecret/cache-remote"]["metadata"]["name"]
+    assert changed != external["metadata"]["name"], "the pods restart"
+
+
+def test_the_apps_host_is_inserted_into_files() -> None:
+    content = objects(run_fixture("cache"))["ConfigMap/cache-files"]["data"]
+    assert sorted(content.values()) == [
+        "a: $(PGHOST)\n",
+        "url: https://cache.lab.example.com/\nliteral: $(HOMELAB_HOST)\n",
+    ]

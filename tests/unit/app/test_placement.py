@@ -120,3 +120,19 @@ def test_shared_memory() -> None:
     assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
     paths = {each["name"]: each["mountPath"] for each in found["containers"][0]["volumeMounts"]}
     assert paths["shared-memory"] == "/dev/shm"
+
+
+def test_constraints_replace_the_default_spread() -> None:
+    found = pod_spec(run_fixture("cache"), "cache")["topologySpreadConstraints"]
+    assert [(each["topologyKey"], each["maxSkew"], each["whenUnsatisfiable"]) for each in found] == [
+        ("disk", 2, "ScheduleAnyway"), ("kubernetes.io/hostname", 1, "DoNotSchedule"),
+    ]  # fmt: skip
+    assert {str(each["labelSelector"]) for each in found} == {str({"matchLabels": {"app.kubernetes.io/name": "cache"}})}
+
+
+def test_a_required_topology_label_that_no_node_has_is_reported() -> None:
+    zone = {"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+    ((key, reason),) = lacking(topologySpreadConstraints=[zone])
+    assert key == "topologySpreadConstraints"
+    assert "a lacks the label topology.kubernetes.io/zone of topologySpreadConstraints" in reason
+    assert lacking(topologySpreadConstraints=[zone | {"whenUnsatisfiable": "ScheduleAnyway"}]) == []

@@ -84,3 +84,27 @@ def test_an_address_that_the_platform_does_not_give_is_refused(given: Any, outpu
     with pytest.raises(pulumi.RunError, match=line):
         run_fixture("home", loadBalancer=given, outputs=outputs)
     gc.collect()
+
+
+def test_a_service_port_leads_to_another_port_of_the_pods() -> None:
+    recording = run_fixture("cache")
+    found = objects(recording)
+
+    def numbers(service: str) -> list[tuple[str, int, Any]]:
+        ports = found[f"Service/{service}"]["spec"]["ports"]
+        return [(each["name"], each["port"], each["targetPort"]) for each in ports]
+
+    rest = [("admin", 9000, 9443), ("metrics", 9001, 9443)]
+    assert numbers("cache") == [("http", 80, "http"), *rest]
+    assert numbers("cache-lb") == [("web", 80, 8080), *rest]
+    inside = pod_spec(recording, "cache")["containers"][0]["ports"]
+    assert [(each["name"], each["containerPort"]) for each in inside] == [("http", 8080), ("admin", 9443)]
+    rules = allowed(found["NetworkPolicy/cache"])
+    assert "from ns:monitoring 8080,9443" in rules, "policies see the port of the pods"
+    assert "from 0.0.0.0/0 8080,9443" in rules
+
+
+def test_with_the_network_of_the_node_the_port_of_the_pods_is_checked() -> None:
+    ports = {"web": {"port": 8443, "targetPort": 10250}}
+    with pytest.raises(pulumi.RunError, match=r"ports\.web\.targetPort: is a port of Kubernetes on the nodes"):
+        run_fixture("shop-dev", hostNetwork=True, ports=ports)

@@ -122,3 +122,21 @@ def test_only_apps_with_devices_reserve_names_for_devices() -> None:
     """A volume that exists cannot change its name."""
     config = {"platform": "lab", "image": "shop:1", "volumes": {"device-0": {"path": "/data", "size": "1Gi"}}}
     assert "device-0" in AppStack.parse({"app": config}, set(), "shop").app.volumes
+
+
+def test_a_volume_is_mounted_several_times() -> None:
+    recording = run_fixture("cache")
+    worker = objects(recording)["Deployment/cache-queue"]["spec"]["template"]["spec"]
+    for container in (pod_spec(recording, "cache")["containers"][0], worker["containers"][0]):
+        assert [each for each in container["volumeMounts"] if each["name"] == "data"] == [
+            {"name": "data", "mountPath": "/data", "subPath": "app/data"},
+            {"name": "data", "mountPath": "/config", "subPath": "app/config"},
+            {"name": "data", "mountPath": "/public", "readOnly": True},
+        ]
+
+
+def test_all_mounts_of_a_read_only_volume_are_read_only() -> None:
+    share = {"path": "/a", "readOnly": True, "nfs": {"server": "nas.lan", "path": "/a"}, "mounts": [{"path": "/b"}]}
+    (container,) = pod_spec(run_fixture("shop-dev", volumes={"share": share}), "shop-dev")["containers"]
+    mounts = [each for each in container["volumeMounts"] if each["name"] == "share"]
+    assert [each["readOnly"] for each in mounts] == [True, True]

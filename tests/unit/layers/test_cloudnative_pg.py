@@ -14,10 +14,17 @@ def test_the_plugin_comes_after_the_operator(name: str, replicas: int) -> None:
     assert list(given) == ["cloudnative-pg", "plugin-barman-cloud"]
     assert given["cloudnative-pg"]["replicaCount"] == replicas
     assert given["cloudnative-pg"]["config"] == {"clusterWide": True}
-    assert given["plugin-barman-cloud"]["replicaCount"] == 1
+    assert given["plugin-barman-cloud"]["replicaCount"] == replicas
 
 
-def test_the_only_replica_of_the_plugin_leaves_a_failed_node_at_once() -> None:
+def test_each_replica_of_the_plugin_answers_the_operator() -> None:
+    values = layer("cloudnativePg", lab(certManager={}, cloudnativePg={})).values()["plugin-barman-cloud"]
+    assert values["additionalArgs"] == ["--leader-elect=false"], "without it, only the leader becomes ready"
+    (spread,) = values["topologySpreadConstraints"]
+    assert spread["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "plugin-barman-cloud"}}
+
+
+def test_a_replica_of_the_plugin_leaves_a_failed_node_at_once() -> None:
     values = layer("cloudnativePg", lab(certManager={}, cloudnativePg={})).values()
     tolerations = {each["key"]: each["tolerationSeconds"] for each in values["plugin-barman-cloud"]["tolerations"]}
     assert tolerations == {"node.kubernetes.io/not-ready": 5, "node.kubernetes.io/unreachable": 5}

@@ -32,6 +32,11 @@ def manifests(tmp_path: Path) -> Path:
     write("cluster-rbac/server/argocd-server-clusterrole.yaml", {"kind": "ClusterRole", "rules": [ROLE, ROLE]})
     write("base/config/argocd-cm.yaml", {"metadata": {"name": "argocd-cm"}, "data": {"key": "value"}})
     write("base/config/argocd-rbac-cm.yaml", {"metadata": {"name": "argocd-rbac-cm"}})
+    containers = [{"name": name} for name in ("secret-init", "config-init")]
+    balancer = {"kind": "Deployment", "metadata": {"name": "argocd-redis-ha-haproxy"}}
+    write("ha/namespace-install.yaml", {"kind": "Service", "metadata": {"name": "argocd-server"}},
+          {"kind": "Service", "metadata": {"name": "argocd-redis-ha"}},
+          balancer | {"spec": {"template": {"spec": {"initContainers": containers}}}})  # fmt: skip
     described = {"metadata": {"name": "applications.argoproj.io"}, "spec": {"description": "a {{name}} in braces"}}
     write("crds/application-crd.yaml", described)
     return tmp_path
@@ -49,6 +54,12 @@ def test_parts_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
     assert found["parts"]["application-controller"]["pod"]["containers"], "the other way to run it is not taken"
 
 
+def test_copies_of_redis_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
+    service, balancer = argocd.parts(manifests)["redisCopies"]
+    assert [each["metadata"]["name"] for each in (service, balancer)] == ["argocd-redis-ha", "argocd-redis-ha-haproxy"]
+    assert balancer["spec"]["template"]["spec"]["initContainers"] == [{"name": "config-init"}], "a job makes the Secret"
+
+
 def test_real_crds_are_a_template_that_keeps_them_where_values_say_so(manifests: Path) -> None:
     text = argocd.definitions(manifests)
     assert text.startswith("{{- if .Values.crds.install }}\n")
@@ -58,8 +69,10 @@ def test_real_crds_are_a_template_that_keeps_them_where_values_say_so(manifests:
 
 def test_chart_asks_for_the_images_that_are_built() -> None:
     values = yaml.safe_load((charts.STAND_INS / "argo-cd/values.yaml").read_text())
-    asked = (values["global"]["image"], values["redis"]["image"])
-    assert [f"{each['repository']}:{each['tag']}" for each in asked] == [argocd.IMAGE, argocd.REDIS_IMAGE]
+    copies = values["redis-ha"]
+    asked = [values["global"]["image"], values["redis"]["image"], copies["haproxy"]["image"]]
+    built = [image.name for image in argocd.images(Path("/made"))]
+    assert [f"{each['repository']}:{each['tag']}" for each in asked] == built
+    assert copies["image"] == values["redis"]["image"]
     names = {values[part]["name"] for part in ("server", "repoServer", "controller", "applicationSet")}
     assert names == set(trees.ARGOCD)
-    assert [image.name for image in argocd.images(Path("/made"))] == [argocd.IMAGE, argocd.REDIS_IMAGE]

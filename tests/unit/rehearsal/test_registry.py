@@ -98,3 +98,14 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     assert patched("quay.io/metallb/controller:v0.16.1")
     assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is ImageSource.BUILT
     assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"] is ImageSource.STAND_IN
+
+
+def test_built_image_under_another_tag_is_not_real(tmp_path: Path, layout: Layout) -> None:
+    registry.offer(tmp_path, [layout])
+    for name, origin, real in (
+        (NAME, "built here", True),
+        ("quay.io/metallb/speaker:v0.17.0", "built here, v0.16.1 instead of v0.17.0", False),
+    ):
+        assert image_sources.origin_of(name, ImageSource.BUILT, tmp_path) == (origin, real)
+    for source, real in ((ImageSource.NETWORK, True), (ImageSource.STAND_IN, False)):
+        assert image_sources.origin_of("docker.io/library/redis:8", source, tmp_path) == (source, real)

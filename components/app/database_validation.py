@@ -1,0 +1,66 @@
+"""Checks of an app's PostgreSQL database and Valkey server."""
+
+from collections import Counter
+
+from components.app.database import cluster_name
+from components.app.network import policy_suffixes
+from components.app.settings import AppSettings
+from components.settings.errors import Findings
+
+
+def _restore(app: AppSettings) -> Findings:
+    postgres = app.postgres
+    if postgres is None or postgres.restore is None:
+        return
+    if postgres.backup is not None and postgres.restore.source == cluster_name(app, postgres):
+        reason = "is the name under which this database stores its own backups"
+        fix = "set postgres.name to another name, such as db-2"
+        yield ("postgres", "restore", "source"), reason, fix
+
+
+def _database_name(app: AppSettings) -> Findings:
+    """Reject a `postgres.name` that would give two NetworkPolicies of the app the same name."""
+    if app.postgres is not None and app.postgres.name in policy_suffixes(app):
+        reason = f"results in the name {cluster_name(app, app.postgres)}, which another NetworkPolicy already has"
+        yield ("postgres", "name"), reason, "choose another name, such as db-2"
+
+
+def _extensions(app: AppSettings) -> Findings:
+    if app.postgres is None:
+        return
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {("postgres", "extensions"): app.postgres.extensions}
+    lists |= {
+        ("postgres", "databases", key, "extensions"): each.extensions for key, each in app.postgres.databases.items()
+    }
+    lists |= {("postgres", "roles", key, "inRoles"): each.in_roles for key, each in app.postgres.roles.items()}
+    for loc, names in lists.items():
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield loc, f"lists {name} {count} times", "keep one of them"
+
+
+def _databases(app: AppSettings) -> Findings:
+    postgres = app.postgres
+    if postgres is None:
+        return
+    for section, names in (("databases", postgres.databases), ("roles", postgres.roles)):
+        for name in names:
+            if name == postgres.database:
+                yield ("postgres", section, name), "is already the name in postgres.database", "use another name"
+            if name != name.strip("_"):
+                reason = "begins or ends with an underscore, so the name of its Kubernetes object would be invalid"
+                yield ("postgres", section, name), reason, "use another name"
+    roles = [postgres.database, *postgres.roles]
+    for name, database in postgres.databases.items():
+        if database.owner and database.owner not in roles:
+            fix = f"use one of: {', '.join(roles)}"
+            yield ("postgres", "databases", name, "owner"), "is not a role of the database", fix
+
+
+def _valkey(app: AppSettings) -> Findings:
+    if app.valkey is not None and app.valkey.storage_class and not app.valkey.size:
+        reason = "has no effect without size: Valkey has no volume"
+        yield ("valkey", "storageClass"), reason, "add size, such as 1Gi, or remove storageClass"
+
+
+DATABASE_CHECKS = (_restore, _database_name, _extensions, _databases, _valkey)

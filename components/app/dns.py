@@ -1,0 +1,67 @@
+"""DNS resolution of an app's pods: fields of the pod specs, egress rules for DNS servers, and checks."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from components.app import destinations
+from components.app.settings import AppSettings
+from components.kubernetes.manifest import Json
+from components.settings.errors import Findings
+
+PORT = 53
+_MAX_NAMESERVERS = 3
+"""Maximum number of DNS servers in /etc/resolv.conf. Kubernetes ignores further DNS servers."""
+
+
+def pod_fields(app: AppSettings) -> dict[str, Json]:
+    """Return the fields of the app's pod specs that control DNS resolution, except the `dnsPolicy` for hostNetwork."""
+    fields: dict[str, Json] = {}
+    if app.dns_policy == "None":
+        fields["dnsPolicy"] = app.dns_policy
+    if config := app.dns_config:
+        options = [
+            {"name": option.name, **({"value": option.value} if option.value is not None else {})}
+            for option in config.options
+        ]
+        lists = {"nameservers": list(config.nameservers), "searches": list(config.searches), "options": options}
+        fields["dnsConfig"] = {key: entries for key, entries in lists.items() if entries}
+    if app.host_aliases:
+        fields["hostAliases"] = [{"ip": alias.ip, "hostnames": list(alias.hostnames)} for alias in app.host_aliases]
+    return fields
+
+
+def egress(app: AppSettings) -> Iterator[Json]:
+    """Yield the NetworkPolicy rule that allows connections to the DNS servers in `dnsConfig.nameservers`."""
+    if app.dns_config and app.dns_config.nameservers:
+        ports = [{"protocol": protocol, "port": PORT} for protocol in ("UDP", "TCP")]
+        yield {"to": [destinations.ip_peer(address) for address in app.dns_config.nameservers], "ports": ports}
+
+
+def dns_problems(app: AppSettings) -> Findings:
+    """Yield the path, reason and fix of each conflict in the app's DNS settings."""
+    config = app.dns_config
+    servers = config.nameservers if config else ()
+    if config and not (servers or config.searches or config.options):
+        yield ("dnsConfig",), "is empty", "add nameservers, searches or options, or remove it"
+    if app.dns_policy == "None" and not servers:
+        reason = "needs dnsConfig.nameservers, because the pods would have no DNS server"
+        yield ("dnsPolicy",), reason, "add them, such as dnsConfig: {nameservers: [192.168.1.1]}"
+    if app.dns_policy == "None":
+        for setting in ("postgres", "valkey", "traces"):
+            if getattr(app, setting):
+                reason = f"leaves the pods without the cluster's DNS server, which they need for {setting}"
+                yield ("dnsPolicy",), reason, f"remove it, or remove {setting}"
+    most = _MAX_NAMESERVERS if app.dns_policy == "None" else _MAX_NAMESERVERS - 1
+    if len(servers) > most:
+        others = "" if most == _MAX_NAMESERVERS else " and the cluster's DNS server"
+        reason = f"lists {len(servers)} DNS servers, but a pod can use only {most}{others}"
+        yield ("dnsConfig", "nameservers"), reason, f"keep {most}"
+    for key, values in (("nameservers", servers), ("searches", config.searches if config else ())):
+        for value, count in Counter(values).items():
+            if count > 1:
+                yield ("dnsConfig", key), f"lists {value} {count} times", "keep one of them"
+    for index, alias in enumerate(app.host_aliases):
+        if not alias.hostnames:
+            yield ("hostAliases", index, "hostnames"), "is empty", "add a host name, or remove the entry"
+        if alias.ip in [other.ip for other in app.host_aliases[:index]]:
+            yield ("hostAliases", index, "ip"), f"lists {alias.ip} again", "list all host names under one of them"

@@ -1,0 +1,34 @@
+"""Settings of the DNS resolution of an app's pods."""
+
+from components.settings.fields import Address, Domain, Text
+from components.settings.model import Model
+
+
+class AppHostAliasSettings(Model):
+    """Host names that the app's containers resolve to an IP address, through their file /etc/hosts."""
+
+    ip: Address
+    """IP address of the host names."""
+    hostnames: tuple[Domain, ...]
+    """Host names."""
+
+
+class AppDnsOptionSettings(Model):
+    """An option of the resolver in /etc/resolv.conf."""
+
+    name: Text
+    """Name of the option, such as ndots."""
+    value: Text | None = None
+    """Value of the option. Default: none, for an option without a value."""
+
+
+class AppDnsConfigSettings(Model):
+    """Entries of the file /etc/resolv.conf in the app's containers, in addition to the entries of `dnsPolicy`."""
+
+    nameservers: tuple[Address, ...] = ()
+    """IP addresses of DNS servers outside the cluster. The app's NetworkPolicies allow connections to port 53 of these
+    DNS servers."""
+    searches: tuple[Domain, ...] = ()
+    """Search domains."""
+    options: tuple[AppDnsOptionSettings, ...] = ()
+    """Options of the resolver."""
