@@ -52,7 +52,8 @@ def _run_checks(stack: Stack) -> list[Report]:
         bar = progress.add_task("machines", total=len(settings.cluster.nodes))
         machines = asyncio.run(health_checks.machine_reports(settings, stack, lambda: progress.advance(bar)))
         progress.add_task("the cluster and its layers", total=None)
-        return [*machines, *health_checks.chart_reports(settings), *health_checks.cluster_reports(settings, stack)]
+        offline = [*health_checks.settings_reports(settings), *health_checks.chart_reports(settings)]
+        return [*machines, *offline, *health_checks.cluster_reports(settings, stack)]
 
 
 def _show(console: Console, reports: Sequence[Report]) -> None:

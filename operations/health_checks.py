@@ -3,17 +3,25 @@
 from collections.abc import Callable, Iterator
 
 from components.cluster.node import packages
+from components.layers.cert_manager.layer import CertManager
+from components.layers.metallb.layer import MetalLB
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import cluster, k3s, layer, machine
+from operations.checks import bgp, certificates, cluster, k3s, layer, machine, webhooks
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
 from operations.pulumi_stack import Stack, StackError
+from stacks.checks.warnings import lab_warnings
 from stacks.homelab import charts_of, host_requirements_of, layers_of
 from stacks.settings import LabStack
 
+_CERTIFICATES = ("/apis/cert-manager.io/v1/certificates", "/apis/acme.cert-manager.io/v1/challenges")
+_WEBHOOKS = tuple(
+    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations" for kind in ("mutating", "validating")
+)
+_ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _HELM = "labelSelector=owner%3Dhelm"
 
 
@@ -63,6 +71,13 @@ def chart_reports(settings: LabStack) -> list[Report]:
     return [Report("platform", "charts", tuple(findings))] if findings else []
 
 
+def settings_reports(settings: LabStack) -> list[Report]:
+    """Report the settings of the stack file that are wrong in most labs."""
+    warnings = (warning.rpartition("; ") for warning in lab_warnings(settings.cluster, settings.platform))
+    findings = tuple(note("settings", says, fix) for says, _, fix in warnings)
+    return [Report("cluster", "stack file", findings)] if findings else []
+
+
 def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     """Check the cluster and its platform layers; without a kubeconfig, report why homelab cannot check the cluster."""
     name = settings.cluster.name
@@ -83,6 +98,7 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     api = Api(str(outputs["kubeconfig"]))
     try:
         findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
+        findings += _check_webhooks(api)
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]
     except ApiError as error:
@@ -94,12 +110,20 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
     ]
 
 
+def _check_webhooks(api: Api) -> Iterator[Finding]:
+    configurations = [item for path in _WEBHOOKS for item in _items_if_served(api, path)]
+    yield from webhooks.check_webhooks(configurations, _items_if_served(api, _ENDPOINT_SLICES))
+
+
 def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
     namespace = f"/api/v1/namespaces/{entry.namespace}"
     try:
         if charts := entry.values():
             yield from layer.check_releases(charts, api.items(f"{namespace}/secrets?{_HELM}", names_only=True))
-            yield from layer.check_pods(entry.namespace, api.items(f"{namespace}/pods"))
+            pods = api.items(f"{namespace}/pods")
+            yield from layer.check_pods(entry.namespace, pods)
+            if isinstance(entry, MetalLB) and entry.settings.bgp:
+                yield from bgp.check_sessions(entry.settings.bgp, pods, _bgp_sessions(api))
         for manifest in entry.objects_after_charts():
             kind, metadata = manifest["kind"], manifest["metadata"]
             space = metadata.get("namespace", entry.namespace)
@@ -109,10 +133,19 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         for word in entry.awaited_objects:
             kind, _, name = word.partition("/")
             yield layer.check_object(kind, name, _if_exists(api.find_by_reference, word, entry.namespace))
+        if isinstance(entry, CertManager):
+            yield from certificates.check_certificates(*(_items_if_served(api, path) for path in _CERTIFICATES))
     except ApiError as error:
         yield wrong(
             "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
         )
+
+
+def _bgp_sessions(api: Api) -> list[Object]:
+    try:
+        return api.items(bgp.SESSIONS)
+    except NotFoundError:
+        return []
 
 
 def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:
@@ -120,3 +153,10 @@ def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:
         return find(*words)
     except NotFoundError:
         return None
+
+
+def _items_if_served(api: Api, path: str) -> list[Object]:
+    try:
+        return api.items(path)
+    except NotFoundError:
+        return []

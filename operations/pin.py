@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.table import Table
 
 from components.cluster.settings import ClusterSettings
@@ -13,7 +14,7 @@ from operations.console import Console
 from operations.http import FetchError, UnreachableError
 from operations.pulumi_stack import Stack, StackFile, StackName
 from stacks import stackfile
-from stacks.catalog import LAYERS
+from stacks.platform_settings import PlatformSettings
 from stacks.settings import LabStack, SettingsError
 
 AIR_GAP_ADVICE = """\
@@ -22,7 +23,6 @@ Or set k3s.pins manually to the output of `sha256sum` for the release's sha256su
 sha256sum-arm.txt and install.sh from a trusted source."""
 _SUM = "0" * 64
 _PLACEHOLDERS = dict.fromkeys((*release.ARCHITECTURES, release.INSTALLER), _SUM)
-_CHART_PLACEHOLDERS = {chart.name: _SUM for entry in LAYERS for chart in entry.charts}
 Pins = Mapping[str, str]
 
 
@@ -71,9 +71,17 @@ def _read(file: Path) -> tuple[LabStack, dict[str, str], dict[str, str]]:
         old, pinned = _with_pins(k3s, _PLACEHOLDERS)
         config["cluster"] = dict(cluster) | {"k3s": pinned}
     if isinstance(platform := config.get("platform"), Mapping):
-        old_charts, config["platform"] = _with_pins(platform, _CHART_PLACEHOLDERS)
+        old_charts, config["platform"] = _with_pins(platform, _chart_placeholders(platform))
     settings = LabStack.parse(config, secrets, stackfile.stack_name(file))
     return settings, _as_text(old), _as_text(old_charts)
+
+
+def _chart_placeholders(platform: Mapping[str, Any]) -> Pins:
+    """Return a placeholder checksum for each Helm chart of a valid section `homelab:platform`."""
+    try:
+        return dict.fromkeys(PlatformSettings.model_validate({**platform, "pins": {}}).charts(), _SUM)
+    except ValidationError:
+        return {}  # LabStack.parse reports the errors
 
 
 def _with_pins(section: Mapping[str, Any], pins: Pins) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Stand-in for Let's Encrypt: Pebble, and a DNS server that resolves Let's Encrypt's host names to Pebble's address.
 
 The simulated machines and their pods use the DNS server of the rehearsal. The DNS server also resolves the hosts of
-Ingresses, like public DNS for a real lab (see `rehearsal.controllers.lets_encrypt`).
+Ingresses, like public DNS for a real lab (see `rehearsal.controllers.lets_encrypt`). If the stack file sets `rfc2136`,
+the DNS server forwards all other names in the domain of the cluster to `rehearsal.name_server`.
 """
 
 import os
@@ -12,11 +13,12 @@ from urllib.parse import urlsplit
 
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.layer import CertManagerSettings
-from rehearsal import certificates, recipes, tools
+from rehearsal import certificates, name_server, recipes, tools
 from rehearsal.artefacts import Row
-from rehearsal.cache import Recipe, Report
+from rehearsal.cache import Recipe, Report, write_atomically
 from rehearsal.controllers.lets_encrypt import CA_FILE, HOSTS_FILE
 from rehearsal.lab import Lab
+from rehearsal.name_server import NameServer
 from rehearsal.namespace import url_host, wait
 from rehearsal.paths import ACME_FOLDER
 from stacks.settings import LabStack
@@ -27,18 +29,22 @@ TIMEOUT = 30  # seconds in which both servers must answer
 
 
 def is_needed(settings: LabStack) -> bool:
-    """Return whether the stack file requests Let's Encrypt certificates that need HTTP-01 challenges."""
+    """Return whether the rehearsal simulates Let's Encrypt: for HTTP-01 challenges, and for DNS-01 with RFC 2136."""
     layer = settings.platform.enabled_layers().get("certManager")
-    return isinstance(layer, CertManagerSettings) and layer.acme is not None and layer.acme.http01
+    if not isinstance(layer, CertManagerSettings) or layer.acme is None:
+        return False
+    return layer.acme.http01 or layer.acme.rfc2136 is not None
 
 
-def serve(lab: Lab, report: Report) -> Row:
-    """Start Pebble and the DNS server unless both run; return Pebble's row in the table `Real and simulated`."""
+def serve(lab: Lab, settings: LabStack, report: Report) -> list[Row]:
+    """Start Pebble and the DNS servers unless they run; return their rows in the table `Real and simulated`."""
     folder = lab.folder / ACME_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    dns01 = name_server.name_server_of(settings, lab.address)
+    rows = [name_server.serve(lab, dns01, report)] if dns01 else []
+    write_atomically(folder / "Corefile", corefile(folder, lab.address, dns01))
     if not _answers(lab, DNS_PORT):
         (folder / HOSTS_FILE).touch()
-        (folder / "Corefile").write_text(corefile(folder, lab.address))
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
         # a restarted Pebble has lost all ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
@@ -50,7 +56,8 @@ def serve(lab: Lab, report: Report) -> Row:
             TIMEOUT,
             lambda: f"The lab's ACME server does not start: read {folder}/*.log.",
         )
-    return Row("Let's Encrypt", f"Pebble {recipes.PEBBLE_VERSION}, whose CA no browser trusts", real=False)
+    row = Row("Let's Encrypt", f"Pebble {recipes.PEBBLE_VERSION}, whose CA no browser trusts", real=False)
+    return [row, *rows]
 
 
 def pebble_options(folder: Path, address: str) -> list[str]:
@@ -65,12 +72,22 @@ def pebble_options(folder: Path, address: str) -> list[str]:
     ]
 
 
-def corefile(folder: Path, address: str) -> str:
-    """Render the CoreDNS configuration that resolves Let's Encrypt's host names and the names in a hosts file."""
-    own = "\n".join(f"        {address} {name}" for name in SERVER_HOSTS)
+def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str:
+    """Render the CoreDNS configuration that resolves Let's Encrypt's host names and the names in a hosts file.
+
+    CoreDNS forwards all other names in the zone of `dns01` to the DNS server `dns01`.
+    """
+    names = dict.fromkeys(SERVER_HOSTS, address)
+    if dns01 and dns01.host != dns01.address:
+        names[dns01.host] = dns01.address
+    own = "\n".join(f"        {ip} {name}" for name, ip in names.items())
+    further, forward = "", ""
+    if dns01:
+        further = f"        fallthrough {dns01.zone}\n"
+        forward = f"    forward {dns01.zone} {url_host(dns01.address)}:{DNS_PORT}\n"
     return (
-        f".:{DNS_PORT} {{\n    bind {address}\n    errors\n"
-        f"    hosts {folder / HOSTS_FILE} {{\n{own}\n        ttl 5\n        reload 1s\n    }}\n}}\n"
+        f".:{DNS_PORT} {{\n    bind {address}\n    errors\n    reload 2s 1s\n"
+        f"    hosts {folder / HOSTS_FILE} {{\n{own}\n        ttl 5\n        reload 1s\n{further}    }}\n{forward}}}\n"
     )
 
 

@@ -42,9 +42,9 @@ def answer_review(path: str, request: Json, state: Path, upstream: Upstream | No
 
 
 def _is_real(image: str, listed: frozenset[str], state: Path, upstream: Upstream | None) -> bool:
-    source = image_sources.source_of(image, listed, upstream)
-    image_sources.record(image, source, state)
-    return source is not ImageSource.STAND_IN
+    choice = image_sources.choose(image, listed, upstream)
+    image_sources.record(image, choice, state)
+    return choice.source is not ImageSource.STAND_IN
 
 
 def available_images(state: Path) -> list[str]:

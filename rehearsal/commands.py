@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rehearsal import browser, summary
+from rehearsal import browser, cleanup, summary
 from rehearsal.cache import Report
 from rehearsal.lab import Lab
 from rehearsal.paths import stacks_with_labs
@@ -51,9 +51,10 @@ def up(
     keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
 ) -> None:
     """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab runs, apply stack file changes."""
-    lab = Lab(stack)
+    lab, report = Lab(stack), _report()
     with _guarded(), lab.locked():
-        session = open_session(lab, _report(), bundle=bundle, apps=apps_on(stack))
+        cleanup.clean(report)
+        session = open_session(lab, report, bundle=bundle, apps=apps_on(stack))
         options = ["--continue-on-error"] if keep_going else []
         for engine in (session.engine, *session.apps):
             with timed(session.seconds, f"pulumi up {engine.stack}"):
@@ -171,6 +172,7 @@ def down(
             with lab.locked():
                 lab.remove()
             console.print(f"the lab of {name} was removed")
+        cleanup.clean(_report())
 
 
 def _existing(stack: str) -> Lab:

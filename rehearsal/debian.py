@@ -12,8 +12,19 @@ from rehearsal.shell import RehearsalError, run
 
 RELEASE = "trixie"
 ARCHIVES = "var/cache/apt/archives"
+KEYRINGS = tuple(Path("/usr/share/keyrings", f"debian-archive-keyring.{suffix}") for suffix in ("gpg", "pgp"))
+"""Possible files of the package `debian-archive-keyring`, which contain the keys that sign Debian's releases."""
 MERGED = ("bin", "lib", "lib64", "sbin")
 """Folders that are links into `usr` on a Debian system."""
+# `unshare` gives the script a new mount namespace, so the mounts disappear when the program ends
+_ENTER_SCRIPT = """
+mount --bind "$1" "$2$3"
+mount --rbind /dev "$2/dev"
+cd "$2"
+user="+$4:+$4"
+shift 4
+exec chroot --userspec="$user" . "$@"
+"""
 _LOADED = re.compile(r"^\s(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
 
 
@@ -32,13 +43,27 @@ class Tree:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
+def debootstrap(*options: str | Path) -> list[str | Path]:
+    """Return a command line of debootstrap that rejects packages without a valid signature of Debian.
+
+    Raises RehearsalError if Debian's keyring is missing.
+    """
+    keyring = next((file for file in KEYRINGS if file.is_file()), None)
+    if keyring is None:
+        raise RehearsalError(
+            f"The signatures of Debian's packages cannot be verified, because {KEYRINGS[0]} is missing: "
+            "install the package debian-archive-keyring."
+        )
+    return ["debootstrap", "--variant=minbase", "--force-check-gpg", f"--keyring={keyring}", *options]
+
+
 def unpack(packages: Iterable[str], folder: Path) -> Path:
     """Unpack Debian's smallest system and `packages` with what they depend on; nothing is configured or started."""
     system, log = folder / "system", folder / "debootstrap.log"
-    include = f"--include={','.join(packages)}"
+    command = debootstrap("--foreign", f"--include={','.join(packages)}", RELEASE, system)
     try:
         with log.open("w") as opened:
-            run(["debootstrap", "--foreign", "--variant=minbase", include, RELEASE, system], log=opened)
+            run(command, log=opened)
     except RehearsalError as error:
         said = "\n".join(log.read_text().splitlines()[-5:])
         raise RehearsalError(f"Debian's packages could not be fetched, which are needed once:\n{said}") from error
@@ -87,6 +112,15 @@ def pack(tree: Path, archive: Path) -> None:
             else:
                 packer.file(name, path, path.stat().st_mode & 0o7777)
         packer.close()
+
+
+def chroot_command(tree: Path, folder: Path, target: str, *command: str, uid: int = 0) -> list[str]:
+    """Return the command line that runs `command` in the root file system `tree`, with `folder` mounted at `target`.
+
+    `uid` is the ID of the user, and of the group, that runs `command`.
+    """
+    enter = ["sh", "-euc", _ENTER_SCRIPT, "chroot", str(folder), str(tree), target, str(uid)]
+    return ["unshare", "--mount", "--propagation=private", *enter, *command]
 
 
 def _with_aims(system: Path, name: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.settings.model import NAMESPACE
+from rehearsal.name_server import TSIG_SECRET
 from stacks.app_sections import APP_SECTIONS
 from stacks.stackfile import short_name
 
@@ -83,6 +84,7 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
         _registries(derived, cluster, lab)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
         _repositories(derived, platform, lab)
+        _tsig_key(derived, platform)
         platform["chartMirror"] = f"{lab.mirror}/charts"
         platform["pins"] = {**(platform.get("pins") or {}), **lab.chart_pins}
         derived.replacements.append(Replacement("platform.pins", "checksums of the rehearsal's charts"))
@@ -186,6 +188,14 @@ def _repositories(derived: DerivedStackFile, platform: Any, lab: LabSettings) ->
         derived.secrets[f"{NAMESPACE}:{key}"] = lab.private_key
     if keys:
         derived.replacements.append(Replacement(f"secrets {', '.join(keys)}", "the lab's key, for its Git server"))
+
+
+def _tsig_key(derived: DerivedStackFile, platform: Any) -> None:
+    """Replace the TSIG key of DNS-01 challenges with the key that the rehearsal's DNS server accepts."""
+    acme = (platform.get("certManager") or {}).get("acme") or {}
+    if key := ((acme.get("rfc2136") or {}).get("tsigSecret") or {}).get("secret"):
+        derived.secrets[f"{NAMESPACE}:{key}"] = TSIG_SECRET
+        derived.replacements.append(Replacement(f"secret {key}", "the key of the lab's DNS server"))
 
 
 def _htpasswd(derived: DerivedStackFile, app: Any) -> None:

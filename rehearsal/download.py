@@ -7,13 +7,14 @@ import urllib.request
 from http.client import HTTPResponse
 from pathlib import Path
 
+from rehearsal.retries import DOWNLOAD_PATIENCE, with_retries
 from rehearsal.shell import RehearsalError
 
 CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 
 
 class UnreachableError(Exception):
-    """The official download host is unreachable or does not have the file; the caller must try another source."""
+    """The host is unreachable, has no such file, or stays busy; the caller must try another source."""
 
 
 def text(url: str) -> str:
@@ -54,8 +55,12 @@ def checksum_of(listing: str, name: str, where: str) -> str:
 def _open(url: str) -> HTTPResponse:
     if not url.startswith(("http://", "https://")):
         raise ValueError(url)
-    try:
+
+    def request() -> HTTPResponse:
         response: HTTPResponse = urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT)  # noqa: S310  # the scheme is checked above
+        return response
+
+    try:
+        return with_retries(request, DOWNLOAD_PATIENCE)
     except OSError as error:
         raise UnreachableError(f"{url}: {error}") from error
-    return response

@@ -2,9 +2,10 @@
 
 Each Git repository `git/NAME.git` in the folder of a rehearsed lab has two URLs. `http://ADDRESS:8080/git/NAME.git`
 requires no login. `ssh://git@ADDRESS:2222/git/NAME.git` requires a key from `git/authorized_keys`, which initially has
-the lab's key.
+the lab's key. Git and OpenSSH run as an unprivileged user, who can read the repositories, and cannot change them.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -14,26 +15,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.kubernetes.chart import Chart
-from rehearsal import trees
+from rehearsal import debian, trees
 from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host, wait
 from rehearsal.shell import run
-from rehearsal.trees import GIT_SERVER, REPOSITORIES
+from rehearsal.trees import GIT_SERVER, GIT_UID, REPOSITORIES
 
 ARGO_CD_CHART = "argo-cd"
 PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
 TREE_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
-# `unshare` gives the script a new mount namespace, so the mounts disappear when Git or OpenSSH ends
-ENTER_SCRIPT = """
-mount --bind "$1" "$2$3"
-mount --rbind /dev "$2/dev"
-cd "$2"
-shift 3
-exec chroot . "$@"
-"""
 
 
 @dataclass(frozen=True)
@@ -55,12 +48,15 @@ def serve(lab: Lab, built: Path) -> None:
     """Start the rehearsal's Git server; `built` is the folder with the result of `trees.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
     (state / TREE_RECORD).write_text(str(built / GIT_SERVER))
     key, keys = folder / "ssh_host_ed25519_key", folder / "authorized_keys"
     if not key.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "git", "-f", key])
     if not keys.exists():
         shutil.copyfile(lab.private_key.with_suffix(".pub"), keys)
+    keys.chmod(0o644)
+    os.chown(key, GIT_UID, GIT_UID)  # OpenSSH runs as this user, and must read the host key
     if _serving(lab):
         return
     command = chroot_command(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
@@ -72,9 +68,8 @@ def serve(lab: Lab, built: Path) -> None:
 
 
 def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
-    """Return the command line that runs `command` in the root file system `tree`, with the Git repositories mounted."""
-    enter = ["sh", "-euc", ENTER_SCRIPT, "git", str(repositories), str(tree), REPOSITORIES]
-    return ["unshare", "--mount", "--propagation=private", *enter, *command]
+    """Return the command line that runs `command` as the user GIT_UID in `tree`, with the Git repositories mounted."""
+    return debian.chroot_command(tree, repositories, REPOSITORIES, *command, uid=GIT_UID)
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
@@ -119,7 +114,6 @@ def _sshd(address: str) -> list[str]:
         "AuthorizedKeysFile": f"{REPOSITORIES}/authorized_keys",
         "AllowUsers": "git",
         "AuthenticationMethods": "publickey",
-        "PermitRootLogin": "prohibit-password",  # Git's user has UID 0, so that it can read all repositories
         "StrictModes": "no",
         "DisableForwarding": "yes",
         "PermitTTY": "no",

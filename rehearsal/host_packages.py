@@ -3,11 +3,13 @@
 import os
 import shutil
 
+from rehearsal import debian
 from rehearsal.cache import Report
 from rehearsal.shell import RehearsalError, run
 
 PACKAGES = {
     "debootstrap": "debootstrap",
+    "gpgv": "gpgv",
     "systemd-nspawn": "systemd-container",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -18,8 +20,9 @@ PACKAGES = {
 
 
 def missing() -> list[str]:
-    """Return the Debian packages that contain the programs that are missing on the host."""
-    return sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
+    """Return the Debian packages that contain the programs and the keyring that are missing on the host."""
+    keyring = [] if any(file.is_file() for file in debian.KEYRINGS) else ["debian-archive-keyring"]
+    return sorted({*keyring, *(package for program, package in PACKAGES.items() if not shutil.which(program))})
 
 
 def ensure(report: Report) -> None:

@@ -43,7 +43,7 @@ def start_server(lab: Lab) -> None:
             cwd=PROJECT,
             pass_fds=(own_network.fileno(),),
         )
-    wait(lambda: _serving(lab), 20, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
+    wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
 
 
 def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:

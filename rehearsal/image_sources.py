@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rehearsal.images import full_name
 from rehearsal.registry import ANY_TAG, allow_pulls, built_name, repository_of, split_name
 from rehearsal.upstream import Existence, Upstream
 
-RECORD_FILE = "decided.json"
+RECORD_FILE = "image-sources.json"
 """File in the folder of the lab's server: the source of each image that pods use."""
 _writing = threading.Lock()
 
@@ -26,7 +27,15 @@ class ImageSource(StrEnum):
     STAND_IN = "the stand-in, which sleeps"
 
 
-def source_of(image: str, listed: Collection[str], upstream: Upstream | None) -> ImageSource:
+@dataclass(frozen=True)
+class Choice:
+    """The source that the rehearsal chose for a container image; `reason` says why the image has only a stand-in."""
+
+    source: ImageSource
+    reason: str = ""
+
+
+def choose(image: str, listed: Collection[str], upstream: Upstream | None) -> Choice:
     """Choose the source of a container image.
 
     `listed` contains the full names of available images; `NAME:*` means any tag.
@@ -35,45 +44,47 @@ def source_of(image: str, listed: Collection[str], upstream: Upstream | None) ->
     """
     name = full_name(image)
     if name in listed:
-        return ImageSource.MACHINE
+        return Choice(ImageSource.MACHINE)
     if "@" not in name and f"{repository_of(name)}{ANY_TAG}" in listed:
-        return ImageSource.BUILT
-    if upstream and not name.partition("/")[0].endswith(".invalid") and _has_image(name, upstream):
-        return ImageSource.NETWORK
-    return ImageSource.STAND_IN
+        return Choice(ImageSource.BUILT)
+    registry = name.partition("/")[0]
+    if not upstream or registry.endswith(".invalid"):
+        return Choice(ImageSource.STAND_IN)
+    try:
+        existence = upstream.existence(*split_name(name))
+    except UnreachableError as error:
+        return Choice(ImageSource.STAND_IN, str(error))
+    if existence is Existence.PRIVATE:
+        return Choice(ImageSource.STAND_IN, f"{registry} requires a login")
+    return Choice(ImageSource.NETWORK)
 
 
-def record(image: str, source: ImageSource, state: Path) -> None:
+def record(image: str, choice: Choice, state: Path) -> None:
     """Record the source of a container image in the lab's folder."""
     with _writing:
-        if source is ImageSource.NETWORK:
+        if choice.source is ImageSource.NETWORK:
             allow_pulls(full_name(image), state)
-        sources = recorded(state)
-        if sources.get(full_name(image)) != source:
-            write_atomically(state / RECORD_FILE, json.dumps({**sources, full_name(image): source}, indent=1))
+        choices = recorded(state)
+        if choices.get(full_name(image)) != choice:
+            values = {name: asdict(each) for name, each in {**choices, full_name(image): choice}.items()}
+            write_atomically(state / RECORD_FILE, json.dumps(values, indent=1))
 
 
-def recorded(state: Path) -> dict[str, ImageSource]:
+def recorded(state: Path) -> dict[str, Choice]:
     """Return the recorded sources of container images by full image name."""
     file = state / RECORD_FILE
     values = json.loads(file.read_text()) if file.exists() else {}
-    return {name: ImageSource(value) for name, value in values.items()}
+    return {name: Choice(ImageSource(value["source"]), value["reason"]) for name, value in values.items()}
 
 
-def origin_of(name: str, source: ImageSource, state: Path) -> tuple[str, bool]:
+def origin_of(name: str, choice: Choice, state: Path) -> tuple[str, bool]:
     """Describe the source of the image with the full name `name`, and return whether the image is real.
 
     A locally built image is real only under the tag of its own version: a pod that asks for Postgres 16 gets Postgres
     17.
     """
-    built = built_name(name, state) if source is ImageSource.BUILT else None
+    built = built_name(name, state) if choice.source is ImageSource.BUILT else None
     if built and built != name:
-        return f"{source}, {split_name(built)[2]} instead of {split_name(name)[2]}", False
-    return str(source), source is not ImageSource.STAND_IN
-
-
-def _has_image(name: str, upstream: Upstream) -> bool:
-    try:
-        return upstream.existence(*split_name(name)) is not Existence.PRIVATE
-    except UnreachableError:
-        return False
+        return f"{choice.source}, {split_name(built)[2]} instead of {split_name(name)[2]}", False
+    origin = f"{choice.source}, because {choice.reason}" if choice.reason else str(choice.source)
+    return origin, choice.source is not ImageSource.STAND_IN

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal.debian import debootstrap
 from rehearsal.shell import RehearsalError, run
 
 RELEASE = "bookworm"
@@ -70,10 +71,10 @@ def _cached(name: str, report: Report, build: Callable[[Path], None]) -> Path:
 
 
 def _bootstrap(root: Path) -> None:
+    command = debootstrap(f"--include={','.join(PACKAGES.values())}", RELEASE, root)
     with (_cache() / "debootstrap.log").open("w") as log:
         try:
-            packages = f"--include={','.join(PACKAGES.values())}"
-            run(["debootstrap", "--variant=minbase", packages, RELEASE, root], log=log)
+            run(command, log=log)
         except RehearsalError as error:
             raise RehearsalError(
                 f"Debian could not be fetched for the simulated machines ({error}). "

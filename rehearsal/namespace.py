@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 from rehearsal.shell import RehearsalError, run
@@ -66,6 +66,11 @@ class Namespace:
         ):
             run(["ip", "-n", self.name, *words])
         run(self.command("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"))
+
+    def add_address(self, address: str) -> None:
+        """Add an IP address to the bridge, so that the machines and their pods reach servers at this address."""
+        host = f"{address}/{ip_address(address).max_prefixlen}"
+        run(["ip", "-n", self.name, "addr", "replace", host, "dev", BRIDGE, *(["nodad"] if ":" in address else [])])
 
     def delete(self) -> None:
         """Kill all processes in the network namespace, and delete the network namespace."""

@@ -6,6 +6,8 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 ACME_FOLDER = "server/acme"
 """Subfolder of a lab's folder with the files of the ACME server and the DNS server."""
+ONLINE_FILE = "online.json"
+"""File in a lab's folder: whether the Internet was reachable when the lab was created."""
 VOLUMES_FOLDER = "volumes"
 """Subfolder of a lab's folder with the Longhorn volumes; every machine mounts the subfolder."""
 

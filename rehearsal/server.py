@@ -25,8 +25,9 @@ from rehearsal.charts import LabEndpoints
 from rehearsal.controllers import run
 from rehearsal.controllers.api import ApiError
 from rehearsal.download import UnreachableError
+from rehearsal.image_cache import cache_folder, hold_cache
 from rehearsal.namespace import url_host
-from rehearsal.upstream import Upstream, cache_folder, runner_in
+from rehearsal.upstream import Upstream, runner_in
 
 MAX_REQUEST_BYTES = 8 << 20  # bytes of a request's body
 IDLE_TIMEOUT = 30  # seconds until an idle client is disconnected
@@ -228,6 +229,11 @@ def main() -> None:
     options = _options()
     options.state.mkdir(parents=True, exist_ok=True)
     upstream = None if options.outside is None else Upstream(cache_folder(), runner_in(options.outside))
+    with hold_cache():
+        _serve(options, upstream)
+
+
+def _serve(options: argparse.Namespace, upstream: Upstream | None) -> None:
     services = (
         create_mirror(options.root, options.address, options.http_port, options.state, upstream),
         create_webhooks(options.address, options.webhook_port, options.state, upstream),

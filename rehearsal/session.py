@@ -31,7 +31,7 @@ from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
-from rehearsal.paths import PROJECT
+from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
@@ -89,7 +89,7 @@ def open_session(
         online = _online(lab)
         wanted = () if online else platform_charts
         run_by_apps = set() if online else app_stack_images.image_names(apps)
-        building = executor.submit(programs.build, wanted, report, catalog.PROGRAMS, run_by_apps)
+        building = executor.submit(programs.build, wanted, report, catalog.programs_for(settings), run_by_apps)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
@@ -97,7 +97,7 @@ def open_session(
             git.ensure(lab, platform_charts, report)
     if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
-            laid_out = replace(laid_out, rows=(*laid_out.rows, acme.serve(lab, report)))
+            laid_out = replace(laid_out, rows=(*laid_out.rows, *acme.serve(lab, settings, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
         server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))
@@ -181,7 +181,7 @@ def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> No
 
 def _online(lab: Lab) -> bool:
     """Return whether the Internet was reachable when the lab was created; a file in the lab's folder records this."""
-    record = lab.folder / "online.json"
+    record = lab.folder / ONLINE_FILE
     if not record.exists():
         write_atomically(record, json.dumps(upstream.reachable()))
     return bool(json.loads(record.read_text()))

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rehearsal import image_sources, web_uis
-from rehearsal.image_sources import ImageSource
+from rehearsal.image_sources import Choice, ImageSource
 from rehearsal.lab import Lab
+from rehearsal.paths import ONLINE_FILE
 from rehearsal.session import Session
 from rehearsal.web_uis import list_objects
 
@@ -37,6 +38,8 @@ def show(console: Console, session: Session) -> None:
         sep="\n",
         highlight=False,
     )
+    for line in missing_images(session.lab):
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if host := _open(session):
         console.print(f"Web UI: ./homelab rehearse open --stack {session.lab.stack} {host}", highlight=False)
 
@@ -81,8 +84,8 @@ def _real(session: Session) -> Table:
         table.add_row(tool.name, _yes(tool.official), tool.origin)
     for row in session.artefacts.rows:
         table.add_row(row.name, _yes(row.real), row.origin)
-    for (origin, real), names in itertools.groupby(sorted(_images(session), key=_origin), key=_origin):
-        table.add_row(f"images {', '.join(name for name, _ in names)}", _yes(real), origin)
+    for (origin, real), names in itertools.groupby(sorted(_origins(session.lab)), key=lambda image: image[0]):
+        table.add_row(f"images {', '.join(name for _, name in names)}", _yes(real), origin)
     arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
     table.add_row(
         "machines", "no", f"containers with systemd and SSH, which report the architectures {', '.join(arches)}"
@@ -93,16 +96,28 @@ def _real(session: Session) -> Table:
     return table
 
 
-def _images(session: Session) -> list[tuple[str, tuple[str, bool]]]:
-    """Return the pods' images with their origins, except images that are on the machines' disks from the start."""
-    state = session.lab.folder / "server"
-    recorded = sorted(image_sources.recorded(state).items())
-    pulled = [(name, source) for name, source in recorded if source is not ImageSource.MACHINE]
-    return [(name, image_sources.origin_of(name, source, state)) for name, source in pulled]
+def missing_images(lab: Lab) -> Iterator[str]:
+    """Yield a message about each image of a lab with Internet access that a process that sleeps replaces."""
+    if not json.loads((lab.folder / ONLINE_FILE).read_text()):
+        return
+    for name, choice in _images(lab):
+        if choice.source is ImageSource.STAND_IN and choice.reason:
+            yield (
+                f"The containers of the image {name} only sleep, because {choice.reason}: "
+                "delete their pods later, so that the rehearsal tries to pull the image again."
+            )
 
 
-def _origin(image: tuple[str, tuple[str, bool]]) -> tuple[str, bool]:
-    return image[1]
+def _images(lab: Lab) -> list[tuple[str, Choice]]:
+    """Return the pods' images with their sources, except images that are on the machines' disks from the start."""
+    recorded = image_sources.recorded(lab.folder / "server")
+    return [(name, choice) for name, choice in sorted(recorded.items()) if choice.source is not ImageSource.MACHINE]
+
+
+def _origins(lab: Lab) -> list[tuple[tuple[str, bool], str]]:
+    """Return the origin and the name of each image of the pods."""
+    state = lab.folder / "server"
+    return [(image_sources.origin_of(name, choice, state), name) for name, choice in _images(lab)]
 
 
 def _yes(real: bool) -> str:

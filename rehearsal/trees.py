@@ -13,6 +13,8 @@ REPOSITORIES = "/git"
 ARGOCD = ("server", "repo-server", "application-controller", "applicationset-controller")
 """Names under which Argo CD's one program is started, without `argocd-`."""
 GIT_SERVER = "git-server"
+GIT_UID = 60022
+"""User ID and group ID of the Git server, in a range from which Debian assigns no IDs to local users."""
 _GIT = (
     *(f"usr/bin/{name}" for name in ("sh", "git", "git-receive-pack", "git-shell", "git-upload-pack")),
     *(f"usr/lib/git-core/git-{name}" for name in ("http-backend", "remote-http", "remote-https")),
@@ -46,8 +48,8 @@ TREES = {
     ),
     GIT_SERVER: Tree(
         (*_GIT, "usr/sbin/sshd", "usr/lib/openssh/sshd-auth", "usr/lib/openssh/sshd-session"),
-        (_ROOT, f"git:x:0:0::{REPOSITORIES}:/usr/bin/git-shell", "sshd:x:998:998::/run/sshd:/bin/false"),
-        folders=(REPOSITORIES.removeprefix("/"), "run/sshd", "dev", "proc"),
+        (_ROOT, f"git:x:{GIT_UID}:{GIT_UID}::{REPOSITORIES}:/usr/bin/git-shell"),
+        folders=(REPOSITORIES.removeprefix("/"), "dev", "proc"),
         files={"etc/gitconfig": "[safe]\n\tdirectory = *\n"},
     ),
 }

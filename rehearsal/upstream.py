@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import TypeVar
@@ -22,10 +23,11 @@ from typing import TypeVar
 from provider.charts import oci
 from provider.download import USER_AGENT, url_opener
 from provider.errors import TaskError
-from rehearsal.cache import root, write_atomically
+from rehearsal.cache import write_atomically
 from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
 from rehearsal.namespace import enter
+from rehearsal.retries import DOWNLOAD_PATIENCE, http_error, with_retries
 
 HUB, HUB_HOST = "docker.io", "registry-1.docker.io"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest"
@@ -33,7 +35,8 @@ ACCEPT = ", ".join((INDEX, MANIFEST, f"{DOCKER_MANIFEST}.list.v2+json", f"{DOCKE
 READ_TIMEOUT = 15.0  # seconds without data until a request times out
 BLOCK_BYTES = 1 << 20
 MAX_REQUESTS = 8
-RETRY_AFTER = 60.0  # seconds until an unreachable registry is queried for an image again
+RETRY_AFTER = 60.0  # seconds until an unreachable or busy registry is queried for an image again
+EXISTENCE_PATIENCE = 5.0  # seconds that a query waits for a busy registry, because a pod's admission waits meanwhile
 
 T = TypeVar("T")
 _OPENER = url_opener()
@@ -56,11 +59,6 @@ class Blob:
     media_type: str
 
 
-def cache_folder() -> Path:
-    """Return the folder of the image cache, which all rehearsed labs share, and users may delete while no lab runs."""
-    return root().parent / "registry"
-
-
 def reachable(registry: str = HUB) -> bool:
     """Return whether the host can reach an image registry."""
     try:
@@ -79,7 +77,8 @@ class Upstream:
     folder: Path
     run_outside: Callable[[Callable[[], T]], T]
     _existence: dict[str, Existence] = field(default_factory=dict)
-    _unreachable_since: dict[str, float] = field(default_factory=dict)
+    _failures: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Time and cause of the last failure to reach a registry, by registry."""
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def existence(self, registry: str, repository: str, reference: str) -> Existence:
@@ -88,13 +87,10 @@ class Upstream:
         if url not in self._existence and self._tagged(url):
             self._existence[url] = Existence.YES
         if url not in self._existence:
-            if time.monotonic() - self._unreachable_since.get(registry, -RETRY_AFTER) < RETRY_AFTER:
-                raise UnreachableError(f"{registry} was unreachable less than {RETRY_AFTER:.0f} s ago")
-            try:
-                self._existence[url] = self._asked(url)
-            except UnreachableError:
-                self._unreachable_since[registry] = time.monotonic()
-                raise
+            failed_at, cause = self._failures.get(registry, (-RETRY_AFTER, ""))
+            if time.monotonic() - failed_at < RETRY_AFTER:
+                raise UnreachableError(cause)
+            self._existence[url] = self._asked(url, registry)
         return self._existence[url]
 
     def manifest(self, registry: str, repository: str, reference: str) -> Blob | None:
@@ -127,24 +123,32 @@ class Upstream:
         """Return the manifest from the last download of an image tag, or None if the cache has no such manifest."""
         tag = self._tag(url)
         digest = tag.read_text() if tag.exists() else ""
-        return self._stored(digest) if digest else None
+        if not digest:
+            return None
+        os.utime(tag)
+        return self._stored(digest)
 
-    def _asked(self, url: str) -> Existence:
+    def _asked(self, url: str, registry: str) -> Existence:
+        def request() -> None:
+            _open(url, {"Accept": ACCEPT}, "HEAD", CONNECT_TIMEOUT).close()
+
         try:
-            self.run_outside(lambda: _open(url, {"Accept": ACCEPT}, "HEAD", CONNECT_TIMEOUT).close())
-        except urllib.error.HTTPError as error:
-            error.close()
-            answers = {401: Existence.PRIVATE, 403: Existence.PRIVATE, 404: Existence.NO}
-            if error.code not in answers:
-                raise UnreachableError(f"{url}: {error}") from error
-            return answers[error.code]
+            self.run_outside(lambda: with_retries(request, EXISTENCE_PATIENCE))
         except (OSError, HTTPException, TaskError) as error:
-            raise UnreachableError(f"{url}: {error}") from error
+            answers = {401: Existence.PRIVATE, 403: Existence.PRIVATE, 404: Existence.NO}
+            answer = http_error(error)
+            if answer and answer.code in answers:
+                answer.close()
+                return answers[answer.code]
+            cause = f"answers {answer.code} {answer.reason}" if answer else f"cannot be reached ({_cause(error)})"
+            if not answer or answer.code == HTTPStatus.TOO_MANY_REQUESTS:
+                self._failures[registry] = time.monotonic(), f"{registry} {cause}"
+            raise UnreachableError(f"{registry} {cause}") from error
         return Existence.YES
 
     def _fetched(self, url: str, reference: str) -> Blob | None:
         try:
-            return self.run_outside(lambda: self._fetch(url, reference))
+            return self.run_outside(lambda: with_retries(lambda: self._fetch(url, reference), DOWNLOAD_PATIENCE))
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 404:
@@ -171,7 +175,9 @@ class Upstream:
 
     def _stored(self, digest: str) -> Blob | None:
         file = _name(self.folder, digest)
-        if not file.exists():
+        try:
+            os.utime(file)  # the modification time of a cached file is the time of its last use
+        except FileNotFoundError:
             return None
         return Blob(file, digest, json.loads(file.with_suffix(".json").read_text())["kind"])
 
@@ -180,6 +186,10 @@ def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
     """Return a function that runs a callable in a network namespace; `namespace` is the namespace's file descriptor."""
     threads = ThreadPoolExecutor(MAX_REQUESTS, initializer=enter, initargs=(namespace, "outside of the lab"))
     return lambda work: threads.submit(work).result()
+
+
+def _cause(error: Exception) -> object:
+    return error.reason if isinstance(error, urllib.error.URLError) else error or type(error).__name__
 
 
 def _base(registry: str) -> str:

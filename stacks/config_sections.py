@@ -17,6 +17,7 @@ from components.settings.model import NAMESPACE, Model
 from stacks import stackfile
 from stacks.secrets import NAMING_FIX, top_level_problems, unset_secrets
 from stacks.validation_errors import Problem, SettingsError, display_path, explain_errors
+from stacks.yaml_text import MAX_DEPTH
 
 RelationCheck = Callable[[Mapping[str, Any]], Findings]
 """A check of the valid settings of all sections. The check yields the path (with the section's key), the reason and the
@@ -45,6 +46,9 @@ def parse(
     if encrypted_sections := sorted(set(known) & set(secrets)):
         raise SettingsError([Problem(f"{NAMESPACE}:{key}", _ENCRYPTED, NAMING_FIX) for key in encrypted_sections])
     raw = {key: value for key, value in config.items() if key not in secrets}
+    if too_deep := [key for key in known if _is_deeper(raw.get(key), MAX_DEPTH)]:
+        reason = f"is nested more than {MAX_DEPTH} levels deep"
+        raise SettingsError([Problem(f"{NAMESPACE}:{key}", reason, "remove brackets") for key in too_deep])
     needed = {section.key: section.missing_fix for section in sections if section.missing_fix}
     problems = list(top_level_problems(raw, secrets, known, needed))
     settings: dict[str, Model] = {}
@@ -63,6 +67,13 @@ def parse(
     return settings
 
 
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists and mappings in the value are nested deeper than `depth` levels."""
+    if isinstance(value, Mapping):
+        return depth == 0 or any(_is_deeper(inner, depth - 1) for inner in value.values())
+    return isinstance(value, list) and (depth == 0 or any(_is_deeper(inner, depth - 1) for inner in value))
+
+
 def read_running_config() -> tuple[dict[str, Any], set[str]]:
     """Return the configuration of the running stack, with keys without `homelab:`, and the names of its secrets."""
     names = {*pulumi.runtime.get_config_env(), *pulumi.runtime.config.CONFIG.get()}
@@ -77,7 +88,7 @@ def _decoded(value: Any) -> Any:
     """Decode a configuration value, which Pulumi passes as JSON if it is a mapping or a list."""
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # text, a number of thousands of digits, or thousands of brackets
         return value
 
 

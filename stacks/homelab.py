@@ -18,6 +18,7 @@ from components.platform.chart_values import merge_values
 from components.platform.layer_resources import AnyLayer
 from components.platform.platform import Platform
 from stacks import catalog
+from stacks.checks.warnings import lab_warnings
 from stacks.outputs import PlatformOutputs
 from stacks.settings import LabStack
 from stacks.version import VERSION
@@ -38,6 +39,8 @@ def deploy() -> None:
             f"These charts are not pinned: {names}. Chart repositories can replace unpinned archives at any time. "
             "`./homelab pin` writes the missing checksums into the stack file."
         )
+    for warning in lab_warnings(settings.cluster, settings.platform):
+        pulumi.log.warn(warning)
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     packaged = [component for layer in layers for component in layer.replaces_packaged]

@@ -1,15 +1,16 @@
 """Settings of the platform, with one key for each layer."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from components.cluster.settings import ClusterSettings
 from components.kubernetes.chart import Chart
 from components.platform.chart_values import ChartValues
 from components.platform.layer import LabContext
 from components.platform.object_store import ObjectStoreSettings
+from components.settings.errors import setting_error
 from components.settings.fields import ChartRepositoryUrl, Sha256, Text
 from components.settings.model import Model, snake_case
 from stacks.catalog import LAYERS, PINS, PROGRAM_VERSIONS
@@ -51,7 +52,14 @@ class _Common(Model):
 
     def charts(self) -> dict[str, Chart]:
         """Return all layers' Helm charts by chart name, with versions, repositories and checksums from the settings."""
-        return {chart.name: self._configured(chart) for entry in LAYERS for chart in entry.charts}
+        catalog = [chart for entry in LAYERS for chart in entry.charts]
+        return {chart.name: self._configured(chart) for chart in (*catalog, *self.further_charts())}
+
+    def further_charts(self) -> list[Chart]:
+        """Return the Helm charts that only the settings of enabled layers name."""
+        enabled = self.enabled_layers()
+        entries = [entry for entry in LAYERS if entry.layer.key in enabled]
+        return [chart for entry in entries for chart in entry.layer.further_charts(enabled[entry.layer.key])]
 
     def _configured(self, chart: Chart) -> Chart:
         version = self.versions.get(chart.name, chart.version)
@@ -61,9 +69,19 @@ class _Common(Model):
 
 def _fields() -> dict[str, Any]:
     return {
-        snake_case(entry.layer.key): (entry.layer.settings_type, Field(default=None, description=_title(entry.layer)))
+        snake_case(entry.layer.key): (
+            Annotated[entry.layer.settings_type, BeforeValidator(_not_empty)],
+            Field(default=None, description=_title(entry.layer)),
+        )
         for entry in LAYERS
     }
+
+
+def _not_empty(value: object) -> object:
+    """Refuse an empty key of a layer, which in a stack file neither enables nor disables the layer."""
+    if value is None:
+        raise setting_error("is empty", "write {} to enable the layer with its default settings, or remove the key")
+    return value
 
 
 def _title(layer: type[object]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, Model, SecretRef, camel_case
-from stacks.validation_errors import Problem, closest_match, display_path, suggest_fix
+from stacks.validation_errors import Problem, closest_match, display_path, unknown_key
 
 NAMING_FIX = "store the secret under its own key with `pulumi config set --secret NAME`, and write {secret: NAME} here"
 
@@ -20,7 +20,7 @@ def top_level_problems(
     named = {name for key in known for name in _secret_names(raw.get(key))}
     unknown = sorted(set(raw) - set(known) - named)
     for key in unknown:
-        yield Problem(f"{NAMESPACE}:{key}", "is not a known key", suggest_fix(key, known))
+        yield Problem(f"{NAMESPACE}:{key}", *unknown_key(key, known))
     for key in sorted((set(raw) & named) - set(known)):
         yield Problem(
             f"{NAMESPACE}:{key}", "is stored in clear text", f"set the secret with `pulumi config set --secret {key}`"

@@ -1,20 +1,18 @@
 """Reads stack files (`Pulumi.<stack>.yaml`) without Pulumi."""
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import ScalarEvent
+from ruamel.yaml.error import YAMLError
 
 from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE
+from stacks import yaml_text
 from stacks.validation_errors import Problem, SettingsError
-
-_QUOTE = "put text in quotes, or write a number without the leading zero"
 
 
 def read(file: Path) -> tuple[dict[str, Any], set[str]]:
@@ -63,36 +61,46 @@ def _is_ciphertext(value: Any) -> bool:
 
 
 def _document(file: Path) -> dict[str, Any]:
+    text = _text(file)
     try:
-        text = file.read_text(encoding="utf-8")
-        document = YAML(typ="safe", pure=True).load(text)
-        misread = list(_misread_scalars(file, text))
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([Problem(str(file), "cannot be read", "give the path of a Pulumi.<stack>.yaml")]) from None
+        yaml_text.check(file.name, text)
+        document = yaml_text.load(text)
+    except DuplicateKeyError as error:
+        place = f"{file.name}:{error.problem_mark.line + 1}"
+        raise SettingsError([Problem(place, "repeats a key of the same mapping", "keep one of them")]) from None
     except YAMLError as error:
-        raise SettingsError([_syntax_problem(file, error)]) from None
-    if misread:
-        raise SettingsError(misread)
+        raise SettingsError([yaml_text.syntax_problem(file.name, text, error)]) from None
+    except ValueError:
+        raise SettingsError([Problem(file.name, "contains an invalid number", "put text in quotes")]) from None
     if not isinstance(document, dict):
         raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
+    if "config" not in document and (key := next((key for key in document if _is_own(key)), None)):
+        raise SettingsError([Problem(file.name, "has no config: at the top", f"write config:, and indent {key} below")])
     return document
 
 
-def _misread_scalars(file: Path, text: str) -> Iterator[Problem]:
-    """Yield an error for each unquoted YAML scalar that Pulumi and homelab would read as different values."""
-    for event in YAML(typ="safe", pure=True).parse(text):
-        if isinstance(event, ScalarEvent) and event.style is None:
-            place = f"{file.name}:{event.start_mark.line + 1}"
-            if re.fullmatch("[-+]?0[0-9_]+", event.value):
-                yield Problem(place, "is a number with a leading zero, which Pulumi reads as octal", _QUOTE)
-            elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", event.value):
-                yield Problem(place, "is a date, which Pulumi converts to another format", "put it in quotes")
+def _is_own(key: object) -> bool:
+    return isinstance(key, str) and re.fullmatch(f"{NAMESPACE}:[A-Za-z]{{1,40}}", key) is not None
 
 
-def _syntax_problem(file: Path, error: YAMLError) -> Problem:
-    """Return the error for invalid YAML. The error contains the line number, but not the text of the line."""
-    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-    place = f"{file.name}:{mark.line + 1}" if mark else file.name
-    if isinstance(error, DuplicateKeyError):
-        return Problem(place, "repeats a key of the same mapping", "keep one of them")
-    return Problem(place, "is not valid YAML", "fix indentation, quotes or colons in this line or the previous line")
+def _text(file: Path) -> str:
+    """Return the text of the stack file. Raises `SettingsError` with the cause if the file cannot be read."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        reason, fix = _CANNOT_READ.get(type(error), ("cannot be read", "give the path of a Pulumi.<stack>.yaml"))
+        raise SettingsError([Problem(str(file), reason, fix)]) from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SettingsError([Problem(file.name, "is UTF-16 text", "save the file as UTF-8")])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise SettingsError([Problem(f"{file.name}:{line}", "is not UTF-8 text", "save the file as UTF-8")]) from None
+
+
+_CANNOT_READ = {
+    FileNotFoundError: ("does not exist", "give the path of a Pulumi.<stack>.yaml"),
+    IsADirectoryError: ("is a folder", "give the path of a Pulumi.<stack>.yaml"),
+    PermissionError: ("is not readable for you", "change the permissions of the file"),
+}

@@ -12,6 +12,7 @@ import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from components.settings.characters import invisible_character
 from components.settings.errors import SettingPath
 from components.settings.model import NAMESPACE, Model, SecretRef
 from stacks.descriptions import entry_model, field_descriptions
@@ -92,13 +93,27 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 """Names of settings in Docker, Compose, Kubernetes and Helm, with the corresponding settings of homelab."""
 
 
+_MAX_CHOICES = 40
+"""Largest number of known words that an error message lists."""
+
+
 def suggest_fix(word: Any, known: Collection[str]) -> str:
     """Return the fix for an unknown key or name: the most similar known word, or all known words."""
     synonyms = _SYNONYMS.get(str(word).lower(), ())
     near = closest_match(word, known) or next((synonym for synonym in synonyms if synonym in known), None)
     if near:
         return f"did you mean {near}?"
+    if len(known) > _MAX_CHOICES:
+        similar = difflib.get_close_matches(str(word).lower(), known, n=3, cutoff=0)
+        return f"the most similar names are: {', '.join(sorted(similar))}"
     return f"use one of: {', '.join(sorted(known))}" if known else "take it out"
+
+
+def unknown_key(key: Any, known: Collection[str]) -> tuple[str, str]:
+    """Return the reason and the fix for a key that no setting has."""
+    if invisible := invisible_character(str(key)):
+        return f"contains the invisible character {invisible}", "type the key again"
+    return "is not a known key", suggest_fix(key, known)
 
 
 def explain_errors(error: ValidationError, model: type[Model], raw: Any, top: SettingPath) -> Iterator[Problem]:
@@ -174,7 +189,7 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     if kind == "homelab":
         words = (context["reason"], context["fix"])
     elif kind == "extra_forbidden":
-        words = ("is not a known key", suggest_fix(detail["loc"][-1], field.siblings))
+        words = unknown_key(detail["loc"][-1], field.siblings)
     elif kind == "invalid_key":
         words = ("must be text", "put the key in quotes")
     elif kind == "missing":

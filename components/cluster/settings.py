@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from components.cluster.k3s.settings import (
     K3sSettings,
@@ -58,10 +58,18 @@ __all__ = [
 
 API_PORT = 6443
 BALANCER_PORT = 7443
+MAX_NODES = 5000
+"""Largest number of nodes that Kubernetes supports (https://kubernetes.io/docs/setup/best-practices/cluster-large)."""
 
 
 def _default_port(validated: dict[str, Any]) -> int:
     return BALANCER_PORT if validated["balancer"] else API_PORT
+
+
+def _not_in_certificate(value: object) -> object:
+    if value in ("127.0.0.1", "::1"):
+        raise setting_error("is always in the certificate", "remove it")
+    return value
 
 
 class ApiSettings(Model):
@@ -80,7 +88,7 @@ class ApiSettings(Model):
     port: Port = Field(default_factory=_default_port)
     """Port of the load balancer. Default: 7443 with `balancer: haproxy`, otherwise 6443. A virtual IP without
     `balancer` always uses port 6443."""
-    tls_sans: tuple[Host, ...] = ()
+    tls_sans: tuple[Annotated[Host, BeforeValidator(_not_in_certificate)], ...] = ()
     """Additional host names and IP addresses (SANs) in the certificate of the API server."""
 
 
@@ -152,6 +160,13 @@ class AppsSettings(Model):
     NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
 
 
+def _limit_nodes(value: object) -> object:
+    if isinstance(value, list) and len(value) > MAX_NODES:
+        fix = f"use at most {MAX_NODES} nodes, as many as Kubernetes supports"
+        raise setting_error(f"has {len(value)} entries", fix)
+    return value
+
+
 def _require_server(nodes: tuple[NodeSettings, ...]) -> tuple[NodeSettings, ...]:
     if not nodes:
         raise setting_error("is empty", "add at least one node with role server")
@@ -175,7 +190,7 @@ class ClusterSettings(Model):
     """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     machine: MachineSettings = MachineSettings()
     """Settings of the operating system of all machines. A node's own `machine` adds to the cluster's `machine`."""
-    nodes: Annotated[tuple[NodeSettings, ...], AfterValidator(_require_server)]
+    nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(_limit_nodes), AfterValidator(_require_server)]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
     """CIDR of the machines' LAN. Default: the /24 subnet (IPv6: the /64 subnet) of the first server's address."""
@@ -217,6 +232,16 @@ class ClusterSettings(Model):
     def endpoint_port(self) -> int:
         """Port of the API endpoint."""
         return self.api.port
+
+    def options_of(self, node: NodeSettings) -> Options:
+        """Return the K3s options of `node` in the stack file: options of the node override options of its role."""
+        of_role = self.k3s.server_options if node.role == "server" else self.k3s.agent_options
+        return {**self.k3s.options, **of_role, **node.options}
+
+    @property
+    def bastions(self) -> tuple[BastionSettings, ...]:
+        """All bastions through which homelab connects to machines."""
+        return tuple({login.bastion: None for login in map(self.ssh_of, self.nodes) if login.bastion})
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
         """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""

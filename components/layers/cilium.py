@@ -10,7 +10,7 @@ from components.settings.errors import Finding
 from components.settings.fields import AddressRange, StrictBool
 from components.settings.model import Model
 
-_OPTION = "disable-kube-proxy"
+_OPTION = cni.KUBE_PROXY_OPTION
 
 
 class CiliumSettings(Model):
@@ -74,7 +74,11 @@ class Cilium(Layer[CiliumSettings]):
         """Return the CiliumLoadBalancerIPPool, and the CiliumL2AnnouncementPolicy that announces its IPs in layer 2."""
         if not self.settings.addresses:
             return ()
-        announced = {"loadBalancerIPs": True, "externalIPs": False}
+        announced: dict[str, Json] = {"loadBalancerIPs": True, "externalIPs": False}
+        names = address_pools.announcing_nodes(self.lab.cluster)
+        if len(names) < len(self.lab.cluster.nodes):
+            expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
+            announced["nodeSelector"] = {"matchExpressions": [expression]}
         return [
             _custom("v2", "CiliumLoadBalancerIPPool", {"blocks": [*map(_block, self.settings.addresses)]}),
             _custom("v2alpha1", "CiliumL2AnnouncementPolicy", announced),
@@ -98,12 +102,12 @@ class Cilium(Layer[CiliumSettings]):
         addresses = enumerate(self.settings.addresses)
         ranges: list[address_pools.Range] = [(("addresses", index), entry) for index, entry in addresses]
         yield from address_pools.range_overlaps(ranges)
-        yield from address_pools.cluster_conflicts(ranges, self.lab.cluster)
+        yield from address_pools.cluster_conflicts(ranges, self.lab)
         yield from address_pools.ranges_outside_lan(ranges, self.lab.cluster)
 
     def _kube_proxy_problems(self) -> Iterator[Finding]:
         cluster, replaces = self.lab.cluster, self.settings.replace_kube_proxy
-        disabled = {**cluster.k3s.options, **cluster.k3s.server_options}.get(_OPTION) is True
+        disabled = cni.is_kube_proxy_disabled(cluster)
         if replaces and not disabled:
             yield (
                 ("replaceKubeProxy",),

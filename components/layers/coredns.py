@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from pydantic import Field
 
-from components.cluster.k3s.options import as_tuple
+from components.cluster.k3s.options import DEFAULT_CLUSTER_DOMAIN, as_tuple
 from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import Layer
 from components.settings.errors import Finding
@@ -71,7 +71,7 @@ class Coredns(Layer[CorednsSettings]):
         k3s = self.lab.cluster.k3s
         if "coredns" in k3s.disable:
             yield (), "needs K3s' CoreDNS, which k3s.disable disables", "remove coredns from k3s.disable"
-        configured = {**k3s.options, **k3s.server_options}.get("cluster-domain", "cluster.local")
+        configured = {**k3s.options, **k3s.server_options}.get("cluster-domain", DEFAULT_CLUSTER_DOMAIN)
         domain = str(as_tuple(configured)[-1])
         for name, zone in self.settings.zones.items():
             if _overlap(name, domain):

@@ -12,7 +12,7 @@ from components.platform.layer import Layer
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
 from components.settings.errors import Finding
 from components.settings.fields import LabelKey, LabelValue, PositiveInt, Schedule
-from components.settings.kubernetes_fields import AbsolutePath
+from components.settings.host_paths import DataFolder
 from components.settings.model import Model
 
 STORAGE_CLASS, SINGLE_REPLICA_CLASS = "longhorn", "longhorn-single"
@@ -44,7 +44,7 @@ class LonghornSettings(Model):
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels that select the storage nodes. Longhorn stores volumes only on the disks of storage nodes. Default:
     Longhorn stores volumes on all nodes."""
-    path: AbsolutePath = "/var/lib/longhorn"
+    path: DataFolder = "/var/lib/longhorn"
     """Directory on the storage nodes in which Longhorn stores volumes. You can mount a separate disk at the
     directory."""
     backup: VolumeBackupSettings | None = None

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components.cluster.host_requirements import HostRequirements, HostService
 from components.kubernetes.manifest import Json, Manifest
+from components.layers.longhorn import LonghornSettings
 from components.layers.shared.persistent_volumes import volume_query
 from components.platform.layer import Layer
 from components.settings import fields
 from components.settings.checks import exactly_one
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
+from components.settings.host_paths import DataFolder, is_within
 from components.settings.kubernetes_fields import AbsolutePath
 from components.settings.model import Model
 
@@ -42,7 +44,7 @@ class NodeServerSettings(Model):
 
     node: DnsLabel
     """Name of the node. If you change `node` later, homelab does not move existing volumes."""
-    path: AbsolutePath = "/srv/nfs"
+    path: DataFolder = "/srv/nfs"
     """Directory that the node exports over NFS. You can mount a separate disk at the directory."""
 
 
@@ -129,3 +131,6 @@ class Nfs(Layer[NfsSettings]):
         yield from exactly_one((), self.settings, "external", "server")
         if server and server.node not in [node.name for node in self.lab.cluster.nodes]:
             yield ("server", "node"), "is not a node of the cluster", "use a name from cluster.nodes"
+        longhorn = self.lab.settings_of(LonghornSettings)
+        if server and longhorn and (is_within(server.path, longhorn.path) or is_within(longhorn.path, server.path)):
+            yield ("server", "path"), f"overlaps longhorn.path {longhorn.path}", "give each layer a folder of its own"

@@ -131,6 +131,11 @@ class StepCa(Layer[StepCaSettings]):
         return [{"apiVersion": version, "kind": "StepClusterIssuer", "metadata": {"name": ISSUER}, "spec": spec}]
 
     @property
+    def load_balancers(self) -> int:
+        """One Service of type LoadBalancer if clients in the LAN use step-ca, otherwise none."""
+        return int(self.settings.lan)
+
+    @property
     def host_name(self) -> str:
         """Host name of step-ca for clients in the LAN."""
         return self.settings.host or f"ca.{self.lab.cluster.domain}"

@@ -13,27 +13,31 @@ from components.settings.model import SecretRef
 
 
 @dataclass(frozen=True)
-class _Values:
-    """Type of a chart's Helm values in the stack file: any YAML mapping, with secrets as `{secret: NAME}`."""
+class MappingType:
+    """Type of a setting that is any YAML mapping, with secrets as `{secret: NAME}`.
 
-    name: str = "values of a chart"
+    `template` completes the fix `write a mapping as in …` in error messages.
+    """
+
+    name: str
+    template: str
+
+    def __call__(self, value: Any) -> dict[str, Json]:
+        """Validate the mapping, and replace each `{secret: NAME}` with a `SecretRef`."""
+        if not isinstance(value, Mapping) or not value:
+            raise setting_error(
+                "is not a mapping of values", f"write a mapping as in {self.template}, or remove the key"
+            )
+        return {str(key): _tree(inner) for key, inner in value.items()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(_mapping)
+        return core_schema.no_info_plain_validator_function(self)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "object"}
 
 
-ChartValues = Annotated[dict[str, Any], _Values()]
-
-
-def _mapping(value: Any) -> dict[str, Json]:
-    if not isinstance(value, Mapping) or not value:
-        raise setting_error(
-            "is not a mapping of values", "write a mapping as in the chart's values.yaml, or remove the key"
-        )
-    return {str(key): _tree(inner) for key, inner in value.items()}
+ChartValues = Annotated[dict[str, Any], MappingType("values of a chart", "the chart's values.yaml")]
 
 
 def _tree(value: Any) -> Json:

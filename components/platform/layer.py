@@ -133,6 +133,11 @@ class Layer(ABC, Generic[S]):
         self.settings = settings
         self.lab = lab
 
+    @classmethod
+    def further_charts(cls, settings: S) -> Sequence[Chart]:
+        """Return the Helm charts that only the layer's settings name, in addition to the charts of the catalog."""
+        return ()
+
     @abstractmethod
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the layer by chart name.
@@ -151,6 +156,11 @@ class Layer(ABC, Generic[S]):
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Kubernetes objects that need the layer's running software, such as custom resources."""
         return ()
+
+    @property
+    def load_balancers(self) -> int:
+        """Number of Services of type LoadBalancer that the layer creates."""
+        return 0
 
     def node_labels(self, node: NodeSettings) -> Mapping[str, str]:
         """Return the labels that the layer adds to the node."""

@@ -96,6 +96,19 @@ def overlap(one: str, other: str) -> bool:
     return first.version == begin.version and int(first) <= int(end) and int(begin) <= int(last)
 
 
+def edge_of(address: str, lan: str) -> str | None:
+    """Return `network` or `broadcast` if no machine can have the address in the CIDR `lan`, otherwise None.
+
+    In IPv6, the network address is the Subnet-Router anycast address (RFC 4291, section 2.6.1).
+    """
+    subnet, value = ip_network(lan), ip_address(address)
+    if subnet.num_addresses <= 2:
+        return None
+    if value == subnet.network_address:
+        return "network"
+    return "broadcast" if subnet.version == 4 and value == subnet.broadcast_address else None
+
+
 def host(value: str) -> str:
     """Validate a host name or IP address, and return it in canonical form."""
     try:

@@ -1,5 +1,6 @@
 """Types of settings. Each type validates a value, converts the value to its canonical form, and explains errors."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +9,23 @@ from typing import Annotated, Any
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from components.settings import addresses, certificates, cron, host_keys, labels
+from components.settings import addresses, certificates, cron, domains, host_keys, labels
+from components.settings.characters import invisible_character
 from components.settings.errors import setting_error
+
+_LAST_CONTROL = 0x9F
+_LONG = 100_000
+"""Largest length of free texts and of certificates."""
+
+
+def require_printable(value: str) -> None:
+    """Raise a validation error if the text contains line breaks, control characters or invisible characters."""
+    if value.isprintable():
+        return
+    invisible = invisible_character(value)
+    if invisible and int(invisible[2:], 16) > _LAST_CONTROL:
+        raise setting_error(f"contains the invisible character {invisible}", "type the value again")
+    raise setting_error("must not contain line breaks or control characters", "write it on one line")
 
 
 @dataclass(frozen=True)
@@ -19,11 +35,13 @@ class TextType:
     name: str
     check: Callable[[str], str]
     pattern: str | None = None
+    max_length: int = 2000
 
     def __call__(self, value: str) -> str:
         """Validate `value`, and return it in canonical form."""
-        if not value.isprintable():
-            raise setting_error("must not contain line breaks or control characters", "write it on one line")
+        if len(value) > self.max_length:
+            raise setting_error(f"is longer than {self.max_length} characters", "shorten it")
+        require_printable(value)
         return self.check(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -33,13 +51,13 @@ class TextType:
         return handler(schema) | ({"pattern": f"^{self.pattern}$"} if self.pattern else {})
 
 
-def _matching(name: str, pattern: str, reason: str, fix: str) -> TextType:
+def _matching(name: str, pattern: str, reason: str, fix: str, max_length: int = 2000) -> TextType:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
             raise setting_error(reason, fix)
         return value
 
-    return TextType(name, check, pattern)
+    return TextType(name, check, pattern, max_length)
 
 
 def _one_line(value: str) -> str:
@@ -48,27 +66,23 @@ def _one_line(value: str) -> str:
     return value
 
 
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-DOMAIN = _matching(
-    "domain name",
-    rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
-    "is not a domain name",
-    "use lower-case labels separated by dots, such as lab.example.com",
-)
+DOMAIN = TextType("domain name", domains.domain, domains.DOMAIN_PATTERN)
 
 DnsLabel = Annotated[
     str,
     _matching(
         "DNS label",
-        _LABEL,
+        "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
         "is not a DNS label",
         "use at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
     ),
 ]
 Domain = Annotated[str, DOMAIN]
+_MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+"""Email addresses have at most 254 characters (RFC 5321, section 4.5.3.1.3)."""
 MailAddress = Annotated[
     str,
-    _matching("email address", r"[^@\s]+@[^@\s]+\.[^@\s]+", "is not an email address", "write it as me@example.com"),
+    _matching("email address", _MAIL, "is not an email address", "write it as me@example.com", max_length=254),
 ]
 User = Annotated[
     str,
@@ -97,11 +111,12 @@ SecretName = Annotated[
         "use letters, digits, dashes and underscores, and start with a letter, such as sshKey",
     ),
 ]
+_NUMBER = "(0|[1-9][0-9]{0,3})"
 K3sVersion = Annotated[
     str,
     _matching(
         "K3s version",
-        r"v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?\+k3s[0-9]+",
+        rf"v{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-rc[1-9][0-9]*)?\+k3s[1-9][0-9]*",
         "is not a K3s version",
         "use the name of a K3s release, such as v1.36.3+k3s1",
     ),
@@ -142,8 +157,8 @@ OptionName = Annotated[
         "write the option in lower case with dashes and without the leading --, such as kubelet-arg",
     ),
 ]
-Text = Annotated[str, TextType("text", _one_line)]
-Certificate = Annotated[str, TextType("certificate", certificates.base64_pem)]
+Text = Annotated[str, TextType("text", _one_line, max_length=_LONG)]
+Certificate = Annotated[str, TextType("certificate", certificates.base64_pem, max_length=_LONG)]
 Address = Annotated[str, TextType("IP address", addresses.machine_ip)]
 Cidr = Annotated[str, TextType("CIDR", addresses.cidr)]
 AddressRange = Annotated[str, TextType("address range", addresses.address_range)]
@@ -172,8 +187,10 @@ def _option(value: Any) -> Any:
             raise setting_error(
                 "must be text, a number, true, false, or a list of these", "write it as in K3s' config.yaml"
             )
-        if isinstance(entry, str) and not entry.isprintable():
-            raise setting_error("must not contain line breaks or control characters", "write it on one line")
+        if isinstance(entry, str):
+            require_printable(entry)
+        if isinstance(entry, float) and not math.isfinite(entry):
+            raise setting_error("is not a finite number", "write a number in digits")
     return entries if isinstance(value, list | tuple) else value
 
 

@@ -115,7 +115,8 @@ def _app_name(value: str) -> str:
 AppName = Annotated[str, TextType("app name", _app_name, "[a-z]([-a-z0-9]{0,38}[a-z0-9])?")]
 Image = Annotated[str, TextType("image with tag or digest", _image, _IMAGE)]
 MultilineText = Annotated[str, _Lines("text", str)]
-AbsolutePath = Annotated[str, TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)]
+ABSOLUTE_PATH = TextType("absolute path", _absolute_path, _ABSOLUTE_PATH)
+AbsolutePath = Annotated[str, ABSOLUTE_PATH]
 RelativePath = Annotated[str, TextType("relative path", _relative_path, _RELATIVE_PATH)]
 ObjectName = Annotated[
     str,

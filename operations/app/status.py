@@ -116,7 +116,8 @@ def _certificate(name: str, index: _Index) -> Line:
     ready = conditions(certificate).get("Ready", {})
     if ready.get("status") == "True":
         return True, f"Certificate {name}: valid until {(certificate.get('status') or {}).get('notAfter')}"
-    return False, f"Certificate {name}: not ready, {ready.get('message') or 'cert-manager has not issued it'}"
+    cause = ready.get("message") or "cert-manager has not issued it"
+    return False, f"Certificate {name}: not ready, {cause}; `./homelab doctor` shows the reason"
 
 
 def _database(app: AppSettings, index: _Index) -> Iterator[Line]:

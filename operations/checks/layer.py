@@ -85,5 +85,7 @@ def check_object(kind: str, name: str, item: Object | None) -> Finding:
         condition = conditions(item).get(status_type, {})
         if condition.get("status") == "False":
             says = f"is not {status_type}: {condition.get('message') or condition.get('reason') or 'no reason given'}"
-            return wrong(check, says, f"run `kubectl describe {kind.lower()} {name}`")
+            namespace = item.get("metadata", {}).get("namespace")
+            scope = f" -n {namespace}" if namespace else ""
+            return wrong(check, says, f"run `kubectl{scope} describe {kind.lower()} {name}`")
     return fine(check, "healthy")

@@ -1,10 +1,12 @@
 """The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +18,12 @@ from components.kubernetes.chart import Chart
 from provider import model as provider
 from provider.charts import repository
 from provider.errors import TaskError
-from rehearsal import download, upstream
+from rehearsal import download, image_cache
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
 from rehearsal.cache import Report, write_atomically
 from rehearsal.charts import crds
+from rehearsal.retries import DOWNLOAD_PATIENCE, with_retries
 from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN_IMAGE
 
@@ -78,6 +81,8 @@ class PackedChart:
     chart: Chart
     origin: str
     sha256: str
+    reason: str = ""
+    """Why the original chart is not available, although the lab is online."""
 
     @property
     def real(self) -> bool:
@@ -111,7 +116,8 @@ def rows(packed: Iterable[PackedChart]) -> list[Row]:
     """Return the rows about Helm charts for the rehearsal's summary table `Real and simulated`."""
     by_origin: dict[str, list[PackedChart]] = {}
     for item in packed:
-        by_origin.setdefault(item.origin, []).append(item)
+        origin = f"{item.origin}, because {item.reason}" if item.reason else item.origin
+        by_origin.setdefault(origin, []).append(item)
     return [Row(f"charts {_names(group)}", origin, real=group[0].real) for origin, group in by_origin.items()]
 
 
@@ -151,35 +157,37 @@ def _lay_out(chart: Chart, target: Path, lab: LabEndpoints, sources: Sources, re
     module = sources.modules.get(chart.name)
     if bundled and bundled.is_file():
         shutil.copyfile(bundled, target)
-        origin = BUNDLE
-    elif sources.online and chart.name not in NEEDS_OTHER_KERNEL and (archive := _fetched(chart, report)):
-        target.write_bytes(archive)
-        origin = NETWORK
-    else:
-        complete = module is not None and (module / "Chart.yaml").is_file()
-        target.write_bytes(pack_module(chart, module) if module and complete else pack_stand_in(chart, lab, module))
-        origin = MODULE if complete else STAND_IN_WITH_MODULE if module else STAND_IN
-    return PackedChart(chart, origin, download.sha256_of(target))
+        return PackedChart(chart, BUNDLE, download.sha256_of(target))
+    reason = ""
+    if sources.online and chart.name not in NEEDS_OTHER_KERNEL:
+        try:
+            target.write_bytes(_fetched(chart))
+            return PackedChart(chart, NETWORK, download.sha256_of(target))
+        except TaskError as error:
+            reason = str(error)
+            report(f"using a stand-in for the chart {chart.name}: {reason}")
+    complete = module is not None and (module / "Chart.yaml").is_file()
+    target.write_bytes(pack_module(chart, module) if module and complete else pack_stand_in(chart, lab, module))
+    origin = MODULE if complete else STAND_IN_WITH_MODULE if module else STAND_IN
+    return PackedChart(chart, origin, download.sha256_of(target), reason)
 
 
 def _texts(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
-def _fetched(chart: Chart, report: Report) -> bytes | None:
-    """Return a chart's original archive from the cache or from its Helm repository, or None if the download fails."""
+def _fetched(chart: Chart) -> bytes:
+    """Return a chart's original archive from the cache or from its Helm repository. Raises TaskError."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
-    cached = upstream.cache_folder() / FOLDER / origin / _file(chart)
-    if cached.exists() and chart.sha256 in (None, download.sha256_of(cached)):
-        return cached.read_bytes()
+    cached = image_cache.cache_folder() / FOLDER / origin / _file(chart)
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(cached)  # the modification time of a cached file is the time of its last use
+        if chart.sha256 in (None, download.sha256_of(cached)):
+            return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
     )
-    try:
-        _, archive = repository.fetch(requested)
-    except TaskError as error:
-        report(f"using a stand-in for the chart {chart.name}: {error}")
-        return None
+    _, archive = with_retries(lambda: repository.fetch(requested), DOWNLOAD_PATIENCE)
     cached.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cached, archive)
     return archive

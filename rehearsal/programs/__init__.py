@@ -10,6 +10,15 @@ from rehearsal.artefacts import HOST, Row
 from rehearsal.cache import Recipe, Report, obtain
 from rehearsal.images import Image, Layout, full_name
 from rehearsal.registry import repository_of
+from rehearsal.shell import RehearsalError
+
+
+@dataclass(frozen=True)
+class WebUi:
+    """A program's web UI, which has a recipe of its own; `extent` says which pages the recipe builds."""
+
+    extent: str
+    recipe: Callable[[], Recipe]
 
 
 @dataclass(frozen=True)
@@ -18,13 +27,15 @@ class Program:
 
     `charts` are their names. `images` and `chart` look into the folder that the recipe makes; `chart` is the folder of
     the real chart there. Without it the chart stays a stand-in, which runs the program as the real one does; a folder
-    without a `Chart.yaml` has files for that stand-in.
+    without a `Chart.yaml` has files for that stand-in. The folder that the recipe of `web_ui` makes is the second
+    argument of `images`; the program also runs without a web UI.
     """
 
     charts: tuple[str, ...]
     recipe: Callable[[], Recipe]
-    images: Callable[[Path], tuple[Image, ...]]
+    images: Callable[..., tuple[Image, ...]]
     chart: Callable[[Path], Path] | None = None
+    web_ui: WebUi | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,26 @@ def build(
     real = {
         name: program.chart(folder) for program, folder in folders.items() if program.chart for name in program.charts
     }
-    layouts = tuple(_layout(program, report) for program in needed)
-    return BuiltPrograms(layouts, real, tuple(_row(program.recipe()) for program in needed))
+    layouts: list[Layout] = []
+    rows: list[Row] = []
+    for program, folder in folders.items():
+        made = program.recipe()
+        rows.append(Row(f"{made.name} {made.version}", "built here from its sources", real=True))
+        web_ui = _web_ui(made.name, program.web_ui, report, rows) if program.web_ui else None
+        layouts.append(_layout(program, [folder, web_ui] if web_ui else [folder], report))
+    return BuiltPrograms(tuple(layouts), real, tuple(rows))
+
+
+def _web_ui(program: str, web_ui: WebUi, report: Report, rows: list[Row]) -> Path | None:
+    """Build a program's web UI and add a row about the web UI; if the build fails, report the error and return None."""
+    try:
+        folder = obtain(web_ui.recipe(), report)
+    except RehearsalError as error:
+        report(f"{program} runs without a web UI, because the build of the web UI failed: {error}")
+        rows.append(Row(f"web UI of {program}", "none, because its build failed", real=False))
+        return None
+    rows.append(Row(f"web UI of {program}", web_ui.extent, real=False))
+    return folder
 
 
 def _repositories(program: Program) -> set[str]:
@@ -58,16 +87,12 @@ def _repositories(program: Program) -> set[str]:
     return {repository_of(full_name(image.name)) for image in program.images(Path())}
 
 
-def _layout(program: Program, report: Report) -> Layout:
-    """The images of a program, packed once."""
+def _layout(program: Program, folders: Sequence[Path], report: Report) -> Layout:
+    """The images of a program from the `folders` that its recipes made, packed once."""
     made = program.recipe()
 
     def make(folder: Path) -> None:
-        images.lay_out(program.images(made.folder), folder, HOST)
+        images.lay_out(program.images(*folders), folder, HOST)
 
-    recipe = Recipe(f"{made.name}-images", made.version, (made.folder.name, images.REVISION), "packing, seconds", make)
-    return Layout(obtain(recipe, report))
-
-
-def _row(recipe: Recipe) -> Row:
-    return Row(f"{recipe.name} {recipe.version}", "built here from its sources", real=True)
+    ingredients = (*(folder.name for folder in folders), images.REVISION)
+    return Layout(obtain(Recipe(f"{made.name}-images", made.version, ingredients, "packing, seconds", make), report))

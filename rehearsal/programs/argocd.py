@@ -12,7 +12,7 @@ from rehearsal import go, trees
 from rehearsal.cache import Recipe, obtain
 from rehearsal.charts import crds
 from rehearsal.images import Image
-from rehearsal.programs import Program
+from rehearsal.programs import Program, WebUi, argocd_login
 from rehearsal.recipes import SOURCES, sources
 
 VERSION = "3.5.7"
@@ -21,6 +21,7 @@ REDIS_IMAGE = "ecr-public.aws.com/docker/library/redis:8.0.2"
 HAPROXY_IMAGE = "ecr-public.aws.com/docker/library/haproxy:3.0.11"
 MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
+INDEX = SOURCE / "dist/app/index.html"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
 """All of the command line that the chart runs; the rest of it is large."""
 ROOTS = ("argocd.tar", "redis.tar", "haproxy.tar")
@@ -55,14 +56,16 @@ def recipe() -> Recipe:
             os.link(obtain(roots, print) / name, folder / name)
 
     roots = trees.recipe()
-    ingredients = (*sources(SOURCE), roots.folder.name.encode(), Path(__file__).read_bytes())
+    ingredients = (*sources(SOURCE), INDEX.read_bytes(), roots.folder.name.encode(), Path(__file__).read_bytes())
     takes = "building from its Go module: 2 to 5 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
 
-def images(folder: Path) -> tuple[Image, ...]:
-    """The image of all parts of Argo CD, and those of Redis and of the HAProxy in front of its copies."""
+def images(folder: Path, login: Path | None = None) -> tuple[Image, ...]:
+    """The image of all parts of Argo CD, with the built login page in the folder `login`, and those of Redis and of the
+    HAProxy in front of its copies."""
     files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *TOOLS, *SCRIPTS)}
+    files |= argocd_login.files(login) if login else {}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
     start = ("/usr/bin/tini", "--")
     return (
@@ -118,4 +121,10 @@ def _objects(file: Path) -> list[dict[str, Any]]:
     return list(yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
-PROGRAM = Program(("argo-cd",), recipe, images, lambda folder: folder / "chart")
+PROGRAM = Program(
+    ("argo-cd",),
+    recipe,
+    images,
+    lambda folder: folder / "chart",
+    WebUi("its login page, without Argo CD's other pages", lambda: argocd_login.recipe(MODULE, VERSION, SOURCE)),
+)

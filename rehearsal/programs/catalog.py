@@ -1,8 +1,28 @@
 """Every program of the platform and of apps that is built here."""
 
-from rehearsal.programs import argocd, barman_cloud, cert_manager, cloudnative_pg, metallb, postgres, traefik, valkey
+from rehearsal.programs import (
+    Program,
+    argocd,
+    barman_cloud,
+    cert_manager,
+    cloudnative_pg,
+    frr,
+    metallb,
+    postgres,
+    traefik,
+    valkey,
+)
+from stacks.homelab import chart_values_of
+from stacks.settings import LabStack
 
 PROGRAMS = tuple(
     module.PROGRAM
-    for module in (argocd, barman_cloud, cert_manager, cloudnative_pg, metallb, postgres, traefik, valkey)
+    for module in (argocd, barman_cloud, cert_manager, cloudnative_pg, frr, metallb, postgres, traefik, valkey)
 )
+
+
+def programs_for(settings: LabStack) -> tuple[Program, ...]:
+    """Return the programs that a stack file may need: FRR only if the Helm values of MetalLB enable frr-k8s."""
+    mode = chart_values_of(settings).get("metallb", {}).get("frrk8s")
+    with_frr = isinstance(mode, dict) and mode.get("enabled") is True
+    return tuple(program for program in PROGRAMS if with_frr or program is not frr.PROGRAM)

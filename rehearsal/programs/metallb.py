@@ -1,4 +1,4 @@
-"""MetalLB from its Go module, with its own chart. The router beside its speakers, FRR, is not in it."""
+"""MetalLB from its Go module, with its own chart."""
 
 import shutil
 import tarfile

@@ -2,7 +2,7 @@
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
-from stacks.checks import api, hardening, k3s, machine, network, nodes, ssh
+from stacks.checks import api, hardening, k3s, k3s_arguments, k3s_network, machine, network, nodes, ssh
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -10,6 +10,8 @@ _OF_CLUSTER = (
     *ssh.CLUSTER_CHECKS,
     *network.CLUSTER_CHECKS,
     *k3s.CLUSTER_CHECKS,
+    *k3s_arguments.CLUSTER_CHECKS,
+    *k3s_network.CLUSTER_CHECKS,
     *hardening.CLUSTER_CHECKS,
     *machine.CLUSTER_CHECKS,
 )
@@ -18,6 +20,8 @@ _OF_NODE = (
     *ssh.NODE_CHECKS,
     *network.NODE_CHECKS,
     *k3s.NODE_CHECKS,
+    *k3s_arguments.NODE_CHECKS,
+    *k3s_network.NODE_CHECKS,
     *hardening.NODE_CHECKS,
     *machine.NODE_CHECKS,
 )

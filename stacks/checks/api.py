@@ -4,6 +4,7 @@ from ipaddress import ip_address, ip_network
 
 from components.cluster.k3s import ports
 from components.cluster.settings import API_PORT, BALANCER_PORT, ClusterSettings
+from components.settings.addresses import edge_of
 from components.settings.errors import Findings
 
 
@@ -64,10 +65,8 @@ def _vip_in_lan(cluster: ClusterSettings) -> Findings:
     vip, lan = ip_address(cluster.api.vip), ip_network(cluster.lan)
     if vip not in lan:
         yield ("api", "vip"), f"is not in the lan {lan}", "choose a free address of the lan, or change lan"
-    elif lan.num_addresses > 2 and vip == lan.network_address:
-        yield ("api", "vip"), f"is the network address of the lan {lan}", "choose a free address of the lan"
-    elif lan.version == 4 and lan.num_addresses > 2 and vip == lan.broadcast_address:
-        yield ("api", "vip"), f"is the broadcast address of the lan {lan}", "choose a free address of the lan"
+    elif edge := edge_of(cluster.api.vip, cluster.lan):
+        yield ("api", "vip"), f"is the {edge} address of the lan {lan}", "choose a free address of the lan"
 
 
 def _servers_in_lan(cluster: ClusterSettings) -> Findings:

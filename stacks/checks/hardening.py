@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from components.cluster.k3s.hardening import OVERRIDABLE, argument_name, hardened_arguments
+from components.cluster.k3s.arguments import argument_name
+from components.cluster.k3s.hardening import OVERRIDABLE, hardened_arguments
 from components.cluster.k3s.options import as_tuple
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings

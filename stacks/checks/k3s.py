@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
-from components.cluster.k3s.options import AGENT_OPTIONS, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
+from components.cluster.k3s.config import version_numbers
+from components.cluster.k3s.options import AGENT_OPTIONS, ALIASES, RESERVED_OPTIONS, SAME_ON_SERVERS, SERVER_OPTIONS
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
+from stacks.catalog import K3S_VERSION
 from stacks.validation_errors import suggest_fix
 
 OLDEST_VERSION = (1, 30)
+LAST_PATCHES = {30: 14, 31: 14, 32: 13, 33: 13}
+"""Last patch release of each Kubernetes minor version without further releases
+(https://kubernetes.io/releases/patch-releases)."""
+S3_RETENTION_SINCE = {31: 12, 32: 8, 33: 4}
+"""First releases of K3s with the option `etcd-s3-retention` (https://github.com/k3s-io/k3s/pull/12669)."""
+_FURTHER_MINORS = 12
+"""Kubernetes has three minor releases a year, so homelab accepts the releases of four more years."""
 _KINDS = {
     "flag": ("true or false", "write true or false"),
     "value": ("a single value", "write text, a number, true or false"),
@@ -17,15 +26,31 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 
 
 def _version(cluster: ClusterSettings) -> Findings:
-    """Yield an error if K3s is too old for ValidatingAdmissionPolicy, which limits the permissions of app stacks."""
-    major, minor, *_ = cluster.k3s.version.removeprefix("v").split(".")
-    if (int(major), int(minor)) < OLDEST_VERSION:
+    """Yield an error if K3s is too old for ValidatingAdmissionPolicy, or if no such K3s release exists.
+
+    ValidatingAdmissionPolicy limits the permissions of app stacks.
+    """
+    major, minor, patch = version_numbers(cluster.k3s.version)
+    loc, fix = ("k3s", "version"), f"use a release from https://github.com/k3s-io/k3s/releases, such as {K3S_VERSION}"
+    if (major, minor) < OLDEST_VERSION:
         name = "v{}.{}".format(*OLDEST_VERSION)
-        yield (
-            ("k3s", "version"),
-            f"is older than {name}, the first version with ValidatingAdmissionPolicy",
-            f"use {name} or newer",
-        )
+        reason = f"is older than {name}, the first version with ValidatingAdmissionPolicy"
+        yield loc, reason, f"use {name} or newer"
+    elif major != OLDEST_VERSION[0] or minor > version_numbers(K3S_VERSION)[1] + _FURTHER_MINORS:
+        yield loc, "is not a K3s release", fix
+    elif patch > (last := LAST_PATCHES.get(minor, patch)):
+        yield loc, f"is not a K3s release: the last patch release of v{major}.{minor} is v{major}.{minor}.{last}", fix
+
+
+def _s3_retention(cluster: ClusterSettings) -> Findings:
+    """Yield an error if K3s ignores the retention of etcd snapshots in S3, which K3s has since August 2025."""
+    s3, (_, minor, patch) = cluster.k3s.snapshots.s3, version_numbers(cluster.k3s.version)
+    if s3 is None or "retention" not in s3.model_fields_set or minor > max(S3_RETENTION_SINCE):
+        return
+    if patch < S3_RETENTION_SINCE.get(minor, patch + 1):
+        releases = ", ".join(f"v1.{minor}.{patch}" for minor, patch in S3_RETENTION_SINCE.items())
+        reason = f"has no effect: K3s has a retention for S3 only since {releases}"
+        yield ("k3s", "snapshots", "s3", "retention"), reason, "use a newer k3s.version, or remove it"
 
 
 def _options(cluster: ClusterSettings) -> Findings:
@@ -49,7 +74,10 @@ def _option_problems(
     problems = []
     for name, value in options.items():
         elsewhere = next((key for key, names in others.items() if name in names), None)
-        if name in RESERVED_OPTIONS:
+        if name in ALIASES:
+            long = ALIASES[name]
+            problems.append((name, f"is short for {long}, which homelab manages", RESERVED_OPTIONS[long]))
+        elif name in RESERVED_OPTIONS:
             problems.append((name, "is managed by homelab", RESERVED_OPTIONS[name]))
         elif name not in known and elsewhere:
             only = "servers" if elsewhere == "serverOptions" else "agents"
@@ -113,5 +141,5 @@ def _mirrors(cluster: ClusterSettings) -> Findings:
             yield ("registries", "mirrors", name), "has no endpoints", "add endpoints, or set registries.embedded: true"
 
 
-CLUSTER_CHECKS = (_version, _options, _pinned_mirror, _disabled, _mirrors)
+CLUSTER_CHECKS = (_version, _s3_retention, _options, _pinned_mirror, _disabled, _mirrors)
 NODE_CHECKS = (_own_options,)

@@ -4,10 +4,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings, NodeSettings
+from components.settings.addresses import edge_of
 from components.settings.errors import Findings
+from stacks.checks.k3s_network import pod_block
 
-_POD_BLOCK = {4: 24, 6: 64}
-_POD_PREFIX = {4: (8, 24), 6: (48, 64)}
 _SERVICE_PREFIX = {4: (12, 27), 6: (108, 122)}
 
 
@@ -43,17 +43,28 @@ def _overlaps(cluster: ClusterSettings) -> Findings:
 
 
 def _prefix_lengths(cluster: ClusterSettings) -> Findings:
-    for key, allowed in (("pods", _POD_PREFIX), ("services", _SERVICE_PREFIX)):
+    for key in ("pods", "services"):
         for index, entry in enumerate(_networks(getattr(cluster.network, key))):
-            shortest, longest = allowed[entry.version]
+            shortest, longest = (
+                _pod_prefixes(cluster, entry.version) if key == "pods" else _SERVICE_PREFIX[entry.version]
+            )
             if not shortest <= entry.prefixlen <= longest:
                 reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not support"
                 yield ("network", key, index), reason, f"use /{shortest} to /{longest}"
 
 
+def _pod_prefixes(cluster: ClusterSettings, version: int) -> tuple[int, int]:
+    """Return the shortest and the longest prefix length of a pod CIDR.
+
+    Kubernetes splits a pod CIDR into one block per node, and an IPv6 CIDR into at most 2^16 blocks.
+    """
+    block = pod_block(cluster, version)
+    return (8, block) if version == 4 else (block - 16, block)
+
+
 def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
     for index, entry in enumerate(_networks(cluster.network.pods)):
-        block = _POD_BLOCK[entry.version]
+        block = pod_block(cluster, entry.version)
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
             yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs its own /{block}"
@@ -102,5 +113,12 @@ def _address_outside_cidrs(cluster: ClusterSettings, node: NodeSettings) -> Find
         yield ("address",), f"is not in the lan {lan}, but flannel's host-gw needs all nodes in the lan", fix
 
 
+def _edge_address(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    for key, address in (("address", node.address), ("secondAddress", node.second_address)):
+        if address and (edge := edge_of(address, cluster.lan)):
+            fix = "use the address that `ip address` shows on the machine, or set lan to the CIDR of the whole LAN"
+            yield (key,), f"is the {edge} address of the lan {cluster.lan}", fix
+
+
 CLUSTER_CHECKS = (_ip_families, _overlaps, _prefix_lengths, _pod_cidr_capacity, _backend)
-NODE_CHECKS = (_address_family, _second_address, _address_outside_cidrs)
+NODE_CHECKS = (_address_family, _second_address, _address_outside_cidrs, _edge_address)

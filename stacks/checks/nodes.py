@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+from components.cluster.k3s.options import DEFAULT_CLUSTER_DOMAIN, as_tuple
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.errors import Findings
 from components.settings.model import camel_case
@@ -58,6 +59,15 @@ def _discard(cluster: ClusterSettings) -> Findings:
             )
 
 
+def _domain(cluster: ClusterSettings) -> Findings:
+    """Yield an error if pods would look up the lab's names among the names of Services."""
+    configured = as_tuple(cluster.k3s.server_options.get("cluster-domain", DEFAULT_CLUSTER_DOMAIN))
+    for name in map(str, configured):
+        if f".{cluster.domain}".endswith(f".{name}"):
+            reason = f"is in the cluster domain {name}, in which Kubernetes answers for Services only"
+            yield ("domain",), reason, "use a domain of your own, such as lab.example.com"
+
+
 def _taints(cluster: ClusterSettings, node: NodeSettings) -> Findings:
     parts = [(taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in node.taints]
     for (key, effect), count in Counter(parts).items():
@@ -76,5 +86,6 @@ CLUSTER_CHECKS = (
     ),
     _max_unavailable,
     _discard,
+    _domain,
 )
 NODE_CHECKS = (_taints,)

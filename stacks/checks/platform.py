@@ -6,6 +6,7 @@ from components.cluster.settings import ClusterSettings
 from components.platform.layer import CatalogEntry, LabContext
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
+from stacks.checks.load_balancers import load_balancer_findings
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import suggest_fix
 
@@ -15,7 +16,10 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     lab = platform.lab(cluster)
     yield from _discard(platform)
     yield from _charts(platform)
+    yield from _further_charts(platform)
     yield from _pinned_mirror(lab, platform)
+    yield from load_balancer_findings(LAYERS, lab, platform)
+    yield from _nowhere_to_run(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
             yield from _requires(entry, lab)
@@ -31,14 +35,26 @@ def _discard(platform: PlatformSettings) -> Findings:
 
 
 def _charts(platform: PlatformSettings) -> Findings:
-    known = [chart.name for entry in LAYERS for chart in entry.charts]
+    known = list(platform.charts())
     enabled = [chart.name for entry in LAYERS if entry.layer.key in platform.enabled_layers() for chart in entry.charts]
+    enabled += [chart.name for chart in platform.further_charts()]
     for key in ("versions", "pins", "values"):
         for name in getattr(platform, key):
             if name not in known:
                 yield (key, name), "is not a chart of any layer", suggest_fix(name, known)
             elif key == "values" and name not in enabled:
                 yield (key, name), "is a chart of a disabled layer", "leave it out, or add the layer"
+
+
+def _further_charts(platform: PlatformSettings) -> Findings:
+    """Yield an error if the settings of a layer name a Helm chart like a chart of the catalog."""
+    owners = {chart.name: entry.layer.key for entry in LAYERS for chart in entry.charts}
+    for entry in LAYERS:
+        settings = platform.enabled_layers().get(entry.layer.key)
+        for chart in entry.layer.further_charts(settings) if settings else ():
+            if chart.name in owners:
+                reason = f"names the chart {chart.name}, which is the name of a chart of the layer {owners[chart.name]}"
+                yield (entry.layer.key,), reason, "use a chart with another name"
 
 
 def _pinned_mirror(lab: LabContext, platform: PlatformSettings) -> Findings:
@@ -63,6 +79,17 @@ def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
     for needed in entry.layer.requires:
         if not lab.is_enabled(needed):
             yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
+
+
+def _nowhere_to_run(lab: LabContext, platform: PlatformSettings) -> Findings:
+    """Yield an error if the taints of all nodes keep the pods of Helm charts away.
+
+    The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain any.
+    """
+    charts = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _installed(entry, lab)]
+    if charts and not lab.schedulable_nodes and "'tolerations'" not in str(platform.values):
+        reason = f"has no node for its pods: all nodes have taints, which {charts[0]} does not tolerate"
+        yield (), reason, "remove the taints of a node, use the effect PreferNoSchedule, or add an agent without taints"
 
 
 def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:

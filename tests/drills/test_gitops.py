@@ -13,6 +13,7 @@ from bench.labs import stack_document
 from rehearsal import git, server
 from rehearsal.programs import argocd
 from rehearsal.shell import run
+from rehearsal.trees import GIT_UID
 from rehearsal.webhook import STAND_IN_IMAGE
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
@@ -155,6 +156,12 @@ def test_its_programs_run(lab: RehearsedLab) -> None:
     pods = json.loads(lab.kubectl("get", "pods", "-n", "argocd", "-o", "json"))["items"]
     images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
     assert images == {argocd.IMAGE, argocd.REDIS_IMAGE}
+
+
+def test_the_git_server_runs_without_root(lab: RehearsedLab) -> None:
+    processes = [Path("/proc", str(pid)) for pid in lab.lab.namespace.processes()]
+    users = {process.stat().st_uid for process in processes if b"sshd" in (process / "cmdline").read_bytes()}
+    assert users == {GIT_UID}
 
 
 def test_second_up_changes_nothing(lab: RehearsedLab) -> None:

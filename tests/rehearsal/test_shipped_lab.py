@@ -20,6 +20,7 @@ from stacks.catalog import LAYERS
 from tests.rehearsal.probes import resolve_api
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, longest_outage, rehearse, wait_until
 from tests.support import chromium
+from tests.support.chromium import Chromium
 
 pytestmark = pytest.mark.rehearsal
 
@@ -188,7 +189,8 @@ def test_a_web_ui_opens_in_this_computers_browser(lab: RehearsedLab) -> None:
         (curl,) = re.findall(r"^  (curl .*)$", said, re.MULTILINE)
         assert json.loads(run([*shlex.split(curl), "--silent", "--fail"]))["message"] == "Hello from the lab"
         if chromium.INSTALLED:
-            assert '<h1 id="message">Hello from the lab</h1>' in chromium.dump_dom(said)
+            with Chromium().opened(said) as opened:
+                opened.wait_for('<h1 id="message">Hello from the lab</h1>')
 
 
 def request_from_pod(lab: RehearsedLab, path: str, *, pod: tuple[str, str], times: int = 1) -> str:

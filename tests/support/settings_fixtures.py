@@ -16,6 +16,8 @@ SAMPLES = [SAMPLE, *sorted((ROOT / "samples").glob("Pulumi.*.yaml"))]
 """Stack files that users start with."""
 VALID = sorted((ROOT / "tests/settings/valid").glob("*.yaml"))
 INVALID_APPS = sorted((ROOT / "tests/settings/invalid-apps").glob("*.yaml"))
+WARNED = sorted((ROOT / "tests/settings/warned").glob("*.yaml"))
+"""Changes that are accepted with warnings."""
 INVALID = sorted((ROOT / "tests/settings/invalid").glob("*.yaml"))
 
 

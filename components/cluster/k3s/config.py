@@ -1,6 +1,7 @@
 """Configuration files and installation variables of K3s, rendered from the cluster's settings."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,7 @@ def config_yaml(cluster: ClusterSettings, node: NodeSettings) -> str:
     options = _common(cluster, node)
     if node.role == "server":
         options |= _server(cluster, node)
-    extra = cluster.k3s.server_options if node.role == "server" else cluster.k3s.agent_options
-    user_options = {**cluster.k3s.options, **extra, **node.options}
+    user_options = cluster.options_of(node)
     return _yaml({**user_options, **hardening.options(cluster, node, CONFIG_FOLDER, user_options), **options})
 
 
@@ -131,11 +131,18 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
 def _disabled_components(version: str) -> list[str]:
     """Return the packaged K3s components that homelab always disables, because layers of the platform replace them."""
     names = ["traefik", "servicelb"]
-    return [*names, "gateway-api-crd"] if _minor(version) >= GATEWAY_API_MINOR else names
+    return [*names, "gateway-api-crd"] if minor_version(version) >= GATEWAY_API_MINOR else names
 
 
-def _minor(version: str) -> int:
-    return int(version.split(".")[1])
+def minor_version(version: str) -> int:
+    """Return the minor version of Kubernetes in a K3s release, such as 36 for `v1.36.3+k3s1`."""
+    return version_numbers(version)[1]
+
+
+def version_numbers(version: str) -> tuple[int, int, int]:
+    """Return the major, minor and patch version of Kubernetes in a K3s release such as `v1.36.3+k3s1`."""
+    major, minor, patch = re.findall("[0-9]+", version)[:3]
+    return int(major), int(minor), int(patch)
 
 
 def _snapshots(settings: SnapshotSettings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from components.cluster.k3s.arguments import argument_name
 from components.cluster.k3s.options import as_tuple
 from components.cluster.settings import ClusterSettings, NodeSettings
 
@@ -80,11 +81,6 @@ def hardened_arguments(level: str, role: str, folder: str) -> dict[str, dict[str
         by_option["kube-apiserver-arg"] |= _API | {"audit-policy-file": f"{folder}/{AUDIT_FILE}"}
         by_option |= {"kube-controller-manager-arg": dict(_MANAGER), "kube-scheduler-arg": dict(_SCHEDULER)}
     return by_option
-
-
-def argument_name(text: object) -> str:
-    """Return NAME from an argument such as `NAME=value`, or such as `--NAME+=value` in the append syntax of K3s."""
-    return str(text).strip().removeprefix("--").partition("=")[0].rstrip("+-")
 
 
 def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]:

@@ -13,7 +13,7 @@ _SHARED = {
         vpn-auth vpn-auth-file
     """,
     "list": """
-        kube-proxy-arg kubelet-arg node-external-dns node-external-ip node-internal-dns node-ip
+        airgap-extra-registry kube-proxy-arg kubelet-arg node-external-dns node-external-ip node-internal-dns node-ip
         node-label node-taint
     """,
 }
@@ -21,13 +21,14 @@ _SERVER_ONLY = {
     "flag": """
         cluster-init cluster-reset disable-agent disable-apiserver disable-cloud-controller
         disable-controller-manager disable-etcd disable-helm-controller disable-kube-proxy
-        disable-network-policy disable-scheduler embedded-registry etcd-disable-snapshots
+        disable-network-policy disable-scheduler embedded-registry etcd-disable-snapshots kine-tls
         etcd-expose-metrics etcd-s3 etcd-s3-insecure etcd-s3-skip-ssl-verify
         etcd-snapshot-compress flannel-external-ip flannel-ipv6-masq secrets-encryption
         supervisor-metrics tls-san-security
     """,
     "value": """
-        advertise-address advertise-port agent-token agent-token-file cluster-domain
+        advertise-address advertise-port agent-token agent-token-file apiserver-bind-address
+        apiserver-port cluster-domain supervisor-port
         cluster-reset-restore-path datastore-cafile datastore-certfile datastore-endpoint
         datastore-keyfile default-local-storage-path egress-selector-mode etcd-s3-access-key
         etcd-s3-bucket etcd-s3-bucket-lookup-type etcd-s3-config-secret etcd-s3-endpoint
@@ -62,25 +63,34 @@ _FIXES = {
         cluster-reset-restore-path
     """,
     "remove the option: homelab expects the files of K3s at their default paths": """
-        config data-dir private-registry write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
+        config data-dir private-registry
+    """,
+    "remove the option: only root reads K3s' kubeconfig; `./homelab kubeconfig` writes yours": """
+        write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
     "remove the option: K3s must listen on the node's address and port 6443": """
-        bind-address https-listen-port advertise-address advertise-port
+        bind-address https-listen-port advertise-address advertise-port apiserver-bind-address
+        apiserver-port supervisor-port
     """,
     "remove the option: homelab's clusters store their state in etcd": """
-        datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile
+        datastore-endpoint datastore-cafile datastore-certfile datastore-keyfile kine-tls
     """,
     "remove the option: every server runs the whole control plane and workloads": """
         disable-agent disable-apiserver disable-controller-manager disable-etcd disable-scheduler
     """,
     "remove the option: K3s runs as root": "rootless",
     "set the node's name instead": "node-name with-node-id",
-    "set the node's address instead": "node-ip node-external-ip",
+    "set the node's address instead": "node-ip",
+    "remove the option: nodes have no external addresses; clients reach Services at load-balancer IPs of metallb": """
+        flannel-external-ip node-external-ip
+    """,
     "set the node's labels instead": "node-label",
     "set the node's taints instead": "node-taint",
     "set the node's interface instead": "flannel-iface",
     "set network.flannelBackend instead": "flannel-backend",
-    "set network.cni instead": "disable-network-policy",
+    "remove the option: apps need NetworkPolicies, which the layers calico and cilium can enforce instead of K3s": """
+        disable-network-policy
+    """,
     "set network.pods instead": "cluster-cidr",
     "set network.services instead": "service-cidr",
     "set api.tlsSans instead": "tls-san",
@@ -90,6 +100,12 @@ _FIXES = {
     "set registries.embedded instead": "embedded-registry",
     "set vpn-auth-file instead, which keeps the secret out of the configuration": "vpn-auth",
 }
+
+
+DEFAULT_CLUSTER_DOMAIN = "cluster.local"
+"""Domain of the names of Services, unless the K3s option `cluster-domain` sets another domain."""
+ALIASES = {"c": "config", "d": "data-dir", "i": "node-ip", "o": "write-kubeconfig", "s": "server", "t": "token"}
+"""Short names of K3s options, which K3s also accepts in its config.yaml."""
 
 
 def as_tuple(value: object) -> tuple[object, ...]:
@@ -109,7 +125,7 @@ RESERVED_OPTIONS = (
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
-    egress-selector-mode flannel-external-ip flannel-ipv6-masq secrets-encryption-provider
+    egress-selector-mode flannel-ipv6-masq secrets-encryption-provider
     service-node-port-range servicelb-namespace
 """
 SAME_ON_SERVERS = frozenset(_IDENTICAL.split())

@@ -2,6 +2,7 @@
 
 from components.cluster.settings import API_PORT
 
+_SERVICES = "Services of type NodePort and LoadBalancer"
 PORTS: tuple[tuple[range, str, str], ...] = (
     (range(2379, 2383), "TCP", "etcd"),
     (range(5001, 5002), "TCP", "K3s' embedded registry"),
@@ -9,10 +10,15 @@ PORTS: tuple[tuple[range, str, str], ...] = (
     (range(8472, 8473), "UDP", "the pod network"),
     (range(10010, 10011), "TCP", "containerd"),
     (range(10248, 10260), "TCP", "Kubernetes"),
-    *((range(30000, 32768), protocol, "Services of type NodePort and LoadBalancer") for protocol in ("TCP", "UDP")),
+    *((range(30000, 32768), protocol, _SERVICES) for protocol in ("TCP", "UDP")),
     (range(51820, 51822), "UDP", "the pod network"),
 )
 """Port numbers, protocol, and what uses the ports."""
+
+
+def is_for_services(user: str) -> bool:
+    """Whether Kubernetes gives ports with this user to Services."""
+    return user == _SERVICES
 
 
 def user(number: int, protocol: str) -> str | None:

@@ -1,9 +1,10 @@
 """K3s settings of the stack file: version, downloads, etcd snapshots, rotation, options and image registries."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from components.settings.errors import setting_error
 from components.settings.fields import (
     Bucket,
     Certificate,
@@ -22,6 +23,29 @@ from components.settings.fields import (
 from components.settings.model import Model, SecretRef
 
 Options = dict[OptionName, OptionValue]
+
+
+_ALWAYS_OFF = {
+    "servicelb": "the layer metallb assigns load-balancer IPs instead",
+    "traefik": "the layer traefik serves Ingresses instead",
+    "gateway-api-crd": "K3s would replace the CRDs of the layer traefik",
+}
+_OFF_BY_OPTION = ("cloud-controller", "helm-controller", "kube-proxy")
+
+
+def _packaged_component(value: object) -> object:
+    """Explain why homelab does not disable a component that K3s can disable."""
+    if isinstance(value, str) and value in _ALWAYS_OFF:
+        raise setting_error(f"is always off: {_ALWAYS_OFF[value]}", "remove it")
+    if value in _OFF_BY_OPTION:
+        fix = f"set k3s.serverOptions: {{disable-{value}: true}}"
+        raise setting_error("is not a packaged component of K3s", fix)
+    return value
+
+
+PackagedComponent = Annotated[
+    Literal["coredns", "local-storage", "metrics-server"], BeforeValidator(_packaged_component)
+]
 
 
 class Pins(Model):
@@ -107,7 +131,7 @@ class K3sSettings(Model):
     rotation: RotationSettings = RotationSettings()
     """Rotation numbers of tokens, certificates and kubeconfigs. To rotate a credential, add 1 to its rotation number,
     and run `pulumi up` without any other change."""
-    disable: tuple[Literal["coredns", "local-storage", "metrics-server"], ...] = ()
+    disable: tuple[PackagedComponent, ...] = ()
     """Packaged components of K3s that homelab disables. homelab always disables traefik, servicelb and
     gateway-api-crd."""
     options: Options = Field(default_factory=dict)

@@ -8,7 +8,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.argocd.repositories import Repositories, RepositoryRef
-from components.settings.fields import DnsLabel, OptionType, StrictBool, Text
+from components.settings.errors import setting_error
+from components.settings.fields import DnsLabel, OptionType, StrictBool, Text, TextType
 from components.settings.model import Model
 
 SERVER = "https://kubernetes.default.svc"
@@ -35,6 +36,21 @@ class _Values(OptionType):
         return {"type": "object"}
 
 
+def _relative_path(value: str) -> str:
+    """Validate a path below the root of a repository, as Argo CD requires in the source of an Application."""
+    fix = "write the path from the root of the repository, such as apps/shop"
+    if not value.strip():
+        raise setting_error("must not be empty", fix)
+    if value.startswith("/"):
+        raise setting_error("is an absolute path, but Argo CD needs a path in the repository", fix)
+    if ".." in value.split("/"):
+        raise setting_error("leads out of the repository, which Argo CD refuses", fix)
+    return value
+
+
+RelativePath = Annotated[str, TextType("path in a repository", _relative_path)]
+
+
 class ProjectSettings(Model):
     """An AppProject of Argo CD, which limits the repositories, namespaces and resources of its Applications."""
 
@@ -55,7 +71,7 @@ class SourceSettings(Model):
     """Argo CD project of the Application: `default`, or a key under `projects`."""
     repository: RepositoryRef
     """Git or Helm repository: a key under `repositories`, or the URL of a public repository."""
-    path: Text | None = None
+    path: RelativePath | None = None
     """Folder in a Git repository. Set either `path` or `chart`."""
     chart: Text | None = None
     """Chart in a Helm repository. Set either `chart` or `path`."""
@@ -89,7 +105,7 @@ class ApplicationSetSettings(SourceSettings):
     namespace: Text | None = None
     """Name of the namespace into which Argo CD deploys. In the name, Argo CD replaces `{{.KEY}}` with the
     value of `KEY` in the element. Default: the name of the Application."""
-    directories: tuple[Text, ...] = ()
+    directories: tuple[RelativePath, ...] = ()
     """Folders in the Git repository, or patterns such as `apps/*`. The name of a folder becomes the name of an
     Application."""
     elements: tuple[dict[Text, Text], ...] = ()
@@ -102,7 +118,7 @@ class RootSettings(Model):
 
     repository: RepositoryRef
     """Git repository: a key under `repositories`, or the URL of a public repository."""
-    path: Text = "."
+    path: RelativePath = "."
     """Folder in the Git repository that contains the manifests of Applications."""
     revision: Text = "HEAD"
     """Branch, tag or commit."""

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import Literal
 
 from components.kubernetes.manifest import Json, Manifest, secret_manifest
+from components.layers.cert_manager import webhook
+from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.layers.coredns import CorednsSettings
 from components.layers.shared import aws
 from components.platform.layer import LabContext
 from components.settings.checks import exactly_one
 from components.settings.errors import Finding
-from components.settings.fields import HostPort, MailAddress, StrictBool, Text
+from components.settings.fields import Domain, HostPort, MailAddress, StrictBool, Text
 from components.settings.model import Model, SecretRef
 
 SERVERS = {
@@ -36,10 +38,28 @@ class CloudflareSettings(Model):
     """Pulumi secret that contains a Cloudflare API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
 
 
+class Rfc2136SolverSettings(Model):
+    """Settings of DNS-01 challenges with dynamic updates (RFC 2136) of your own DNS server, such as BIND, Knot DNS or
+    PowerDNS.
+
+    Let's Encrypt must find the TXT records of the challenges in public DNS.
+    """
+
+    nameserver: HostPort
+    """Host name or IP address of the DNS server that accepts the updates, with an optional port. The default port is
+    53."""
+    tsig_key_name: Domain
+    """Name of the TSIG key in the configuration of the DNS server."""
+    tsig_secret: SecretRef
+    """Pulumi secret that contains the base64-encoded TSIG key."""
+    tsig_algorithm: Literal["HMACMD5", "HMACSHA1", "HMACSHA256", "HMACSHA512"] = "HMACSHA256"
+    """Algorithm of the TSIG key."""
+
+
 class AcmeSettings(Model):
     """Settings of the ACME service Let's Encrypt, which issues certificates.
 
-    Set exactly one of `route53`, `cloudflare` and `http01` as the way to solve ACME challenges.
+    Set exactly one of `route53`, `cloudflare`, `rfc2136`, `webhook` and `http01` as the way to solve ACME challenges.
     """
 
     email: MailAddress
@@ -51,6 +71,10 @@ class AcmeSettings(Model):
     """Solve DNS-01 challenges with DNS records in Amazon Route 53."""
     cloudflare: CloudflareSettings | None = None
     """Solve DNS-01 challenges with DNS records at Cloudflare."""
+    rfc2136: Rfc2136SolverSettings | None = None
+    """Solve DNS-01 challenges with DNS records on a DNS server that supports dynamic updates according to RFC 2136."""
+    webhook: WebhookSolverSettings | None = None
+    """Solve DNS-01 challenges with a webhook, which is a program for a DNS provider."""
     http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
     Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""
@@ -78,6 +102,10 @@ def credential_secrets(acme: AcmeSettings, namespace: str) -> list[Manifest]:
         data["route53"] = {"accessKey": acme.route53.access_key, "secretKey": acme.route53.secret_key}
     if acme.cloudflare:
         data["cloudflare"] = {"apiToken": acme.cloudflare.api_token}
+    if acme.rfc2136:
+        data["rfc2136"] = {"tsigSecret": acme.rfc2136.tsig_secret}
+    if acme.webhook and acme.webhook.secrets:
+        data[webhook.NAME] = acme.webhook.secrets
     return [secret_manifest({"name": name, "namespace": namespace}, keys) for name, keys in data.items()]
 
 
@@ -91,10 +119,23 @@ def issuers(acme: AcmeSettings) -> Iterator[tuple[str, Json]]:
 def _solver(acme: AcmeSettings) -> Json:
     if acme.cloudflare:
         return {"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "cloudflare", "key": "apiToken"}}}}
+    if acme.rfc2136:
+        return {"dns01": {"rfc2136": _rfc2136_solver(acme.rfc2136)}}
+    if acme.webhook:
+        return {"dns01": {"webhook": acme.webhook.solver}}
     if acme.route53:
         zone = {"hostedZoneID": acme.route53.hosted_zone_id} if acme.route53.hosted_zone_id else {}
         return {"dns01": {"route53": {"region": acme.route53.region} | zone | _key_references(acme.route53)}}
     return {"http01": {"ingress": {"ingressClassName": "traefik", "serviceType": "ClusterIP"}}}
+
+
+def _rfc2136_solver(rfc2136: Rfc2136SolverSettings) -> dict[str, Json]:
+    return {
+        "nameserver": rfc2136.nameserver,
+        "tsigKeyName": rfc2136.tsig_key_name,
+        "tsigAlgorithm": rfc2136.tsig_algorithm,
+        "tsigSecretSecretRef": {"name": "rfc2136", "key": "tsigSecret"},
+    }
 
 
 def _key_references(route53: Route53Settings) -> dict[str, Json]:
@@ -108,7 +149,7 @@ def _key_references(route53: Route53Settings) -> dict[str, Json]:
 
 def findings(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     """Yield errors in the settings under `certManager.acme`."""
-    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "http01")
+    yield from exactly_one(("acme",), acme, "route53", "cloudflare", "rfc2136", "webhook", "http01")
     if acme.http01 and not lab.is_enabled("traefik"):
         yield ("acme", "http01"), "needs traefik, which is disabled", "add traefik: {} next to certManager"
     if acme.http01 and acme.nameservers:

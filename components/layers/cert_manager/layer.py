@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
+from components.layers.cert_manager.webhook import WebhookSolverSettings
 from components.platform.layer import Layer, resources, topology_spread
+from components.settings.domains import is_public
 from components.settings.errors import Finding
 from components.settings.fields import Text
 from components.settings.model import Model
@@ -33,6 +36,11 @@ class CertManagerSettings(Model):
     setting `acme` is missing."""
 
     @property
+    def webhook(self) -> WebhookSolverSettings | None:
+        """The webhook for DNS-01 challenges."""
+        return self.acme.webhook if self.acme else None
+
+    @property
     def has_ca(self) -> bool:
         """Whether homelab creates a CA for the lab."""
         return self.acme is None or self.ca is not None
@@ -44,6 +52,10 @@ class CertManagerSettings(Model):
         if self.acme and self.acme.server == "staging":
             names.reverse()
         return (*names, *((_CA,) if self.has_ca else ()))
+
+    def signs(self, issuer: str, host: str) -> bool:
+        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`: public CAs need a public domain."""
+        return issuer not in [name for name, _ in acme.SERVERS.values()] or is_public(host)
 
     @property
     def wildcard_issuers(self) -> tuple[str, ...]:
@@ -74,7 +86,14 @@ class CertManager(Layer[CertManagerSettings]):
             "startupapicheck": {"timeout": "5m", "resources": resources("10m", "64Mi")},
             "prometheus": {"servicemonitor": {"enabled": self.has_monitoring}},
         }
-        return {"cert-manager": values | (acme.nameserver_values(self.settings.acme) if self.settings.acme else {})}
+        values |= acme.nameserver_values(self.settings.acme) if self.settings.acme else {}
+        webhook = self.settings.webhook
+        return {"cert-manager": values, **({webhook.chart.name: webhook.chart.values} if webhook else {})}
+
+    @classmethod
+    def further_charts(cls, settings: CertManagerSettings) -> Sequence[Chart]:
+        """Return the Helm chart of the webhook for DNS-01 challenges, if the stack file sets a webhook."""
+        return (settings.webhook.chart.chart,) if settings.webhook else ()
 
     def _replicated(self, name: str, component: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)

@@ -4,15 +4,32 @@ from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from components.cluster.settings import ClusterSettings
 from components.kubernetes.manifest import Json, Manifest
-from components.settings.errors import Finding
+from components.settings.errors import Finding, setting_error
 from components.settings.fields import Address, DnsLabel, StrictBool
 from components.settings.model import Model, SecretRef
 
-Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295)]
+_RESERVED_ASNS = {
+    23456: "is reserved for AS_TRANS (RFC 6793)",
+    65535: "is reserved as the last 16-bit ASN (RFC 7300)",
+    4294967295: "is reserved as the last 32-bit ASN (RFC 7300)",
+}
+DOCUMENTATION_ASNS = (range(64496, 64512), range(65536, 65552))
+"""ASNs for documentation (RFC 5398). They work in a LAN, so homelab only warns about them."""
+
+
+def _asn(value: int) -> int:
+    if value in _RESERVED_ASNS:
+        raise setting_error(_RESERVED_ASNS[value], "use a private ASN: 64512 to 65534, or 4200000000 to 4294967294")
+    return value
+
+
+Asn = Annotated[int, Field(strict=True, ge=1, le=4294967295), AfterValidator(_asn)]
 PeerPort = Annotated[int, Field(strict=True, ge=1, le=16384)]
+HoldTime = Annotated[int, Field(strict=True, ge=3, le=65535)]
 
 
 class PeerSettings(Model):
@@ -28,6 +45,10 @@ class PeerSettings(Model):
     """Pulumi secret that contains the password of the BGP session (TCP MD5)."""
     ebgp_multi_hop: StrictBool = False
     """Whether the router is more than one hop away from the nodes, so that eBGP needs multi-hop."""
+    hold_time: HoldTime = 9
+    """Hold time of the BGP session in seconds: after this time without messages from a node, for example after a power
+    failure, the router removes its routes to the node. The router and MetalLB use the shorter one of their hold
+    times."""
 
 
 class BgpSettings(Model):
@@ -62,6 +83,11 @@ def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     ]
 
 
+def peer_label(address: str) -> str:
+    """Return the IP address of a peer as `status.peer` of a BGPSessionState contains it."""
+    return ip_address(address).exploded.replace(":", "-")
+
+
 def peers(bgp: BgpSettings, namespace: str) -> list[Manifest]:
     """Return a BGPPeer object for each BGP router."""
     return [_peer(bgp.asn, peer, namespace) for peer in bgp.peers]
@@ -74,6 +100,7 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
         "peerAddress": peer.address,
         "peerPort": peer.port,
         "ebgpMultiHop": peer.ebgp_multi_hop,
+        "holdTime": f"{peer.hold_time}s",
     }
     if peer.password:
         spec["passwordSecret"] = {"name": _object_name(peer), "namespace": namespace}
@@ -81,16 +108,22 @@ def _peer(asn: int, peer: PeerSettings, namespace: str) -> Manifest:
 
 
 def _object_name(peer: PeerSettings) -> str:
-    return "peer-" + ip_address(peer.address).exploded.replace(".", "-").replace(":", "-")
+    return "peer-" + peer_label(peer.address).replace(".", "-")
 
 
-def findings(bgp: BgpSettings, pools: Collection[str]) -> Iterator[Finding]:
-    """Yield an error for each BGP setting that MetalLB rejects or ignores."""
+def findings(bgp: BgpSettings, pools: Collection[str], cluster: ClusterSettings) -> Iterator[Finding]:
+    """Yield an error for each BGP setting that MetalLB rejects or ignores, and for each peer that is no router."""
+    nodes = {address: node.name for node in cluster.nodes for address in node.addresses}
     if not bgp.peers:
         yield ("bgp", "peers"), "is empty", "add a router"
     for index, peer in enumerate(bgp.peers):
         if peer.address in [other.address for other in bgp.peers[:index]]:
             yield ("bgp", "peers", index, "address"), "is also the address of another peer", "keep one of them"
+        if peer.address in nodes:
+            reason = f"is the address of {nodes[peer.address]}, on which MetalLB itself runs"
+            yield ("bgp", "peers", index, "address"), reason, "write the address of your router"
+        elif peer.address == cluster.api.vip:
+            yield ("bgp", "peers", index, "address"), "is the virtual IP of the API", "write the address of your router"
         if peer.ebgp_multi_hop and peer.asn == bgp.asn:
             reason = f"is only for eBGP, but this peer has the cluster's own asn, {bgp.asn}"
             yield ("bgp", "peers", index, "ebgpMultiHop"), reason, "remove it"

@@ -5,6 +5,7 @@ from itertools import chain
 
 from pydantic import Field
 
+from components.cluster.k3s.arguments import arguments
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.metallb import bgp
 from components.layers.metallb.bgp import BgpSettings
@@ -87,6 +88,7 @@ class MetalLB(Layer[MetalLBSettings]):
                 "priorityClassName": "system-node-critical",
                 "resources": resources("25m", "128Mi"),
                 "frr": {"resources": resources("50m", "256Mi")},
+                "frrStatus": {"pollInterval": "20s"},  # `doctor` reads the status of the sessions
             },
             "prometheus": {"serviceMonitor": {"enabled": self.has_monitoring}},
         }
@@ -104,10 +106,17 @@ class MetalLB(Layer[MetalLBSettings]):
         manifests += bgp.peers(self.settings.bgp, self.namespace) if self.settings.bgp else []
         for kind, name, routed in (("L2Advertisement", "lan", False), ("BGPAdvertisement", "routers", True)):
             announced = [pool for pool in self.settings.all_pools() if self.settings.announced_by_bgp(pool) is routed]
-            manifests += (
-                [bgp.custom_resource(kind, self.metadata(name), {"ipAddressPools": announced})] if announced else []
-            )
+            spec = {"ipAddressPools": announced} | ({} if routed else self._lan_nodes())
+            manifests += [bgp.custom_resource(kind, self.metadata(name), spec)] if announced else []
         return manifests
+
+    def _lan_nodes(self) -> dict[str, Json]:
+        """Return the node selector that keeps nodes outside the LAN from announcing addresses, if there are any."""
+        names = pools.announcing_nodes(self.lab.cluster)
+        if len(names) == len(self.lab.cluster.nodes):
+            return {}
+        expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
+        return {"nodeSelectors": [{"matchExpressions": [expression]}]}
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}
@@ -124,13 +133,28 @@ class MetalLB(Layer[MetalLBSettings]):
         every_range = [(path, entry) for _, path, entry in ranges]
         return chain(
             self._pool_problems(),
-            bgp.findings(self.settings.bgp, tuple(self.settings.all_pools())) if self.settings.bgp else (),
+            self._ipvs_problems(),
+            bgp.findings(self.settings.bgp, tuple(self.settings.all_pools()), cluster) if self.settings.bgp else (),
             pools.range_overlaps(every_range),
-            pools.cluster_conflicts(every_range, cluster),
+            pools.cluster_conflicts(every_range, self.lab, self._routers()),
             pools.ranges_outside_lan(
                 [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
             ),
         )
+
+    def _ipvs_problems(self) -> Iterator[Finding]:
+        """Yield an error if nodes answer ARP requests for all load-balancer IPs, as IPVS does without strict ARP."""
+        cluster, loose = self.lab.cluster, []
+        for node in cluster.nodes:
+            proxy = arguments(cluster.options_of(node), "kube-proxy-arg")
+            if proxy.get("proxy-mode") == "ipvs" and proxy.get("ipvs-strict-arp") != "true":
+                loose.append(node.name)
+        if loose and not all(map(self.settings.announced_by_bgp, self.settings.all_pools())):
+            reason = f"needs strict ARP, because kube-proxy runs in the mode ipvs on {', '.join(loose)}"
+            yield (), reason, "add ipvs-strict-arp=true to kube-proxy-arg, or remove proxy-mode=ipvs"
+
+    def _routers(self) -> list[str]:
+        return [peer.address for peer in self.settings.bgp.peers] if self.settings.bgp else []
 
     def _pool_problems(self) -> Iterator[Finding]:
         if DEFAULT_POOL in self.settings.pools:

@@ -10,6 +10,7 @@ from components.layers.rook_ceph import pools
 from components.layers.shared import disks as devices
 from components.layers.shared.disks import Device
 from components.layers.shared.persistent_volumes import volume_query
+from components.layers.zfs import ZfsSettings
 from components.platform.layer import Layer, uncapped_resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
@@ -161,6 +162,7 @@ class RookCeph(Layer[RookCephSettings]):
         yield from devices.findings(self.lab.cluster, by_node, "devices")
         if not self.lab.schedulable_nodes:
             yield (), "needs an untainted node", "remove the taints of a node, or use the effect PreferNoSchedule"
+        yield from self._disks_of_zfs()
         for name, disks in self.settings.wipe.items():
             for index, disk in enumerate(disks):
                 if disk not in by_node.get(name, ()):
@@ -168,3 +170,10 @@ class RookCeph(Layer[RookCephSettings]):
                 elif not disk.startswith(_BY_ID):
                     reason = "is the name of a slot, which can contain another disk later"
                     yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} in wipe and devices"
+
+    def _disks_of_zfs(self) -> Iterator[Finding]:
+        zfs = self.lab.settings_of(ZfsSettings)
+        for name, disks in self.settings.devices.items():
+            pool = zfs.pools.get(name) if zfs else None
+            if pool and set(pool.devices) & set(disks.devices):
+                yield ("devices", name), f"contains a disk of zfs.pools.{name}", "give each disk to only one layer"

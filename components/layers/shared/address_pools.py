@@ -5,6 +5,8 @@ from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings
+from components.layers.nfs import NfsSettings
+from components.platform.layer import LabContext
 from components.settings.addresses import IP, bounds, is_address, overlap
 from components.settings.errors import Finding, SettingPath
 
@@ -29,6 +31,17 @@ def first_address(ranges: Iterable[str], version: int) -> str | None:
     return None
 
 
+def count_assignable(ranges: Iterable[str], version: int) -> int:
+    """Return the number of IPv4 (4) or IPv6 (6) addresses that a pool with these ranges can assign."""
+    count = 0
+    for low, high in map(bounds, ranges):
+        if low.version == version:
+            first, last = int(low), int(high)
+            skipped = (last // 256 - (first - 1) // 256) + ((last + 1) // 256 - first // 256) if version == 4 else 0
+            count += last - first + 1 - skipped
+    return count
+
+
 def can_assign(ranges: Iterable[str], address: str) -> bool:
     """Whether a pool with these ranges can assign the address."""
     return not is_skipped(bounds(address)[0]) and any(overlap(entry, address) for entry in ranges)
@@ -41,17 +54,35 @@ def range_overlaps(ranges: Iterable[Range]) -> Iterator[Finding]:
             yield path, f"overlaps {one}", "list each address in only one range of one pool"
 
 
-def cluster_conflicts(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
-    """Yield an error for each address range that contains an address of a node, the API, pods or Services."""
-    owners = [(address, f"the address of {node.name}") for node in cluster.nodes for address in node.addresses]
-    api = cluster.api.vip or cluster.api.external
-    owners += [(api, "the address of the API")] if api and is_address(api) else []
-    owners += [(network, "a pod CIDR") for network in cluster.network.pods]
-    owners += [(network, "a Service CIDR") for network in cluster.network.services]
+def cluster_conflicts(ranges: Iterable[Range], lab: LabContext, routers: Iterable[str] = ()) -> Iterator[Finding]:
+    """Yield an error for each address range that contains an address which the lab already uses.
+
+    Used addresses are those of nodes, the API, bastions, the NFS server, BGP routers (`routers`), pods and Services.
+    """
+    owners = [*_used_hosts(lab), *((router, "a BGP router") for router in routers)]
+    owners += [(network, "a pod CIDR") for network in lab.cluster.network.pods]
+    owners += [(network, "a Service CIDR") for network in lab.cluster.network.services]
     for path, entry in ranges:
         for owned, name in owners:
             if overlap(entry, owned):
                 yield path, f"contains {owned}, {name}", "choose unused addresses"
+
+
+def _used_hosts(lab: LabContext) -> Iterator[tuple[str, str]]:
+    cluster, nfs = lab.cluster, lab.settings_of(NfsSettings)
+    for node in cluster.nodes:
+        yield from ((address, f"the address of {node.name}") for address in node.addresses)
+    hosts = [(cluster.api.vip or cluster.api.external, "the address of the API")]
+    hosts += [(bastion.address, "the address of a bastion") for bastion in cluster.bastions]
+    hosts += [(nfs.external.address, "the address of the NFS server")] if nfs and nfs.external else []
+    named = {node_address for node in cluster.nodes for node_address in node.addresses}
+    yield from ((host, name) for host, name in hosts if host and is_address(host) and host not in named)
+
+
+def announcing_nodes(cluster: ClusterSettings) -> list[str]:
+    """Return the names of the nodes in the LAN, which alone can announce addresses in layer 2."""
+    lan = cluster.lan
+    return [node.name for node in cluster.nodes if any(overlap(address, lan) for address in node.addresses)]
 
 
 def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:
@@ -59,8 +90,12 @@ def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Ite
     network = ip_network(cluster.lan)
     has_edges = isinstance(network, IPv4Network) and network.num_addresses > 2
     edges = [network.network_address, network.broadcast_address] if has_edges else []
+    announced_by = announcing_nodes(cluster)
     for path, entry in ranges:
         low, high = bounds(entry)
+        if not announced_by:
+            fix = "set cluster.lan to the CIDR of the nodes, or announce the pool over BGP (bgp)"
+            yield path, f"cannot be announced in layer 2: no node is in the lan {network}", fix
         if low.version == network.version and not (low in network and high in network):
             fix = "choose addresses in the lan, set cluster.lan, or announce the pool over BGP (bgp)"
             yield path, f"is not in the lan {network}", fix

@@ -2,13 +2,20 @@
 
 from collections.abc import Iterator
 
+from components.cluster.settings import ClusterSettings
 from components.platform.layer import LabContext
 from components.settings.errors import Finding
 
+KUBE_PROXY_OPTION = "disable-kube-proxy"
 LAYER_KEYS = ("calico", "cilium")
 USER_DATA = "the network of all pods"
 USER_DATA_QUERIES = ("nodes",)
 """Query for protected objects: homelab refuses to delete the CNI plugin as long as nodes exist."""
+
+
+def is_kube_proxy_disabled(cluster: ClusterSettings) -> bool:
+    """Whether the K3s option `disable-kube-proxy` disables kube-proxy on all nodes."""
+    return {**cluster.k3s.options, **cluster.k3s.server_options}.get(KUBE_PROXY_OPTION) is True
 
 
 def findings(key: str, lab: LabContext) -> Iterator[Finding]:

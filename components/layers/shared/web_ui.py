@@ -8,6 +8,12 @@ from components.platform.layer import LabContext
 from components.settings.errors import Finding
 
 
+def unsigned(issuer: str) -> tuple[str, str]:
+    """Return the reason and the fix of the error that a public CA issues no certificate for a host name."""
+    reason = f"would be {issuer}, but public CAs issue no certificates for host names outside public domains"
+    return reason, "set certManager.ca: {} and use the issuer ca here, or use a domain that you own"
+
+
 @dataclass(frozen=True)
 class WebUI:
     """The web UI of one layer, whose key is `layer`.
@@ -64,3 +70,5 @@ class WebUI:
         elif self.configured_issuer and cert_manager and self.configured_issuer not in cert_manager.issuers:
             fix = f"use one of: {', '.join(cert_manager.issuers)}"
             yield (*path, "issuer"), "is not an issuer of certManager", fix
+        elif cert_manager and self.has_ingress and self.issuer and not cert_manager.signs(self.issuer, self.host):
+            yield (*path, "issuer"), *unsigned(self.issuer)

@@ -8,6 +8,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.metallb.layer import MetalLBSettings
 from components.layers.shared import address_pools
+from components.layers.shared.web_ui import unsigned
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
 from components.platform.layer import Layer, resources, topology_spread
@@ -132,6 +133,11 @@ class Traefik(Layer[TraefikSettings]):
         return address_pools.first_address(metallb.addresses, self._family)
 
     @property
+    def load_balancers(self) -> int:
+        """One Service of type LoadBalancer, through which clients reach Traefik."""
+        return 1
+
+    @property
     def issuer(self) -> str | None:
         """ClusterIssuer for Traefik's default certificate, or None without a default certificate."""
         issuers, certificate = self.lab.settings_of(CertManagerSettings), self.settings.certificate
@@ -177,7 +183,9 @@ class Traefik(Layer[TraefikSettings]):
             self.lab.settings_of(CertManagerSettings),
             self.settings.certificate and self.settings.certificate.issuer,
         )
-        path = ("certificate", "issuer")
+        path, domain = ("certificate", "issuer"), self.lab.cluster.domain
+        if issuers and self.issuer in issuers.wildcard_issuers and not issuers.signs(self.issuer, domain):
+            yield path, *unsigned(self.issuer)
         if issuer is None:
             return
         if issuers is None:
@@ -186,4 +194,4 @@ class Traefik(Layer[TraefikSettings]):
             yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
             reason = "cannot issue wildcard certificates, because acme.http01 does not support wildcards"
-            yield path, reason, "use acme.route53 or acme.cloudflare, or the issuer ca"
+            yield path, reason, "use acme.route53, acme.cloudflare or acme.rfc2136, or the issuer ca"

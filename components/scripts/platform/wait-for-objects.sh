@@ -3,10 +3,11 @@
 # MANIFESTS (a List) APPEARS (kind/name, one per line) NAMESPACE GATE_SECONDS RELEASES
 
 # rejection: print the API server's errors in a dry run of the objects; nothing if it accepts them all. The API server
-# validates the objects: kubectl would download the schema of every kind for that, each time.
+# validates the objects: kubectl would download the schema of every kind for that, each time. The API server waits up to
+# 30 s for a webhook, and its error names the webhook, so the request needs a longer timeout.
 rejection() {
   local output
-  output=$(kube apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
+  output=$(k3s kubectl --request-timeout=45s apply --server-side --force-conflicts --dry-run=server --validate=false -f - <<<"$MANIFESTS" 2>&1 >/dev/null) && return
   grep -vE '^Warning: |no objects passed to apply' <<<"$output" || true
 }
 
@@ -31,11 +32,26 @@ decided() {
   return 1
 }
 
+# explain_webhook: print the objects that the API server could not change, and what to do, if a webhook does not answer.
+explain_webhook() {
+  local objects what="does not answer in time: read the logs of its pods, or restart the pods"
+  [[ $problem == *'failed calling webhook'* ]] || return 0
+  case $problem in
+    *'no endpoints available'*) what='has no ready pod: repair or scale up its pods' ;;
+    *x509:*) what="does not have the certificate that the API server expects (caBundle): restart the pods in $NAMESPACE" ;;
+  esac
+  objects=$(kube create --dry-run=client --validate=false -o name -f - <<<"$MANIFESTS" 2>/dev/null)
+  echo "The API server calls this webhook for each change of ${objects//$'\n'/, }, and rejects the change if the call fails. The webhook $what. Then run \`pulumi up\` again."
+}
+
 main() {
-  local problem=''
+  local problem='' failure
   exec 3>&2
   wait_for_api
-  wait_for "$GATE_SECONDS" decided || die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
+  wait_for "$GATE_SECONDS" decided || {
+    mapfile -t failure < <(explain_webhook)
+    die "Not ready after $GATE_SECONDS s: ${RELEASES//$'\n'/, }" "$problem" "${failure[@]}" "Pods in $NAMESPACE:" "$(kube get pods -n "$NAMESPACE" 2>&1)"
+  }
   [ -z "$problem" ] || die "The API server rejected an object of the layer; no changes were made:" "$problem"
 }
 main </dev/null

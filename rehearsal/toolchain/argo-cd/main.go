@@ -5,6 +5,7 @@
 package main
 
 import (
+	"embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	reposerver "github.com/argoproj/argo-cd/v3/cmd/argocd-repo-server/commands"
 	server "github.com/argoproj/argo-cd/v3/cmd/argocd-server/commands"
 	"github.com/argoproj/argo-cd/v3/common"
+	"github.com/argoproj/argo-cd/v3/ui"
 	"github.com/argoproj/argo-cd/v3/util/grpc"
 	"github.com/argoproj/argo-cd/v3/util/log"
 )
@@ -33,7 +35,13 @@ var programs = map[string]func() *cobra.Command{
 	common.CommandCLI:                      commandLine,
 }
 
+// webUI has the only page of the web UI that the server does not read from its folder of static assets.
+//
+//go:embed dist/app
+var webUI embed.FS
+
 func main() {
+	ui.Embedded = webUI
 	klog.SetLogger(log.NewLogrusLogger(log.NewWithCurrentConfig()))
 	grpc.DisableSRVLookups()
 	name := os.Getenv("ARGOCD_BINARY_NAME") // set where Git calls `argocd` for a password

@@ -145,8 +145,8 @@ def test_options_file() -> None:
 
 def test_text_in_settings_stays_text() -> None:
     """Values that YAML would read as something else keep their kind."""
-    found = cluster("one-server", k3s={"options": {"v": "1", "log": "null", "kubelet-arg": ["a=yes", "no", "0x10"]}})
+    found = cluster("one-server", k3s={"options": {"v": "1", "log": "null", "kubelet-arg": ["a=yes", "no", "b=0x10"]}})
     node: NodeSettings = found.nodes[0]
     options = yaml.safe_load(k3s.config_yaml(found, node))
     assert (options["v"], options["log"]) == ("1", "null")
-    assert options["kubelet-arg"] == [*TLS, "a=yes", "no", "0x10"]
+    assert options["kubelet-arg"] == [*TLS, "a=yes", "no", "b=0x10"]

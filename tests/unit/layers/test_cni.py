@@ -182,3 +182,12 @@ def test_a_node_that_is_ready_is_asked_nothing_more(calls_file: Path) -> None:
     done = run("cluster/uncordon", calls_file, states("", "printf True"), CNI="flannel", **NODE)
     assert done.status == 0, done.errors
     assert not [call for call in done.calls if "items" in call]
+
+
+def test_only_nodes_in_the_lan_announce_addresses_of_cilium() -> None:
+    nodes = cluster("three-servers").nodes
+    away = nodes[4].model_copy(update={"address": "10.9.0.15"})
+    found = on({"cilium": balancing()}, k3s=NO_PROXY, nodes=(*nodes[:4], away))
+    policy = objects("cilium", found)["CiliumL2AnnouncementPolicy", "lan"]
+    expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["a", "b", "c", "d"]}
+    assert policy["nodeSelector"] == {"matchExpressions": [expression]}

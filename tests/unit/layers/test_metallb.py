@@ -1,5 +1,6 @@
 """MetalLB: ranges, pools, and to whom they are announced."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,8 +62,18 @@ def test_pool_is_announced_in_the_lan_without_frr() -> None:
     assert not problems("metallb", found)
 
 
+def test_only_nodes_in_the_lan_announce_addresses_of_the_lan() -> None:
+    nodes = cluster("three-servers").nodes
+    away = nodes[4].model_copy(update={"address": "10.9.0.15"})
+    found = replace(lab(metallb=POOL), cluster=cluster("three-servers", nodes=(*nodes[:4], away)))
+    (selector,) = objects("metallb", found)["L2Advertisement", "lan"]["nodeSelectors"]
+    names = ["a", "b", "c", "d"]
+    assert selector == {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": names}]}
+    assert not problems("metallb", found)
+
+
 def test_some_pools_are_announced_to_routers() -> None:
-    peer = PEER | {"port": 1179, "ebgpMultiHop": True, "password": {"secret": "bgp"}}
+    peer = PEER | {"port": 1179, "ebgpMultiHop": True, "holdTime": 30, "password": {"secret": "bgp"}}
     routed = {"addresses": ["192.168.7.0/24"], "autoAssign": True}
     bgp = {"asn": 64512, "pools": ["routed"], "peers": [peer, {"address": "fd00::1", "asn": 64512}]}
     found = lab(metallb=POOL | {"pools": {"routed": routed, "kept": {"addresses": ["10.0.0.221/32"]}}, "bgp": bgp})
@@ -77,9 +88,12 @@ def test_some_pools_are_announced_to_routers() -> None:
         "peerAddress": "10.0.0.1",
         "peerPort": 1179,
         "ebgpMultiHop": True,
+        "holdTime": "30s",
         "passwordSecret": {"name": "peer-10-0-0-1", "namespace": "metallb-system"},
     }
-    assert "passwordSecret" not in made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
+    other = made["BGPPeer", "peer-fd00-0000-0000-0000-0000-0000-0000-0001"]
+    assert "passwordSecret" not in other
+    assert other["holdTime"] == "9s"
     (secret,) = layer("metallb", found).objects_before_charts()
     assert secret["metadata"] == made["BGPPeer", "peer-10-0-0-1"]["passwordSecret"]
     assert (secret["type"], secret["stringData"]) == ("kubernetes.io/basic-auth", {"password": SecretRef(secret="bgp")})

@@ -86,7 +86,7 @@ def test_what_is_not_healthy_is_told_with_its_reason(shop: Shop) -> None:
         f"Deployment shop-queue: 3 of 3 pods ready, image {APP['image']}, 1 of the current version",
         "Job shop-before-1a2b: failed, BackoffLimitExceeded",
         "CronJob shop-backup (0 3 * * *): has not run yet",
-        "Certificate shop-tls: not ready, no DNS record",
+        "Certificate shop-tls: not ready, no DNS record; `./homelab doctor` shows the reason",
         "Database shop-db: 1 of 3 instances ready, no primary, Failing over",
         "",
         "pod state restarts node",
@@ -101,7 +101,7 @@ def test_what_is_not_there(shop: Shop) -> None:
         "Deployment shop: does not exist; run `pulumi up --stack shop`",
         "Deployment shop-queue: does not exist; run `pulumi up --stack shop`",
         "Job shop-before-1a2b: running since 2026",
-        "Certificate shop-tls: not ready, cert-manager has not issued it",
+        "Certificate shop-tls: not ready, cert-manager has not issued it; `./homelab doctor` shows the reason",
         "Database shop-db: does not exist",
     ]
 

@@ -115,6 +115,17 @@ def test_a_mirror_in_clear_is_not_asked(host: Upstream, file: Path) -> None:
     assert "has these pins." in pin(file).output, "nothing is to be asked"
 
 
+def test_the_chart_of_a_webhook_is_pinned_too(host: Upstream, file: Path) -> None:
+    chart = {"name": "dns-webhook", "repository": "https://charts.lan", "version": "1.0.0"}
+    webhook = {"groupName": "acme.lan", "solverName": "dns", "chart": chart}
+    layer = {"certManager": {"acme": {"email": "me@example.com", "webhook": webhook}}}
+    write_stack_file(
+        file.parent, layer | {"chartMirror": "http://mirror.lan/charts", "pins": {"cert-manager": "b" * 64}}
+    )
+    output = refused(pin(file), file, file.read_text())
+    assert "dns-webhook comes from http://mirror.lan/charts, which is not https" in output
+
+
 def test_a_mirror_is_asked_over_https(host: Upstream, file: Path) -> None:
     shutil.copytree(host.root / "charts", host.root / "mirror")
     shutil.rmtree(host.root / "charts")

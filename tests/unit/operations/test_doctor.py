@@ -23,7 +23,7 @@ from tests.support import fake_api, machines_on_loopback
 from tests.support.fake_api import FakeApi
 from tests.support.fake_pulumi import FakePulumi
 from tests.support.machines_on_loopback import public_key, redirect_nodes, write_stack_file
-from tests.support.settings_fixtures import ROOT
+from tests.support.settings_fixtures import ROOT, WARNED, parse_fixture
 from tests.support.ssh_server import USER_KEY, SshMachine
 
 
@@ -194,6 +194,7 @@ def test_cluster_and_layers_are_judged_by_their_api(platform: Path, pulumi: Fake
     states = {finding.check: finding.state for finding in found["certManager"].findings}
     assert states["release cert-manager"] is State.FINE
     assert states["pods"] is State.FINE
+    assert states["certificates"] is State.FINE, "the API has none"
     things = {check for check in states if check.startswith(("ClusterIssuer", "Certificate"))}
     assert things
     assert {states[check] for check in things} == {State.WRONG}, "they are not there"
@@ -234,3 +235,13 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
             found.find_by_reference(word, "ns")
     with pytest.raises(NotFoundError):
         found.find("v1", "Nothing", "ns", "a")
+
+
+def test_doubtful_settings_are_notes() -> None:
+    (warned,) = (file for file in WARNED if file.stem == "public-addresses-in-clear")
+    (report,) = health_checks.settings_reports(parse_fixture(warned))
+    (finding,) = report.findings
+    assert (report.name, finding.check, finding.state) == ("stack file", "settings", State.NOTE)
+    assert finding.says.startswith("homelab:cluster.network.flannelBackend: vxlan does not encrypt pod traffic")
+    assert finding.fix.startswith("set wireguard-native before the bootstrap")
+    assert health_checks.settings_reports(LabStack.read(ROOT / "tests/settings/valid/one-server.yaml")) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from operations.checks import cluster, layer
+from operations.checks import certificates, cluster, layer, webhooks
 from operations.findings import Report, State, any_wrong
 from stacks.settings import LabStack
 from tests.support.settings_fixtures import ROOT
@@ -93,3 +93,116 @@ def test_an_object_that_says_it_is_not_in_order() -> None:
     assert layer.check_object("ClusterIssuer", "ca", None).says == "does not exist"
     assert layer.check_object("ClusterIssuer", "ca", ready).says == "is not Ready: no account"
     assert layer.check_object("ClusterIssuer", "ca", {"spec": {}}).state is State.FINE
+    assert layer.check_object("ClusterIssuer", "ca", ready).fix == "run `kubectl describe clusterissuer ca`"
+    within = {"metadata": {"namespace": "web"}} | ready
+    assert layer.check_object("Certificate", "a", within).fix == "run `kubectl -n web describe certificate a`"
+
+
+def certificate(name: str, *conditions: dict[str, str]) -> dict[str, Any]:
+    spec = {"dnsNames": ["lab.test", f"*.{name}.lab.test"]}
+    return {"metadata": {"namespace": "web", "name": name}, "spec": spec, "status": {"conditions": list(conditions)}}
+
+
+def challenge(reason: str, host: str = "shop.lab.test", namespace: str = "web", state: str = "pending") -> Any:
+    metadata, spec = {"namespace": namespace, "name": "shop-1-2-3"}, {"type": "DNS-01", "dnsName": host}
+    return {"metadata": metadata, "spec": spec, "status": {"reason": reason, "state": state}}
+
+
+MISSING = condition("Ready", "False", "Issuing certificate as Secret does not exist")
+FAILED = {**condition("Issuing", "False", "order is invalid"), "reason": "Failed"}
+OTHERS = [challenge("x", "lab.other"), challenge("x", namespace="b"), challenge("x", state="valid"), challenge("")]
+TSIG = (
+    "compare tsigKeyName, tsigAlgorithm and tsigSecret under certManager.acme.rfc2136 with the DNS server's key; "
+    "the DNS server must be authoritative for the zone"
+)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "challenges", "says", "fix"),
+    [
+        (
+            [MISSING],
+            [*OTHERS, challenge("DNS update failed: dns: bad authentication")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: DNS update failed: dns: bad authentication",
+            TSIG,
+        ),
+        (
+            [MISSING],
+            [challenge("DNS update failed: read udp 10.0.0.1:5->10.9.0.54:53: i/o timeout")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: "
+            "DNS update failed: read udp 10.0.0.1:5->10.9.0.54:53: i/o timeout",
+            "check that the cluster reaches the DNS server in certManager.acme.rfc2136.nameserver",
+        ),
+        (
+            [MISSING],
+            [challenge("not known here")],
+            "is not ready: the DNS-01 challenge for shop.lab.test: not known here",
+            "run `kubectl -n web describe challenge shop-1-2-3`",
+        ),
+        (
+            [MISSING, FAILED],
+            OTHERS,
+            "is not ready: order is invalid",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+        (
+            [MISSING],
+            [],
+            "is not ready: Issuing certificate as Secret does not exist",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+        (
+            [],
+            [],
+            "is not ready: cert-manager has not processed the certificate yet",
+            "run `kubectl -n web describe certificate,certificaterequest,order`",
+        ),
+    ],
+)
+def test_a_certificate_that_is_not_ready_names_the_reason(
+    conditions: list[dict[str, str]], challenges: list[Any], says: str, fix: str
+) -> None:
+    healthy = certificate("other", condition("Ready", "True"))
+    (found,) = certificates.check_certificates([healthy, certificate("shop", *conditions)], challenges)
+    assert (found.check, found.state, found.says, found.fix) == ("Certificate web/shop", State.WRONG, says, fix)
+
+
+def test_certificates_that_are_ready_are_counted() -> None:
+    (found,) = certificates.check_certificates([certificate("shop", condition("Ready", "True"))], OTHERS)
+    assert (found.state, found.says) == (State.FINE, "1 ready")
+
+
+def webhook(name: str, service: str | None, **more: Any) -> dict[str, Any]:
+    client = {"service": {"namespace": "web", "name": service}} if service else {"url": "https://10.9.0.254"}
+    rules = [{"apiGroups": ["", "apps"]}, {"apiGroups": ["apps"]}]
+    return {"webhooks": [{"name": name, "clientConfig": client, "rules": rules, **more}]}
+
+
+def endpoint_slice(service: str, *ready: bool | None) -> dict[str, Any]:
+    metadata = {"namespace": "web", "labels": {"kubernetes.io/service-name": service}}
+    return {"metadata": metadata, "endpoints": [{"conditions": {"ready": each}} for each in ready] or None}
+
+
+SLICES = [endpoint_slice("up", False, None), endpoint_slice("down", False), endpoint_slice("empty")]
+
+
+@pytest.mark.parametrize("service", ["down", "empty", "missing"])
+def test_a_webhook_without_ready_pods_is_named(service: str) -> None:
+    (found,) = webhooks.check_webhooks([webhook("a", "up"), webhook("b.web", service)], SLICES)
+    assert (found.check, found.state) == ("webhook b.web", State.WRONG)
+    assert found.says == (
+        f"no pod of the Service web/{service} is ready, so the API server rejects changes of objects in core, apps"
+    )
+    assert found.fix == "run `kubectl -n web get deployments,pods`, and repair or scale up the webhook's pods"
+
+
+def test_webhooks_that_reject_nothing_are_not_counted() -> None:
+    given = [webhook("a", "up"), webhook("b", None), webhook("c", "down", failurePolicy="Ignore"), {}]
+    (found,) = webhooks.check_webhooks(given, SLICES)
+    assert (found.state, found.says) == (State.FINE, "1 with ready pods")
+
+
+def test_a_webhook_for_all_api_groups() -> None:
+    given = [webhook("b", "down", rules=[{"apiGroups": ["*"]}])]
+    (found,) = webhooks.check_webhooks(given, SLICES)
+    assert found.says.endswith("rejects changes of objects in all API groups")

@@ -104,16 +104,29 @@ def test_other_names_need_other_certificates(tmp_path: Path) -> None:
 
 HTTP01 = {"email": "me@example.com", "http01": True}
 ROUTE53 = {"email": "me@example.com", "route53": {"region": "eu-central-1"}}
+RFC2136 = {
+    "email": "me@example.com",
+    "rfc2136": {"nameserver": "10.9.0.53", "tsigKeyName": "acme", "tsigSecret": {"secret": "tsig"}},
+}
 
 
 @pytest.mark.parametrize(
     ("given", "is_wanted"),
-    [({}, False), ({"acme": HTTP01}, True), ({"acme": ROUTE53}, False), (None, False)],
-    ids=["own-authority", "over-http", "by-records", "without"],
+    [
+        ({}, False),
+        ({"acme": HTTP01}, True),
+        ({"acme": ROUTE53}, False),
+        ({"acme": RFC2136}, True),
+        (None, False),
+    ],
+    ids=["own-authority", "over-http", "by-records", "by-updates", "without"],
 )
-def test_server_is_there_for_who_proves_names_over_http(given: Json | None, is_wanted: bool) -> None:
-    layers = {} if given is None else {"certManager": given}
+def test_server_is_there_for_who_proves_names_over_http_or_by_updates(given: Json | None, is_wanted: bool) -> None:
+    assert acme.is_needed(stack({} if given is None else {"certManager": given})) is is_wanted
+
+
+def stack(layers: Json) -> LabStack:
     config = stack_document(1, 1)["config"]
     platform = {"metallb": {"addresses": ["10.9.0.200/29"]}, "traefik": {}, **layers}
-    parsed = LabStack.parse({"cluster": config["homelab:cluster"], "platform": platform}, set(), "lab")
-    assert acme.is_needed(parsed) is is_wanted
+    secrets = {"tsig"} if "rfc2136" in str(layers) else set()
+    return LabStack.parse({"cluster": config["homelab:cluster"], "platform": platform}, secrets, "lab")

@@ -1,12 +1,15 @@
 """Parts of Debian: what is taken out of an unpacked system, and how it is packed."""
 
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from rehearsal import debian, trees
+from rehearsal import debian, host_packages, trees
 from rehearsal.debian import Tree
+from rehearsal.shell import RehearsalError, run
 
 LDD = """/usr/bin/sh:
 \tlinux-vdso.so.1 (0x00007f8be62bf000)
@@ -63,3 +66,27 @@ def test_argocd_is_started_by_every_name_that_the_chart_gives() -> None:
     assert {name for name, aim in links.items() if aim == "argocd"} == {
         f"usr/local/bin/argocd-{name}" for name in trees.ARGOCD
     }
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("debootstrap"), reason="debootstrap is not here, or needs root"
+)
+def test_packages_without_a_signature_of_debian_are_rejected(tmp_path: Path) -> None:
+    suite = tmp_path / "mirror/dists" / debian.RELEASE
+    suite.mkdir(parents=True)
+    (suite / "Release").write_text(f"Codename: {debian.RELEASE}\nComponents: main\nArchitectures: amd64 arm64\n")
+    with (tmp_path / "log").open("w") as log, pytest.raises(RehearsalError):
+        run([*debian.debootstrap(debian.RELEASE, tmp_path / "root"), f"file://{tmp_path}/mirror"], log=log)
+    assert "Release.gpg" in (tmp_path / "log").read_text()
+
+
+def test_without_debians_keyring_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "KEYRINGS", (tmp_path / "debian-archive-keyring.gpg",))
+    monkeypatch.setattr(debian, "run", lambda *_, **__: pytest.fail("debootstrap was started"))
+    with pytest.raises(RehearsalError) as refused:
+        debian.unpack(["git"], tmp_path)
+    assert str(refused.value) == (
+        f"The signatures of Debian's packages cannot be verified, because {tmp_path}/debian-archive-keyring.gpg is "
+        "missing: install the package debian-archive-keyring."
+    )
+    assert "debian-archive-keyring" in host_packages.missing()

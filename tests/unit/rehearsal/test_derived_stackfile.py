@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from components.app.config_objects import checked_htpasswd
 from rehearsal import session
 from rehearsal.derived_stackfile import SSH_SECRET_NAME, LabSettings, derive
+from rehearsal.name_server import TSIG_SECRET
 from stacks.settings import LabStack
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINUEb3Io/8JyA2aMqZwLeIKWUpUs3iNeveaCnloqDzAr"
@@ -61,6 +62,13 @@ def test_the_users_file_stays_and_none_of_its_ciphertext_is_taken_over(tmp_path:
     assert "secure" not in (tmp_path / "derived.yaml").read_text()
     assert "encryptionsalt" not in content
     assert missing == {"homelab:sshKey": "the lab's key"}
+
+
+def test_the_tsig_key_is_the_one_of_the_labs_dns_server(tmp_path: Path) -> None:
+    rfc2136 = "{nameserver: 192.168.1.53, tsigKeyName: acme, tsigSecret: {secret: tsig}}"
+    rest = f"  homelab:platform: {{certManager: {{acme: {{email: me@example.com, rfc2136: {rfc2136}}}}}}}\n"
+    _, missing = written(stack(tmp_path, "{user: pi, agent: true}", rest=rest), tmp_path)
+    assert missing["homelab:tsig"] == TSIG_SECRET
 
 
 def test_the_labs_registry_goes_before_mirrors(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The lab's Git server, without a lab: what it asks Git, what it makes of the answer, whose keys it wants."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal import git, server
+from rehearsal.shell import run
+from rehearsal.trees import GIT_UID, REPOSITORIES
 
 
 @pytest.fixture
@@ -67,3 +70,19 @@ def test_the_tree_is_entered_with_the_repositories_in_it() -> None:
     command = git.chroot_command(Path("/tree"), Path("/lab/git"), "git", "version")
     assert command[:3] == ["unshare", "--mount", "--propagation=private"]
     assert command[-5:] == ["/lab/git", "/tree", "/git", "git", "version"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_git_runs_as_a_user_that_reads_repositories_and_changes_nothing(tmp_path: Path) -> None:
+    tree, repositories = tmp_path / "tree", tmp_path / "lab/git"
+    for folder in (repositories, *(tree / name for name in ("usr", "dev", REPOSITORIES.removeprefix("/")))):
+        folder.mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (tree / name).symlink_to(f"usr/{name}")
+    (repositories / "HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / "lab").chmod(0o700)
+    script = f"id -u; id -G; cat {REPOSITORIES}/HEAD; touch {REPOSITORIES}/HEAD || echo refused"
+    inside = git.chroot_command(tree, repositories, "sh", "-c", script)
+    with_programs = 'mount --rbind /usr "$1/usr"; shift; exec "$@"'
+    printed = run(["unshare", "--mount", "--propagation=private", "sh", "-euc", with_programs, "sh", tree, *inside])
+    assert printed.splitlines() == [str(GIT_UID), str(GIT_UID), "ref: refs/heads/main", "refused"]

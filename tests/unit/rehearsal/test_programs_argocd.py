@@ -1,5 +1,6 @@
 """Argo CD: what its chart takes out of the module, and what it runs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 
 from rehearsal import charts, trees
 from rehearsal.charts import crds
-from rehearsal.programs import argocd
+from rehearsal.programs import argocd, argocd_login
 
 ROLE = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 
@@ -76,3 +77,21 @@ def test_chart_asks_for_the_images_that_are_built() -> None:
     assert copies["image"] == values["redis"]["image"]
     names = {values[part]["name"] for part in ("server", "repoServer", "controller", "applicationSet")}
     assert names == set(trees.ARGOCD)
+
+
+def test_login_page_is_where_the_server_looks_for_files_of_its_web_ui(tmp_path: Path) -> None:
+    (tmp_path / "app/assets").mkdir(parents=True)
+    (tmp_path / "app/main.js").touch()
+    (tmp_path / "app/assets/fonts.css").touch()
+    image, *_ = argocd.images(Path("/made"), tmp_path)
+    assert {path for path in image.files if path.startswith("/shared/")} == {
+        "/shared/app/main.js",
+        "/shared/app/assets/fonts.css",
+    }
+
+
+def test_npm_packages_of_the_login_page_are_locked() -> None:
+    wanted = json.loads((argocd_login.SOURCE / "package.json").read_text())["dependencies"]
+    locked = json.loads((argocd_login.SOURCE / "package-lock.json").read_text())["packages"]
+    assert locked[""]["dependencies"] == wanted
+    assert all(package["integrity"] for path, package in locked.items() if path)

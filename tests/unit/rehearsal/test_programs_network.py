@@ -1,19 +1,24 @@
-"""MetalLB and Traefik as they are built here: charts, CRDs, arguments; nothing is built for it."""
+"""MetalLB, FRR and Traefik as they are built here: charts, CRDs, arguments; nothing is built for it."""
 
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from components.kubernetes.chart import Chart
 from rehearsal import charts, go
-from rehearsal.programs import metallb, traefik
+from rehearsal.programs import catalog as programs
+from rehearsal.programs import frr, metallb, traefik
+from rehearsal.recipes import SOURCES
 from stacks import catalog
+from stacks.settings import LabStack
 from tests.contracts import helm
 from tests.contracts.cases import CASES
 from tests.contracts.places import NotHereError
+from tests.support.settings_fixtures import ROOT
 
 
 def version(name: str) -> str:
@@ -49,6 +54,44 @@ def test_images_have_the_names_that_the_charts_ask_for(tmp_path: Path) -> None:
     values = yaml.safe_load((charts.STAND_INS / "traefik/values.yaml").read_text())["image"]
     (image,) = traefik.images(tmp_path)
     assert image.name == f"{values['registry']}/library/{values['repository']}:{values['tag']}"
+
+
+def test_frr_has_the_version_that_metallb_requires(tmp_path: Path) -> None:
+    assert f"{frr.MODULE} v{frr.VERSION} " in (SOURCES / "metallb/go.mod").read_text()
+    found = {image.name: image for image in frr.images(tmp_path)}
+    assert set(found[f"quay.io/metallb/frr-k8s:v{frr.VERSION}"].files) == {
+        "/frr-k8s", "/frr-metrics", "/frr-status", "/frr-reloader.sh", "/statuscleaner",
+    }  # fmt: skip
+
+
+def test_images_of_bgp_mode_are_those_of_the_chart(tmp_path: Path) -> None:
+    try:
+        values = next(case.values["metallb"] for case in CASES if case.name == "metallb-routers-only")
+        made = helm.objects("metallb", values)
+    except NotHereError as error:
+        pytest.skip(str(error))
+    pods = [each["spec"]["template"]["spec"] for each in made if each["kind"] in ("DaemonSet", "Deployment")]
+    wanted = {box["image"] for pod in pods for box in (*pod.get("initContainers", ()), *pod["containers"])}
+    assert wanted == {image.name for image in (*metallb.images(tmp_path), *frr.images(tmp_path))}
+
+
+BGP = {"asn": 64512, "peers": [{"address": "10.0.0.1", "asn": 64513}]}
+
+
+@pytest.mark.parametrize(
+    ("platform", "built"),
+    [
+        ({}, False),
+        ({"metallb": {"addresses": ["10.0.0.200-10.0.0.209"]}}, False),
+        ({"metallb": {"addresses": ["10.0.0.200-10.0.0.209"], "bgp": BGP}}, True),
+    ],
+)
+def test_frr_is_built_only_for_bgp(tmp_path: Path, platform: dict[str, Any], built: bool) -> None:
+    content = yaml.safe_load((ROOT / "tests/settings/valid/three-servers.yaml").read_text())
+    content["config"]["homelab:platform"] = platform
+    file = tmp_path / "Pulumi.lab.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert (frr.PROGRAM in programs.programs_for(LabStack.read(file))) is built
 
 
 def test_lego_without_its_dns_providers_is_where_traefiks_module_looks(

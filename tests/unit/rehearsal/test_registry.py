@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import cluster_requests, image_sources, images, registry, server
-from rehearsal.image_sources import ImageSource
+from rehearsal.image_sources import Choice, ImageSource
 from rehearsal.images import Image, Layout
 from tests.support.files_over_http import serve_files
 
@@ -96,8 +96,8 @@ def test_pods_with_an_offered_image_stay(tmp_path: Path, layout: Layout) -> None
     assert not patched(NAME)
     assert patched(f"quay.io/metallb/speaker@sha256:{'0' * 64}")
     assert patched("quay.io/metallb/controller:v0.16.1")
-    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"] is ImageSource.BUILT
-    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"] is ImageSource.STAND_IN
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/speaker:v0.17.0"].source is ImageSource.BUILT
+    assert image_sources.recorded(tmp_path)["quay.io/metallb/controller:v0.16.1"].source is ImageSource.STAND_IN
 
 
 def test_built_image_under_another_tag_is_not_real(tmp_path: Path, layout: Layout) -> None:
@@ -106,6 +106,6 @@ def test_built_image_under_another_tag_is_not_real(tmp_path: Path, layout: Layou
         (NAME, "built here", True),
         ("quay.io/metallb/speaker:v0.17.0", "built here, v0.16.1 instead of v0.17.0", False),
     ):
-        assert image_sources.origin_of(name, ImageSource.BUILT, tmp_path) == (origin, real)
+        assert image_sources.origin_of(name, Choice(ImageSource.BUILT), tmp_path) == (origin, real)
     for source, real in ((ImageSource.NETWORK, True), (ImageSource.STAND_IN, False)):
-        assert image_sources.origin_of("docker.io/library/redis:8", source, tmp_path) == (source, real)
+        assert image_sources.origin_of("docker.io/library/redis:8", Choice(source), tmp_path) == (source, real)

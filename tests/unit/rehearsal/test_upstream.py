@@ -15,7 +15,7 @@ import pytest
 
 from rehearsal import image_sources, registry, upstream
 from rehearsal.download import UnreachableError
-from rehearsal.image_sources import ImageSource
+from rehearsal.image_sources import Choice, ImageSource
 from rehearsal.images import INDEX
 from rehearsal.upstream import Upstream
 
@@ -32,6 +32,9 @@ class Registry:
     content: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     cut: bool = False
+    token_status: int = 200
+    busy: list[tuple[int, str]] = field(default_factory=list)
+    """Answers before all others: status and Retry-After."""
 
     @property
     def host(self) -> str:
@@ -50,11 +53,12 @@ def internet() -> Iterator[Registry]:
             path = self.path.partition("?")[0]
             registry.asked.append(f"{self.command} {path}")
             if path == "/token":
-                self.answer(200, b'{"token": "anybody"}')
+                self.answer(registry.token_status, b'{"token": "anybody"}')
             elif "/private/" in path:
                 self.answer(403, b"")
-            elif path.endswith("/limited"):
-                self.answer(429, b"")
+            elif registry.busy:
+                status, seconds = registry.busy.pop(0)
+                self.answer(status, b"", **{"Retry-After": seconds})
             elif self.headers.get("Authorization") != "Bearer anybody":
                 self.answer(
                     401, b"", **{"WWW-Authenticate": f'Bearer realm="http://{registry.host}/token",service="s"'}
@@ -98,7 +102,7 @@ def all_registries(tmp_path: Path) -> Upstream:
 def asked_for(internet: Registry, state: Path) -> Path:
     """The folder of a server whose lab has a pod with that image."""
     state.mkdir()
-    image_sources.record(f"{internet.host}/some/app:1", ImageSource.NETWORK, state)
+    image_sources.record(f"{internet.host}/some/app:1", Choice(ImageSource.NETWORK), state)
     return state
 
 
@@ -144,9 +148,9 @@ def test_a_registry_out_of_reach_is_left_alone_for_a_while(tmp_path: Path) -> No
 
     nowhere = Upstream(tmp_path, silent)
     for name in ("one", "two", "three"):
-        assert image_sources.source_of(f"quay.io/some/{name}:1", (), nowhere) is ImageSource.STAND_IN
+        assert image_sources.choose(f"quay.io/some/{name}:1", (), nowhere).source is ImageSource.STAND_IN
     assert len(tries) == 1
-    assert image_sources.source_of("stand-in.invalid/some/app:1", (), nowhere) is ImageSource.STAND_IN
+    assert image_sources.choose("stand-in.invalid/some/app:1", (), nowhere).source is ImageSource.STAND_IN
 
 
 def test_an_empty_record_of_a_tag_is_none(internet: Registry, all_registries: Upstream, tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_an_empty_record_of_a_tag_is_none(internet: Registry, all_registries: Up
     for tag in all_registries.folder.glob("*.tag"):
         tag.write_text("")
     assert (
-        image_sources.source_of(f"{internet.host}/some/app:1", (), Upstream(all_registries.folder, refuse))
+        image_sources.choose(f"{internet.host}/some/app:1", (), Upstream(all_registries.folder, refuse)).source
         is ImageSource.STAND_IN
     )
 
@@ -184,28 +188,87 @@ def test_another_content_than_the_digest_says_is_not_kept(internet: Registry, al
         ("some/app:1", ImageSource.NETWORK),
         ("some/app:missing", ImageSource.NETWORK),  # its pod says that there is no such tag
         ("private/app:1", ImageSource.STAND_IN),
-        ("some/app:limited", ImageSource.STAND_IN),
     ],
 )
 def test_images_are_looked_for(
     internet: Registry, all_registries: Upstream, tmp_path: Path, image: str, expected: ImageSource
 ) -> None:
-    assert image_sources.source_of(f"{internet.host}/{image}", (), all_registries) is expected
+    assert image_sources.choose(f"{internet.host}/{image}", (), all_registries).source is expected
     repository, _, tag = image.partition(":")
     url = f"/v2/{repository}/manifests/{tag}?ns={internet.host}"
     if image == "some/app:missing":
         assert registry.find(url, tmp_path, all_registries) is None
 
 
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of each wait, which take no time here."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
+
+
+def test_a_busy_registry_is_asked_again(internet: Registry, all_registries: Upstream, pauses: list[float]) -> None:
+    internet.busy = [(429, "2"), (503, "1")]
+    assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
+    internet.busy = [(500, ""), (429, "30")]
+    assert all_registries.blob(internet.host, "some/app", DIGEST)
+    assert pauses == [2, 1, 1, 30]
+
+
+def test_a_registry_that_stays_busy_is_named(
+    internet: Registry, all_registries: Upstream, pauses: list[float], tmp_path: Path
+) -> None:
+    internet.busy = [(429, "600")]
+    busy = Choice(ImageSource.STAND_IN, f"{internet.host} answers 429 Too Many Requests")
+    for name in ("some", "other"):
+        choice = image_sources.choose(f"{internet.host}/{name}/app:1", (), all_registries)
+        assert choice == busy
+        image_sources.record(f"{internet.host}/{name}/app:1", choice, tmp_path)
+    assert (len(internet.asked), pauses) == (1, [])
+    assert set(image_sources.recorded(tmp_path).values()) == {busy}
+
+
+def test_a_registry_that_fails_for_one_image_is_asked_for_the_next(
+    internet: Registry, all_registries: Upstream, pauses: list[float]
+) -> None:
+    internet.busy = [(502, "")] * 3
+    choice = image_sources.choose(f"{internet.host}/other/app:1", (), all_registries)
+    assert choice == Choice(ImageSource.STAND_IN, f"{internet.host} answers 502 Bad Gateway")
+    assert pauses == [1, 2]
+    assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
+
+
+def test_a_registry_that_gives_no_token_has_a_private_image(internet: Registry, all_registries: Upstream) -> None:
+    internet.token_status = 403
+    private = image_sources.choose(f"{internet.host}/other/app:1", (), all_registries)
+    assert private == Choice(ImageSource.STAND_IN, f"{internet.host} requires a login")
+    internet.token_status = 200
+    assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("{host}/private/app:1", "{host} requires a login"),
+        ("127.0.0.1:1/some/app:1", "127.0.0.1:1 cannot be reached ([Errno 111] Connection refused)"),
+        ("stand-in.invalid/some/app:1", ""),
+    ],
+)
+def test_reason_of_a_stand_in(image: str, reason: str, internet: Registry, all_registries: Upstream) -> None:
+    choice = image_sources.choose(image.format(host=internet.host), (), all_registries)
+    assert choice == Choice(ImageSource.STAND_IN, reason.format(host=internet.host))
+
+
 def test_an_image_is_looked_for_once(internet: Registry, all_registries: Upstream) -> None:
     for _ in range(3):
-        assert image_sources.source_of(f"{internet.host}/some/app:1", (), all_registries) is ImageSource.NETWORK
+        assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries).source is ImageSource.NETWORK
     assert internet.asked.count("HEAD /v2/some/app/manifests/1") == 2, "once without a token, once with it"
 
 
 def test_without_a_network_all_is_as_before(all_registries: Upstream) -> None:
     assert not upstream.reachable("127.0.0.1:1")
-    assert image_sources.source_of("127.0.0.1:1/some/app:1", (), all_registries) is ImageSource.STAND_IN
+    assert image_sources.choose("127.0.0.1:1/some/app:1", (), all_registries).source is ImageSource.STAND_IN
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1"):
         all_registries.blob("127.0.0.1:1", "some/app", DIGEST)
 
@@ -217,7 +280,7 @@ def test_a_tag_that_was_fetched_is_there_without_its_registry(
     assert registry.find(url, state, all_registries)
     internet.content.clear()
     later = Upstream(all_registries.folder, refuse)
-    assert image_sources.source_of(f"{internet.host}/some/app:1", (), later) is ImageSource.NETWORK
+    assert image_sources.choose(f"{internet.host}/some/app:1", (), later).source is ImageSource.NETWORK
     found = registry.find(url, state, later)
     assert found
     assert found.file.read_bytes() == INDEXED

@@ -80,7 +80,7 @@ def test_gate_repeats_until_the_webhook_answers(calls_file: Path) -> None:
     said = 'Error from server (InternalError): failed calling webhook \\"x\\": connection refused'
     done = run("platform/wait-for-objects", calls_file, FAILS.format(what="--dry-run", times=4, said=said), **GATE)
     assert (done.status, done.output) == (0, "")
-    assert done.calls == [f"--request-timeout=15s {DRY_RUN}"] * 4
+    assert done.calls == [f"--request-timeout=45s {DRY_RUN}"] * 4, "longer than the API server waits for a webhook"
     assert done.progress == [f"waiting: {said}".replace("\\", "")], "a reason is said once"
 
 
@@ -118,6 +118,32 @@ def test_gate_gives_up_with_the_last_answer_and_the_pods(calls_file: Path) -> No
     done = run("platform/wait-for-objects", calls_file, answer, **GATE | {"GATE_SECONDS": "0"})
     assert done.status == 1
     assert "Not ready after 0 s: web 1, sub 2\nno endpoints\nPods in lab:\nweb-1 Pending\n" in done.errors
+
+
+@pytest.mark.parametrize(
+    ("cause", "what"),
+    [
+        (
+            'no endpoints available for service \\"x\\"',
+            "has no ready pod: repair or scale up its pods",
+        ),
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "does not have the certificate that the API server expects (caBundle): restart the pods in lab",
+        ),
+        ("context deadline exceeded", "does not answer in time: read the logs of its pods, or restart the pods"),
+    ],
+)
+def test_gate_explains_a_webhook_that_does_not_answer(calls_file: Path, cause: str, what: str) -> None:
+    names = 'if [ "$2" = create ]; then printf "issuer/a\nissuer/b\n"; return; fi; '
+    said = f'failed calling webhook \\"v\\": {cause}'
+    answer = f'{names}[ "$2" = get ] || {{ echo "{said}" >&2; return 1; }}'
+    done = run("platform/wait-for-objects", calls_file, answer, **GATE | {"GATE_SECONDS": "0"})
+    assert done.status == 1
+    assert (
+        "The API server calls this webhook for each change of issuer/a, issuer/b, and rejects the change if the call "
+        f"fails. The webhook {what}. Then run `pulumi up` again.\nPods in lab:\n"
+    ) in done.errors
 
 
 def test_gate_without_objects_lets_everything_pass(calls_file: Path) -> None:

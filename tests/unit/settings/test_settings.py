@@ -10,9 +10,19 @@ from components.cluster.settings import ClusterSettings
 from components.settings.model import SecretRef
 from stacks import stackfile
 from stacks.catalog import K3S_VERSION
+from stacks.checks.warnings import lab_warnings
 from stacks.settings import LabStack, SettingsError
 from tests.support.nonsense import SECRET, check_reports_on_nonsense
-from tests.support.settings_fixtures import INVALID, ROOT, SAMPLE, VALID, expected_report, parse_fixture
+from tests.support.settings_fixtures import (
+    INVALID,
+    ROOT,
+    SAMPLE,
+    SAMPLES,
+    VALID,
+    WARNED,
+    expected_report,
+    parse_fixture,
+)
 
 
 def named(path: Path) -> str:
@@ -44,6 +54,19 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
         assert problem.path
         assert problem.reason
         assert problem.fix
+
+
+@pytest.mark.parametrize("file", WARNED, ids=named)
+def test_doubtful_file_gives_exactly_its_warnings(file: Path) -> None:
+    assert expected_report(file), "the fixture states no warning"
+    found = parse_fixture(file)
+    assert list(lab_warnings(found.cluster, found.platform)) == expected_report(file)
+
+
+@pytest.mark.parametrize("file", [*VALID, *SAMPLES], ids=named)
+def test_valid_file_gives_no_warning(file: Path) -> None:
+    found = LabStack.read(file)
+    assert not list(lab_warnings(found.cluster, found.platform))
 
 
 def test_there_are_enough_fixtures() -> None:

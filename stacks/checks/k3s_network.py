@@ -1,0 +1,106 @@
+"""Checks of the K3s options for Services and pods: kube-proxy, cluster DNS, NodePorts and pods per node."""
+
+import re
+from ipaddress import ip_address, ip_network
+
+from components.cluster.k3s import ports
+from components.cluster.k3s.arguments import arguments
+from components.cluster.k3s.options import as_tuple
+from components.cluster.settings import ClusterSettings, NodeSettings
+from components.settings.addresses import is_address
+from components.settings.domains import DOMAIN_PATTERN
+from components.settings.errors import Findings
+
+_DEFAULT_BLOCK = {4: 24, 6: 64}
+_NODE_PORTS = "service-node-port-range"
+
+
+def pod_block(cluster: ClusterSettings, version: int) -> int:
+    """Return the prefix length of the pod CIDR that each node gets, for IPv4 (4) or IPv6 (6)."""
+    options = cluster.options_of(cluster.servers[0])
+    manager = arguments(options, "kube-controller-manager-arg")
+    common = "" if cluster.network.dual_stack else manager.get("node-cidr-mask-size", "")
+    length = manager.get(f"node-cidr-mask-size-ipv{version}", common)
+    return int(length) if re.fullmatch("[0-9]{1,3}", length) else _DEFAULT_BLOCK[version]
+
+
+def _kube_proxy(cluster: ClusterSettings) -> Findings:
+    if cluster.network.cni == "flannel" and cluster.k3s.server_options.get("disable-kube-proxy") is True:
+        reason = "disables kube-proxy, but flannel does not serve Services instead of kube-proxy"
+        fix = "remove it, or use the layer cilium with network.cni: none and replaceKubeProxy: true"
+        yield ("k3s", "serverOptions", "disable-kube-proxy"), reason, fix
+
+
+def _cluster_dns(cluster: ClusterSettings) -> Findings:
+    """Yield an error for each address of CoreDNS that its Service cannot have.
+
+    Kubernetes gives the first address of the first Service CIDR to the API.
+    """
+    loc, services = ("k3s", "serverOptions", "cluster-dns"), [ip_network(each) for each in cluster.network.services]
+    entries = as_tuple(cluster.k3s.server_options.get("cluster-dns", ()))
+    for entry in (part.strip() for value in entries for part in str(value).split(",")):
+        if not is_address(entry):
+            yield loc, "is not an IP address", f"write an address of network.services, such as {services[0][10]}"
+        elif "coredns" in cluster.k3s.disable:
+            continue  # a DNS server of the user's own may have an address outside the Service CIDRs
+        elif not any(ip_address(entry) in network for network in services):
+            reason = f"is not in network.services ({', '.join(map(str, services))}), but CoreDNS is a Service"
+            yield loc, reason, f"use an address of network.services, such as {services[0][10]}"
+        elif ip_address(entry) in {each for network in services for each in (network[0], network[1], network[-1])}:
+            reason = "is the first or last address of a Service CIDR, which Kubernetes uses for other purposes"
+            yield loc, reason, f"use another address of network.services, such as {services[0][10]}"
+
+
+def _cluster_domain(cluster: ClusterSettings) -> Findings:
+    value = cluster.k3s.server_options.get("cluster-domain")
+    if value is not None and not (isinstance(value, str) and re.fullmatch(DOMAIN_PATTERN, value)):
+        yield ("k3s", "serverOptions", "cluster-domain"), "is not a domain name", "write it as cluster.local"
+
+
+def _node_ports(cluster: ClusterSettings) -> Findings:
+    loc, value = ("k3s", "serverOptions", _NODE_PORTS), cluster.k3s.server_options.get(_NODE_PORTS)
+    if value is None:
+        return
+    match = re.fullmatch("([0-9]{1,5})([-+])([0-9]{1,5})", str(value).replace(" ", ""))
+    first, last = (int(match[1]), int(match[3])) if match else (0, 0)
+    last += first if match and match[2] == "+" else 0
+    if not 1 <= first <= last <= 65535:
+        yield loc, "is not a range of ports", "write FIRST-LAST with ports from 1 to 65535, such as 30000-32767"
+        return
+    taken = {login.port: "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
+    taken |= {number: user for used, _, user in ports.PORTS if not ports.is_for_services(user) for number in used}
+    taken |= {cluster.api.port: "the Kubernetes API"} if cluster.api.external is None else {}
+    if hit := next((number for number in sorted(taken) if first <= number <= last), None):
+        yield loc, f"contains port {hit} of {taken[hit]}", "use ports that no program of a node uses: 30000-32767"
+
+
+def _max_pods(cluster: ClusterSettings) -> Findings:
+    for key, options in (
+        ("options", cluster.k3s.options),
+        ("serverOptions", cluster.k3s.server_options),
+        ("agentOptions", cluster.k3s.agent_options),
+    ):
+        for loc, reason, fix in _too_many_pods(cluster, arguments(options, "kubelet-arg").get("max-pods", "")):
+            yield ("k3s", key, *loc), reason, fix
+
+
+def _own_max_pods(cluster: ClusterSettings, node: NodeSettings) -> Findings:
+    for loc, reason, fix in _too_many_pods(cluster, arguments(node.options, "kubelet-arg").get("max-pods", "")):
+        yield ("options", *loc), reason, fix
+
+
+def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
+    """Yield an error if flannel has fewer addresses for the pods of a node than the kubelet admits pods."""
+    if cluster.network.cni != "flannel" or not re.fullmatch("[0-9]{1,9}", max_pods):
+        return
+    for network in map(ip_network, cluster.network.pods):
+        block = pod_block(cluster, network.version)
+        if int(max_pods) > (addresses := 2 ** (network.max_prefixlen - block)):
+            reason = (
+                f"sets max-pods={int(max_pods)}, but the pod CIDR of a node is a /{block} with {addresses} addresses"
+            )
+            yield ("kubelet-arg",), reason, f"use at most {max(addresses - 6, 1)}"
+
+
+CLUSTER_CHECKS = (_kube_proxy, _cluster_dns, _cluster_domain, _node_ports, _max_pods)
+NODE_CHECKS = (_own_max_pods,)

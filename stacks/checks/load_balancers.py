@@ -1,0 +1,60 @@
+"""Checks of the load-balancer IPs that Services of type LoadBalancer of the layers need."""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from components.layers.cilium import CiliumSettings
+from components.layers.metallb.layer import MetalLBSettings
+from components.layers.shared import address_pools
+from components.layers.traefik.layer import TraefikSettings
+from components.platform.layer import CatalogEntry, LabContext
+from components.settings.errors import Findings, SettingPath
+from stacks.platform_settings import PlatformSettings
+
+_OWN_SERVICE = ("hostNetwork", "ports", "service")
+"""Helm values of Traefik with which a user can expose Traefik without a load-balancer IP of a layer."""
+
+
+def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, platform: PlatformSettings) -> Findings:
+    """Yield an error if layers create more Services of type LoadBalancer than there are load-balancer IPs."""
+    wanted = {
+        entry.layer.key: entry.layer(lab.layers[entry.layer.key], lab).load_balancers
+        for entry in catalog
+        if lab.is_enabled(entry.layer.key)
+    }
+    if any(key in platform.values.get("traefik", {}) for key in _OWN_SERVICE):
+        wanted.pop("traefik", None)
+    if not any(wanted.values()):
+        return
+    for path, ranges in _pools(lab):
+        yield from _too_few(path, ranges, wanted, lab)
+        return
+    if wanted.get("traefik"):
+        reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
+        fix = "add metallb: {addresses: [FIRST-LAST]} beside it, or set values.traefik.service for your own balancer"
+        yield ("traefik",), reason, fix
+
+
+def _pools(lab: LabContext) -> Iterable[tuple[SettingPath, list[str]]]:
+    """Yield the path and the ranges of the addresses that Services without a requested address get."""
+    metallb, cilium = lab.settings_of(MetalLBSettings), lab.settings_of(CiliumSettings)
+    if metallb and all(pool.addresses for pool in metallb.all_pools().values()):
+        automatic = [pool for pool in metallb.all_pools().values() if pool.auto_assign]
+        yield ("metallb", "addresses"), [entry for pool in automatic for entry in pool.addresses]
+    elif metallb:
+        yield (), []  # an empty pool is an error of its own
+    if cilium and cilium.addresses:
+        yield ("cilium", "addresses"), list(cilium.addresses)
+
+
+def _too_few(path: SettingPath, ranges: list[str], wanted: dict[str, int], lab: LabContext) -> Findings:
+    version = ip_network(lab.cluster.network.services[0]).version
+    traefik = lab.settings_of(TraefikSettings)
+    if traefik and traefik.address and not address_pools.can_assign(ranges, traefik.address):
+        wanted = {key: count for key, count in wanted.items() if key != "traefik"}
+    needed, free = sum(wanted.values()), address_pools.count_assignable(ranges, version)
+    if path and free < needed and (free or not wanted.get("traefik")):
+        names = ", ".join(key for key, count in wanted.items() if count)
+        unit = "address" if free == 1 else "addresses"
+        reason = f"has {free} IPv{version} {unit} for {needed} Services of type LoadBalancer ({names})"
+        yield path, reason, "add addresses; every app with a loadBalancer needs another one"
