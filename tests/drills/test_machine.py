@@ -11,7 +11,7 @@ from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
-UNIT = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'date +%s.%N >/var/tmp/probe-started'\n"
+UNIT = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'date +%%s.%%N >/var/tmp/probe-started'\n"
 ALL_MACHINES: dict[str, Any] = {
     "timezone": "Europe/Berlin",
     "timeServers": ["10.9.0.201"],
