@@ -41,7 +41,7 @@ def report(tmp_path: Path, content: bytes | str) -> str:
         (WITH_LONG_MAIL, "email: is longer than 254 characters; shorten it"),
         (VALID.replace("lab.example.com", "a" * 40000), "homelab:cluster.domain: is longer than 2000 characters; "),
         (VALID.replace("    nodes:\n", "    nodes:\n" + "".join(map(NODE.format, range(100_000)))), " is larger than "),
-        ("config: [" + "1," * 250_000 + "1]", "Pulumi.lab.yaml:1: makes the file longer than 50000 keys and values"),
+        ("config: [" + "1," * 250_000 + "1]", "Pulumi.lab.yaml:1: makes the file larger than 50000 keys and values"),
     ],
     ids=["utf-16", "latin-1", "lists", "mappings", "number", "version", "mail", "domain", "nodes", "values"],
 )
