@@ -166,6 +166,11 @@ def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
+def host(app: AppSettings, postgres: PostgresSettings) -> str:
+    """Return the name of the Service to which the app connects: of the pooler, or of the primary."""
+    return pooler_name(app, postgres) if postgres.pooler else f"{cluster_name(app, postgres)}-rw"
+
+
 def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) -> Iterator[dict[str, Json]]:
     """Yield the environment variables with the address and credentials of the app's database.
 
@@ -175,8 +180,7 @@ def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) ->
     if postgres is None:
         return
     secret = f"{cluster_name(app, postgres)}-app"  # CloudNativePG creates it
-    host = pooler_name(app, postgres) if postgres.pooler else f"{cluster_name(app, postgres)}-rw"
-    yield {"name": "PGHOST", "value": host}
+    yield {"name": "PGHOST", "value": host(app, postgres)}
     yield {"name": "PGPORT", "value": str(PORT)}
     yield {"name": "PGDATABASE", "value": postgres.database}
     for variable, key in (("PGUSER", "username"), ("PGPASSWORD", "password")):

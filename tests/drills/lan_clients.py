@@ -74,11 +74,16 @@ class DebianClients:
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run a program, which exits with `code`; return its output."""
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=120)
-        print(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}", flush=True)
+        done = self._run(*words)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def resolve(self, name: str, server: str, *options: str) -> list[str]:
-        """Ask a DNS server for the addresses of a name."""
-        return self.run("dig", "+short", "+tries=1", "+time=5", *options, f"@{server}", name, "A").split()
+        """Ask a DNS server for the addresses of a name; return no addresses if the server does not answer."""
+        done = self._run("dig", "+short", "+tries=1", "+time=5", *options, f"@{server}", name, "A")
+        return done.stdout.split() if done.returncode == 0 else []
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=120)
+        print(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}", flush=True)
+        return done
