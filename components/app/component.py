@@ -41,7 +41,7 @@ PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 
 
 PASSWORD_BYTES = 16
-"""Size of generated passwords."""
+"""Size of the generated passwords of Valkey and of database roles."""
 
 
 class App(pulumi.ComponentResource):

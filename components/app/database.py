@@ -24,7 +24,7 @@ _POOLER_PARAMETERS = {
     "tcp_keepintvl": "5",  # s
     "tcp_user_timeout": "10000",  # ms: by default, a query sent to a lost machine fails after 15 minutes
 }
-"""Parameters of PgBouncer with which apps soon leave a lost primary, and reach the new primary."""
+"""Parameters of PgBouncer that make PgBouncer soon close connections to a lost primary, and try the new primary."""
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
@@ -191,7 +191,7 @@ def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) ->
         reference = {"name": passwords[role], "key": "password"}
         yield {"name": role_variable(role), "valueFrom": {"secretKeyRef": reference}}
     if postgres.enable_superuser_access:
-        superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates it
+        superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates this Secret
         for variable, key in zip(SUPERUSER_VARIABLES, ("username", "password"), strict=True):
             yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": superuser, "key": key}}}
 

@@ -34,7 +34,7 @@ _SECRET_MODE = 0o440
 PRE_STOP_SECONDS = 5
 """Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
 _DEFAULT_GRACE_PERIOD = 30
-"""Default of Kubernetes, in seconds."""
+"""Kubernetes' default of terminationGracePeriodSeconds."""
 _SHARED_MEMORY = "shared-memory"
 
 

@@ -263,8 +263,11 @@ def diagnostics(output: str) -> str:
 
 
 def longest_outage(condition: Callable[[], bool], act: Callable[[], object]) -> float:
-    """Call `act` and return the longest time in seconds during which `condition` did not hold."""
-    times: list[float] = []
+    """Call `act` and return the longest time in seconds during which `condition` did not hold.
+
+    An outage that outlasts `act` also counts: the function waits until `condition` holds again.
+    """
+    times = [time.monotonic()]
     done = threading.Event()
 
     def watch() -> None:
@@ -280,7 +283,8 @@ def longest_outage(condition: Callable[[], bool], act: Callable[[], object]) -> 
     finally:
         done.set()
         watcher.join()
-    return max((after - before for before, after in pairwise(times)), default=0.0)
+    wait_until(condition, "the condition holds again")
+    return max(after - before for before, after in pairwise([*times, time.monotonic()]))
 
 
 def kill_tree(pid: int) -> None:
