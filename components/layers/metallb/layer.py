@@ -143,7 +143,7 @@ class MetalLB(Layer[MetalLBSettings]):
         )
 
     def _ipvs_problems(self) -> Iterator[Finding]:
-        """Yield an error if several nodes answer ARP requests for a load-balancer IP, as with IPVS without strict ARP."""
+        """Yield an error if several nodes answer ARP for a load-balancer IP, as with IPVS without strict ARP."""
         cluster, loose = self.lab.cluster, []
         for node in cluster.nodes:
             proxy = arguments(cluster.options_of(node), "kube-proxy-arg")
