@@ -143,7 +143,7 @@ class MetalLB(Layer[MetalLBSettings]):
         )
 
     def _ipvs_problems(self) -> Iterator[Finding]:
-        """Yield an error if several nodes answer ARP requests for the same load-balancer IP, as they do with IPVS without
+        """Yield an error if several nodes answer ARP requests for the same load-balancer IP, as with IPVS and without
         strict ARP."""
         cluster, loose = self.lab.cluster, []
         for node in cluster.nodes:
