@@ -1,4 +1,4 @@
-"""Deletes old files from the rehearsal's cache: images and charts, and remains of broken downloads and builds."""
+"""Deletes old images and charts, and the remains of interrupted downloads and builds, from the rehearsal's cache."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from rehearsal import cache, image_cache
 from rehearsal.cache import Report
 
 UNUSED_SECONDS = 30 * 24 * 3600.0  # after this time without use, an image or a chart is deleted
-BROKEN_SECONDS = 3600.0  # a download that wrote nothing for this time was broken off
+BROKEN_SECONDS = 3600.0  # a download that wrote nothing for this time was interrupted
 
 
 def clean(report: Report) -> None:
@@ -22,7 +22,7 @@ def clean(report: Report) -> None:
     """
     freed = sum([*_broken_builds(), *_broken_downloads(), *_unused_downloads()])
     if freed >> 20:
-        report(f"deleted {freed >> 20} MiB of unused and broken files from {cache.root().parent}")
+        report(f"deleted {freed >> 20} MiB of unused and incomplete files from {cache.root().parent}")
 
 
 def _broken_builds() -> Iterator[int]:

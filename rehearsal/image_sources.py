@@ -29,7 +29,7 @@ class ImageSource(StrEnum):
 
 @dataclass(frozen=True)
 class Choice:
-    """The source that the rehearsal chose for a container image; `reason` says why the image has only a stand-in."""
+    """The source that the rehearsal chose for a container image; `reason` explains the use of a stand-in."""
 
     source: ImageSource
     reason: str = ""

@@ -109,7 +109,7 @@ def serve(lab: Lab, server: NameServer, report: Report) -> Row:
     if not (answers() and configuration.exists() and configuration.read_text() == named_conf(server)):
         log = folder / "named.log"
         _stop(lab)
-        wait(lambda: not answers(), TIMEOUT, lambda: f"The lab's DNS server does not end: read {log}.")
+        wait(lambda: not answers(), TIMEOUT, lambda: f"The lab's DNS server does not stop: read {log}.")
         write_atomically(configuration, named_conf(server))
         _start(lab, tree)
         wait(answers, TIMEOUT, lambda: f"The lab's DNS server does not start: read {log}.")

@@ -26,7 +26,8 @@ _ASKED = re.compile(r"^/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<refe
 def offer(state: Path, layouts: Iterable[Layout]) -> tuple[str, ...]:
     """Make the rehearsal's registry serve the images of `layouts`, and return the names of these images.
 
-    The registry serves each built image under every tag, because the rehearsal builds one version per image.
+    The registry serves each built image under every tag, because the rehearsal builds one version of most images. If
+    the rehearsal has built several versions of an image, the registry serves each version under its own tag.
     """
     layouts = tuple(layouts)
     state.mkdir(parents=True, exist_ok=True)
@@ -78,15 +79,16 @@ def repository_of(name: str) -> str:
 
 def built_name(name: str, state: Path) -> str | None:
     """Return the full name of the locally built image that the registry serves as `name`, whose tag may differ."""
-    repository_name = repository_of(full_name(name))
+    wanted = full_name(name)
     images = (image for layout in _layouts(state) for image in layout.images)
-    return next((image for image in images if repository_of(image) == repository_name), None)
+    versions = [image for image in images if repository_of(image) == repository_of(wanted)]
+    return wanted if wanted in versions else next(iter(versions), None)
 
 
 def _built(name: str, kind: str, reference: str, state: Path) -> Blob | None:
     if kind == "blobs" or reference.startswith("sha256:"):
         return _blob(reference, kind, state)
-    found = built_name(name, state)
+    found = built_name(f"{name}:{reference}", state)
     images = {image: descriptor for layout in _layouts(state) for image, descriptor in layout.images.items()}
     return _blob(str(images[found]["digest"]), kind, state) if found else None
 

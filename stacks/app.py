@@ -100,7 +100,7 @@ def _unsatisfied(stack: AppStack, nodes: Sequence[Mapping[str, Any]], domain: st
     for path, app in stack.apps.items():
         yield from ((f"{path}.{key}", reason, fix) for key, reason, fix in placement.unsatisfied(app, nodes))
     yield from placement.port_conflicts(stack.apps, nodes)
-    yield from hosts.repeated(stack.apps, domain)
+    yield from hosts.host_conflicts(stack.apps, domain)
 
 
 def full_name(stack: str) -> str:

@@ -48,7 +48,7 @@ def parse(
     raw = {key: value for key, value in config.items() if key not in secrets}
     if too_deep := [key for key in known if _is_deeper(raw.get(key), MAX_DEPTH)]:
         reason = f"is nested more than {MAX_DEPTH} levels deep"
-        raise SettingsError([Problem(f"{NAMESPACE}:{key}", reason, "remove brackets") for key in too_deep])
+        raise SettingsError([Problem(f"{NAMESPACE}:{key}", reason, "remove lists or mappings") for key in too_deep])
     needed = {section.key: section.missing_fix for section in sections if section.missing_fix}
     problems = list(top_level_problems(raw, secrets, known, needed))
     settings: dict[str, Model] = {}

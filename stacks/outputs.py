@@ -16,7 +16,7 @@ from components.settings.model import NAMESPACE, camel_case
 from stacks.validation_errors import suggest_fix
 
 PlatformCheck = Callable[[Sequence[Mapping[str, Any]], str], Iterator[tuple[str, str, str]]]
-"""A check of the platform's nodes, which yields each setting that no node satisfies, with the reason and the fix."""
+"""A check with the platform's nodes and domain, which yields the path, the reason and the fix of each conflict."""
 
 
 @dataclass(frozen=True, kw_only=True)

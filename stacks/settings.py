@@ -19,7 +19,7 @@ from components.settings.model import NAMESPACE, Model
 from stacks import app_sections, config_sections, stackfile
 from stacks.app_sections import APP_SECTIONS
 from stacks.catalog import K3S_VERSION
-from stacks.checks import cluster_findings, platform
+from stacks.checks import cluster_findings, machine, platform
 from stacks.config_sections import Section
 from stacks.platform_settings import PlatformSettings
 from stacks.validation_errors import Problem, SettingsError
@@ -154,3 +154,5 @@ def _lab_relations(known: Mapping[str, Any]) -> Findings:
     if "platform" in known:
         for loc, reason, fix in platform.platform_findings(known["cluster"], known["platform"]):
             yield ("platform", *loc), reason, fix
+    for loc, reason, fix in machine.module_findings(known["cluster"], known.get("platform") or PlatformSettings()):
+        yield ("cluster", *loc), reason, fix

@@ -75,7 +75,9 @@ def _document(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
     if "config" not in document and (key := next((key for key in document if _is_own(key)), None)):
-        raise SettingsError([Problem(file.name, "has no config: at the top", f"write config:, and indent {key} below")])
+        raise SettingsError(
+            [Problem(file.name, "has no key config", f"begin the file with config:, and indent {key} under config:")]
+        )
     return document
 
 
@@ -102,5 +104,5 @@ def _text(file: Path) -> str:
 _CANNOT_READ = {
     FileNotFoundError: ("does not exist", "give the path of a Pulumi.<stack>.yaml"),
     IsADirectoryError: ("is a folder", "give the path of a Pulumi.<stack>.yaml"),
-    PermissionError: ("is not readable for you", "change the permissions of the file"),
+    PermissionError: ("is not readable by your user", "change the permissions of the file"),
 }

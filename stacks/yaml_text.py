@@ -1,6 +1,6 @@
 """Checks of the text of a stack file, before homelab builds the values in the file.
 
-Pulumi and homelab must read the same values, and no file may exhaust the memory or the stack of the program.
+Pulumi and homelab must read the same values, and no file may exhaust the program's memory or call stack.
 """
 
 import re
@@ -28,14 +28,14 @@ _MAX_VALUES = 50_000
 """Largest number of keys and values, in which each alias counts as often as the file uses the alias."""
 _STANDARD_TAG = "tag:yaml.org,2002:str"
 _QUOTE = "put text in quotes, or write a number without the leading zero"
-_SPLIT = "split the lab, or remove values: Pulumi and homelab read the whole file"
+_SPLIT = "remove values, or split the lab into several stacks"
 
 
 def check(name: str, text: str) -> None:
-    """Raise `SettingsError` if Pulumi and homelab would read different values from `text`, or could not read it.
+    """Raise `SettingsError` if Pulumi and homelab would read different values from `text`, or could not read `text`.
 
-    `name` is the file name for the error messages. PyYAML's parser in C finds the end of deep or long texts in
-    milliseconds, unlike the parser of ruamel.yaml.
+    `name` is the file name for the error messages. PyYAML's parser in C needs milliseconds for deep or long
+    texts, unlike the parser of ruamel.yaml.
     """
     if len(text) > _MAX_CHARACTERS:
         raise SettingsError([Problem(name, "is larger than 4 MiB", _SPLIT)])
@@ -45,7 +45,7 @@ def check(name: str, text: str) -> None:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             problems += scan.event_problems(event)
     except yaml.YAMLError as error:
-        load(text)  # if possible, an error of the parser that reads the values
+        load(text)  # prefers the error of ruamel.yaml, which also reads the values
         raise SettingsError([syntax_problem(name, text, error)]) from None
     if problems:
         raise SettingsError(problems)
@@ -57,7 +57,7 @@ def load(text: str) -> Any:
 
 
 class _Scan:
-    """Counts the values of a YAML text, event by event, as if each alias were a copy."""
+    """Counts the values of a YAML text, event by event. Each alias counts as a copy of its value."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -69,14 +69,14 @@ class _Scan:
     def event_problems(self, event: Event) -> Iterator[Problem]:
         """Yield an error for each YAML feature and scalar that Pulumi and homelab read as different values.
 
-        Raises `SettingsError` at once for a text that grows without bound.
+        Raises `SettingsError` at once if the text exceeds a limit.
         """
         place = f"{self.name}:{event.start_mark.line + 1 if event.start_mark else 1}"
         self._count_values(event, place)
         if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
-            yield Problem(place, "has a %YAML or %TAG line, which stack files do not use", "remove it")
+            yield Problem(place, "has a %YAML or %TAG line, which a stack file must not contain", "remove the line")
         if isinstance(event, ScalarEvent | CollectionStartEvent) and str(event.tag or "!") not in ("!", _STANDARD_TAG):
-            yield Problem(place, "has a YAML tag (!), which stack files do not use", "remove the tag")
+            yield Problem(place, "has a YAML tag (!), which a stack file must not contain", "remove the tag")
         elif isinstance(event, ScalarEvent) and not event.style:
             yield from _misread(place, event.value)
 
@@ -95,9 +95,11 @@ class _Scan:
             self._count += 1
             self._remember(event.anchor, 1)
         if len(self._open) > MAX_DEPTH:
-            raise SettingsError([Problem(place, f"is nested more than {MAX_DEPTH} levels deep", "remove brackets")])
+            raise SettingsError(
+                [Problem(place, f"is nested more than {MAX_DEPTH} levels deep", "remove lists or mappings")]
+            )
         if self._count > _MAX_VALUES:
-            reason = f"makes the file longer than {_MAX_VALUES} keys and values, with every alias (*) counted"
+            reason = f"makes the file larger than {_MAX_VALUES} keys and values, where each alias (*) counts as a copy"
             raise SettingsError([Problem(place, reason, _SPLIT)])
 
     def _remember(self, anchor: str | None, size: int) -> None:

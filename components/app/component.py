@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 from components.app import (
     config_objects,
     database,
+    database_wait,
     exposure,
     jobs,
     middlewares,
@@ -40,7 +41,7 @@ PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 
 
 PASSWORD_BYTES = 16
-"""Size of generated passwords."""
+"""Size of the generated passwords of Valkey and of database roles."""
 
 
 class App(pulumi.ComponentResource):
@@ -75,18 +76,23 @@ class App(pulumi.ComponentResource):
         claims = self._create_all(
             volumes.claims(settings, platform), base, protect=objects.has_protected_data(settings)
         )
-        ready = [*base, *claims]
+        ready: list[pulumi.Resource] = [*base, *claims]
         if settings.remote_secrets or settings.remote_secret_files:
             ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
         roles: dict[str, pulumi.Output[str]] = {}
+        database_image: pulumi.Input[str] | None = None
         if settings.postgres is not None:
             roles = {role: self._role_password(settings.postgres, role, binding) for role in settings.postgres.roles}
-            ready += self._database(settings.postgres, roles, base)
+            cluster, *dependent = self._database(settings.postgres, roles, base)
+            ready += [cluster, *dependent]
+            database_image = database_wait.image(settings.postgres, cluster)
         password: pulumi.Output[str] | None = None
         if settings.valkey is not None:
             password = self._valkey_secret(binding)
             ready.append(self._valkey(settings.valkey, valkey_image, password, base))
-        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding), password, roles)
+        sources = ConfigSources(
+            self._files(binding), self._secrets(binding), self._pull(binding), password, roles, database_image
+        )
         chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
         front = self._create_all(chain, base)
         transports = self._create_all(middlewares.transports(settings), base)
@@ -108,7 +114,8 @@ class App(pulumi.ComponentResource):
 
     def _database(
         self, postgres: PostgresSettings, passwords: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
-    ) -> list[pulumi.Resource]:
+    ) -> list[pulumi.CustomResource]:
+        """Create the database; the first resource is the Cluster."""
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
@@ -206,7 +213,7 @@ class App(pulumi.ComponentResource):
 
     def _create_all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any
-    ) -> list[pulumi.Resource]:
+    ) -> list[pulumi.CustomResource]:
         return [self._create(manifest, after, **opts) for manifest in manifests]
 
     def _create(

@@ -36,7 +36,9 @@ class ConfigSources:
     image_pull_secret: pulumi.Input[str] | None = None
     valkey: pulumi.Input[str] | None = None
     roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Secret with the password of each additional role of the database."""
+    """Name of the Secret with the role's password, by additional role of the database."""
+    database_image: pulumi.Input[str] | None = None
+    """Image of the database, which the init container of Jobs also uses."""
 
 
 def config_map(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:

@@ -24,7 +24,7 @@ _POOLER_PARAMETERS = {
     "tcp_keepintvl": "5",  # s
     "tcp_user_timeout": "10000",  # ms: by default, a query sent to a lost machine fails after 15 minutes
 }
-"""Parameters of PgBouncer with which apps soon leave a lost primary, and reach the new primary."""
+"""Parameters of PgBouncer that make PgBouncer soon close connections to a lost primary, and try the new primary."""
 
 
 def cluster_name(app: AppSettings, postgres: PostgresSettings) -> str:
@@ -166,6 +166,11 @@ def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[
         yield _object(app, group, "Pooler", pooler_name(app, postgres), spec)
 
 
+def host(app: AppSettings, postgres: PostgresSettings) -> str:
+    """Return the name of the Service to which the app connects: of the pooler, or of the primary."""
+    return pooler_name(app, postgres) if postgres.pooler else f"{cluster_name(app, postgres)}-rw"
+
+
 def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) -> Iterator[dict[str, Json]]:
     """Yield the environment variables with the address and credentials of the app's database.
 
@@ -175,8 +180,7 @@ def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) ->
     if postgres is None:
         return
     secret = f"{cluster_name(app, postgres)}-app"  # CloudNativePG creates it
-    host = pooler_name(app, postgres) if postgres.pooler else f"{cluster_name(app, postgres)}-rw"
-    yield {"name": "PGHOST", "value": host}
+    yield {"name": "PGHOST", "value": host(app, postgres)}
     yield {"name": "PGPORT", "value": str(PORT)}
     yield {"name": "PGDATABASE", "value": postgres.database}
     for variable, key in (("PGUSER", "username"), ("PGPASSWORD", "password")):
@@ -187,7 +191,7 @@ def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) ->
         reference = {"name": passwords[role], "key": "password"}
         yield {"name": role_variable(role), "valueFrom": {"secretKeyRef": reference}}
     if postgres.enable_superuser_access:
-        superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates it
+        superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates this Secret
         for variable, key in zip(SUPERUSER_VARIABLES, ("username", "password"), strict=True):
             yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": superuser, "key": key}}}
 

@@ -35,7 +35,7 @@ def _database_name(app: AppSettings) -> Findings:
         yield ("postgres", "name"), reason, "choose another name, such as db-2"
 
 
-def _extensions(app: AppSettings) -> Findings:
+def _repeated_names(app: AppSettings) -> Findings:
     if app.postgres is None:
         return
     lists: dict[tuple[str, ...], tuple[str, ...]] = {("postgres", "extensions"): app.postgres.extensions}
@@ -58,9 +58,11 @@ def _databases(app: AppSettings) -> Findings:
             if name == postgres.database:
                 yield ("postgres", section, name), "is already the name in postgres.database", "use another name"
             if name != name.strip("_"):
-                reason = "begins or ends with an underscore, so the name of its Kubernetes object would be invalid"
+                reason = (
+                    "begins or ends with an underscore, so homelab cannot derive a valid name of a Kubernetes object"
+                )
                 yield ("postgres", section, name), reason, "use another name"
-    roles = [postgres.database, *postgres.roles]
+    roles = dict.fromkeys((postgres.database, *postgres.roles))
     for name, database in postgres.databases.items():
         if database.owner and database.owner not in roles:
             fix = f"use one of: {', '.join(roles)}"
@@ -97,4 +99,4 @@ def _valkey(app: AppSettings) -> Findings:
         yield ("volumes", "valkey"), reason, "choose another name"
 
 
-DATABASE_CHECKS = (_restore, _database_name, _extensions, _databases, _reserved_roles, _valkey)
+DATABASE_CHECKS = (_restore, _database_name, _repeated_names, _databases, _reserved_roles, _valkey)

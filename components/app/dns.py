@@ -11,7 +11,7 @@ from components.settings.errors import Findings
 
 PORT = 53
 _MAX_NAMESERVERS = 3
-"""Maximum number of DNS servers in /etc/resolv.conf. Kubernetes ignores further DNS servers."""
+"""Maximum number of DNS servers in /etc/resolv.conf. Resolvers ignore more DNS servers."""
 
 
 def pod_fields(app: AppSettings) -> dict[str, Json]:
@@ -45,15 +45,15 @@ def dns_problems(app: AppSettings) -> Findings:
     config = app.dns_config
     servers = config.nameservers if config else ()
     if config and not (servers or config.searches or config.options):
-        yield ("dnsConfig",), "is empty", "add nameservers, searches or options, or remove it"
+        yield ("dnsConfig",), "is empty", "add nameservers, searches or options, or remove dnsConfig"
     if app.dns_policy == "None" and not servers:
         reason = "needs dnsConfig.nameservers, because the pods would have no DNS server"
-        yield ("dnsPolicy",), reason, "add them, such as dnsConfig: {nameservers: [192.168.1.1]}"
+        yield ("dnsPolicy",), reason, "add DNS servers, such as dnsConfig: {nameservers: [192.168.1.1]}"
     if app.dns_policy == "None":
         for setting in ("postgres", "valkey", "traces"):
             if getattr(app, setting):
-                reason = f"leaves the pods without the cluster's DNS server, which they need for {setting}"
-                yield ("dnsPolicy",), reason, f"remove it, or remove {setting}"
+                reason = f"leaves the pods without the cluster's DNS server, which the pods need for {setting}"
+                yield ("dnsPolicy",), reason, f"remove dnsPolicy, or remove {setting}"
     most = _MAX_NAMESERVERS if app.dns_policy == "None" else _MAX_NAMESERVERS - 1
     if len(servers) > most:
         others = "" if most == _MAX_NAMESERVERS else " and the cluster's DNS server"
@@ -67,4 +67,8 @@ def dns_problems(app: AppSettings) -> Findings:
         if not alias.hostnames:
             yield ("hostAliases", index, "hostnames"), "is empty", "add a host name, or remove the entry"
         if alias.ip in [other.ip for other in app.host_aliases[:index]]:
-            yield ("hostAliases", index, "ip"), f"lists {alias.ip} again", "list all host names under one of them"
+            yield (
+                ("hostAliases", index, "ip"),
+                "is also the IP address of another entry",
+                "list all its host names in one entry",
+            )

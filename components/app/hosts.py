@@ -58,9 +58,10 @@ def includes(app: AppSettings, name: str) -> bool:
     return not {name, ANY_HOST, f"*.{name.partition('.')[2]}"}.isdisjoint(app.hosts)
 
 
-def repeated(apps: Mapping[str, AppSettings], domain: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the path, reason and fix of each host that is the same as another host once `domain` is appended to names
-    without a dot.
+def host_conflicts(apps: Mapping[str, AppSettings], domain: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the path, reason and fix of each host and URL path that two apps serve.
+
+    Host names without a dot are names in `domain`.
 
     The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
     """

@@ -90,7 +90,7 @@ def _ports(app: AppSettings) -> Findings:
             fix = f"set targetPort: {app.port}, or choose another port number"
             yield ("ports", name, "port"), reason, fix
         if port.target_port == port.port:
-            yield ("ports", name, "targetPort"), "has no effect: it is the default", "remove it"
+            yield ("ports", name, "targetPort"), "has no effect: the default is the value of port", "remove it"
         if number in taken:
             reason = f"is {port.protocol} {port.port}, like {taken[number]}"
             yield ("ports", name), reason, "keep one of them"

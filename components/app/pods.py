@@ -6,6 +6,7 @@ import pulumi
 
 from components.app import (
     database,
+    database_wait,
     devices,
     dns,
     exposure,
@@ -33,7 +34,7 @@ _SECRET_MODE = 0o440
 PRE_STOP_SECONDS = 5
 """Seconds for which a terminating pod still answers, until all proxies have removed the pod's endpoint."""
 _DEFAULT_GRACE_PERIOD = 30
-"""Default of Kubernetes, in seconds."""
+"""Kubernetes' default of terminationGracePeriodSeconds."""
 _SHARED_MEMORY = "shared-memory"
 
 
@@ -58,10 +59,12 @@ def job_pod_spec(
 ) -> Json:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
+    init = [database_wait.init_container(app, app.postgres, sources.database_image)] if app.postgres else []
     return {
         **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),
         **same_node_affinity(app, settings.mounted_volumes),
         "restartPolicy": "Never",
+        **({"initContainers": init} if init else {}),
         "containers": [container | {"volumeMounts": list(_mounts(app, settings.mounted_volumes))}],
     }
 

@@ -5,7 +5,7 @@ from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
 
 _DEFAULT_TIMEOUT = 1
-"""Default of Kubernetes, in seconds."""
+"""Kubernetes' default of timeoutSeconds."""
 
 
 def container_fields(probes: AppProbesSettings | AppWorkerProbesSettings, app: AppSettings) -> dict[str, Json]:

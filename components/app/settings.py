@@ -157,8 +157,8 @@ class AppSettings(Model):
     host_aliases: tuple[AppHostAliasSettings, ...] = ()
     """Entries of the file /etc/hosts in the app's containers (hostAliases)."""
     dns_policy: Literal["ClusterFirst", "None"] = "ClusterFirst"
-    """DNS servers of the app's pods (dnsPolicy): `ClusterFirst` is the cluster's DNS server, and `None` is only the
-    servers in `dnsConfig`."""
+    """DNS servers of the app's pods (dnsPolicy): `ClusterFirst` uses the cluster's DNS server, and `None` uses only
+    the DNS servers in `dnsConfig`."""
     dns_config: AppDnsConfigSettings | None = None
     """Entries of the file /etc/resolv.conf in the app's containers (dnsConfig). Default: none."""
     grace_period: Seconds = 30

@@ -19,7 +19,7 @@ _CONFIG, _DATA = "config", "data"
 _CONFIG_FILE, _CONFIG_FOLDER, _DATA_FOLDER = "valkey.conf", "/etc/valkey", "/data"
 _PASSWORD = "password"  # noqa: S105 - a key of the Secret
 _STARTUP_SECONDS = 600
-"""Longest time that Valkey may take to load its data."""
+"""Longest time, in seconds, that Valkey may take to load its data."""
 
 
 def server_name(app: AppSettings) -> str:
@@ -107,7 +107,9 @@ def _container(settings: AppValkeySettings, image: str, secret_name: pulumi.Inpu
         "image": image,
         "command": ["valkey-server", f"{_CONFIG_FOLDER}/{_CONFIG_FILE}"],
         "args": list(_options(settings)),
-        "env": [{"name": "REDISCLI_AUTH", **_password(secret_name)}],  # the variable in which valkey-cli has a password
+        "env": [
+            {"name": "REDISCLI_AUTH", **_password(secret_name)}
+        ],  # valkey-cli reads its password from this variable
         "ports": [{"name": "valkey", "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources(settings.cpu, settings.memory),
         "securityContext": {

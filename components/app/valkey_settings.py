@@ -23,7 +23,7 @@ class AppValkeySettings(Model):
         "volatile-random", "volatile-ttl",
     ] = "noeviction"  # fmt: skip
     """What Valkey does with a write when its data has reached half of `memory` (maxmemory-policy of valkey.conf):
-    `noeviction` refuses the write, all other policies delete keys."""
+    `noeviction` refuses the write, and all other policies delete keys."""
     cpu: Cpu = "50m"
     """CPU request of Valkey's container."""
     memory: Size = "128Mi"

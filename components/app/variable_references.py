@@ -21,8 +21,8 @@ _HOST_REFERENCE = re.compile(r"(\$?)\$\(" + HOST_VARIABLE + r"\)")
 
 
 def has_host(text: str) -> bool:
-    """Whether a text references the app's first host. `$$(HOMELAB_HOST)` stands for the literal text
-    `$(HOMELAB_HOST)`."""
+    """Whether a text references the app's first host. `$$(HOMELAB_HOST)` is an escaped reference, which
+    means the literal text `$(HOMELAB_HOST)`."""
     return any(not match[1] for match in _HOST_REFERENCE.finditer(text))
 
 

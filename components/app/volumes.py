@@ -89,10 +89,10 @@ def _source(app: AppSettings, name: str, volume: AppVolumeSettings) -> Json:
 def report_differences(
     wanted: Sequence[Json], spec: Mapping[str, Json] | None, app: str, pods: pulumi.Resource
 ) -> None:
-    """Report differences between the volumes in the app's settings and the volumes of the existing StatefulSet.
+    """Compare the volumes in the app's settings with the volumes of the existing StatefulSet, and log warnings.
 
     `app` is the path of the app's settings in the stack file, such as `homelab:app`. In a preview, the `spec` of the
-    existing StatefulSet may be None.
+    existing StatefulSet may be None. Raises `pulumi.RunError` if the StatefulSet lacks a volume.
     """
     current = wanted if spec is None else spec.get(CLAIM_TEMPLATES, ())
     if errors := missing_template_errors(wanted, current, app):

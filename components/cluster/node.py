@@ -6,10 +6,13 @@ from typing import TypedDict, Unpack
 
 import pulumi
 
+from components.cluster import machine
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import HostRequirements
 from components.cluster.k3s import config, hardening
+from components.cluster.machine import CONFIGURE, REBOOT
+from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
 from components.settings.addresses import is_ipv6
@@ -40,10 +43,7 @@ DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"]),
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"], turn=True),
-    step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
-    step("node/reboot.sh", when=["reboot"], reboots=True),
+    *REBOOT,
     step("node/prepare.sh", when=["reboot"]),
     step("cluster/uncordon.sh", on="server", when=["reboot", "member"]),
 )
@@ -82,6 +82,7 @@ class TaskInputs(TypedDict, total=False):
     """Optional inputs of a Pulumi task that configures a node."""
 
     variables: Mapping[str, str]
+    secrets: Mapping[str, pulumi.Input[str]]
     undo: Sequence[Step]
     drift_check: str
     run_once: bool
@@ -102,10 +103,10 @@ class ClusterInputs:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor creates the task that prepares the machine for K3s. The task of `bootstrap` or `join` adds the
-    machine to the cluster once. The task of `roll` applies all later changes, to one server or to `max_unavailable`
-    agents at a time. When Pulumi deletes the component, homelab removes the node from the cluster and undoes all
-    changes to the machine.
+    The constructor creates the task that applies the settings of `machine`, if the stack file has any, and the task
+    that prepares the machine for K3s. The task of `bootstrap` or `join` adds the machine to the cluster once. The task
+    of `roll` applies all later changes, to one server or to `max_unavailable` agents at a time. When Pulumi deletes the
+    component, homelab removes the node from the cluster and undoes all changes to the machine.
     """
 
     def __init__(self, settings: NodeSettings, shared: ClusterInputs, opts: pulumi.ResourceOptions) -> None:
@@ -116,10 +117,26 @@ class Node(pulumi.ComponentResource):
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, [], drift_check="drift/host.sh",
+            f"{settings.name}-prepare", PREPARE, self._configure(), drift_check="drift/host.sh",
             variables=self._prepare_variables(), undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
+
+    def _configure(self) -> list[Task]:
+        """Create the task that applies the settings of `machine`; the list is empty if the stack file has none.
+
+        All other tasks of the node follow this task, so Pulumi undoes it last.
+        """
+        settings = self._shared.cluster.machine_of(self.settings)
+        if settings == MachineSettings():
+            return []
+        variables = {**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), **machine.variables(settings)}
+        return [
+            self._task(
+                f"{self.settings.name}-machine", CONFIGURE, [], drift_check="drift/machine.sh", undo=CONFIGURE,
+                variables=variables, secrets=machine.secrets(settings),
+            )
+        ]  # fmt: skip
 
     def bootstrap(self) -> Task:
         """Create the task that bootstraps the cluster on the first server.
@@ -153,10 +170,11 @@ class Node(pulumi.ComponentResource):
         self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
-        secrets = {} if run is PREPARE else self._secrets
+        if run is not PREPARE and run is not CONFIGURE:
+            inputs["secrets"] = self._secrets
         turn = _disruption_limit(self.settings, self._shared.cluster, run)
         identity = self._shared.identity
-        return Task(name, self.machine, run, cluster=identity, secrets=secrets, turn=turn, opts=opts, **inputs)
+        return Task(name, self.machine, run, cluster=identity, turn=turn, opts=opts, **inputs)
 
     def _identity(self) -> dict[str, str]:
         return {"NODE": self.settings.name, "ROLE": self.settings.role, "CNI": self._shared.cluster.network.cni}

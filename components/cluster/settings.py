@@ -15,6 +15,7 @@ from components.cluster.k3s.settings import (
     S3Settings,
     SnapshotSettings,
 )
+from components.cluster.machine_settings import MachineFileSettings, MachineSettings, merge_machine
 from components.cluster.ssh_settings import BastionSettings, NodeSSHSettings, SSHSettings, merge_ssh
 from components.settings.addresses import default_lan
 from components.settings.errors import setting_error
@@ -41,6 +42,8 @@ __all__ = [
     "BastionSettings",
     "ClusterSettings",
     "K3sSettings",
+    "MachineFileSettings",
+    "MachineSettings",
     "MirrorSettings",
     "NetworkSettings",
     "NodeSSHSettings",
@@ -131,6 +134,8 @@ class NodeSettings(Model):
     `address`."""
     ssh: NodeSSHSettings = NodeSSHSettings()
     """SSH settings for one machine, which override the cluster's `ssh`."""
+    machine: MachineSettings = MachineSettings()
+    """Settings of one machine's operating system, in addition to the cluster's `machine`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Kubernetes labels of the node."""
     taints: tuple[Taint, ...] = ()
@@ -183,6 +188,8 @@ class ClusterSettings(Model):
     """Domain of the lab. The host names of layers and apps are subdomains of the lab's domain."""
     ssh: SSHSettings
     """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
+    machine: MachineSettings = MachineSettings()
+    """Settings of the operating system of all machines. A node's own `machine` adds to the cluster's `machine`."""
     nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(_limit_nodes), AfterValidator(_require_server)]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
@@ -252,3 +259,7 @@ class ClusterSettings(Model):
     def ssh_of(self, node: NodeSettings) -> SSHSettings:
         """Return the SSH settings of `node`: settings in the node's `ssh` override settings in the cluster's `ssh`."""
         return merge_ssh(self.ssh, node.ssh)
+
+    def machine_of(self, node: NodeSettings) -> MachineSettings:
+        """Return the settings of `node`'s operating system: the cluster's `machine`, and then the node's `machine`."""
+        return merge_machine(self.machine, node.machine)

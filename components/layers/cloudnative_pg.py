@@ -35,8 +35,8 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
         """Return the Helm values.
 
         The operator of CloudNativePG and the Barman Cloud plugin have up to two replicas each, on different nodes. The
-        plugin runs without leader election, because the replicas of the plugin that are not the leader do not answer
-        the operator, and never become ready. Each replica of the plugin writes the same RBAC rules.
+        plugin runs without leader election, because with leader election, only the leader answers the operator and
+        becomes ready. Each replica of the plugin writes the same RBAC rules.
         """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),

@@ -132,7 +132,7 @@ class StepCa(Layer[StepCaSettings]):
 
     @property
     def load_balancers(self) -> int:
-        """One Service of type LoadBalancer if clients in the LAN use step-ca, otherwise none."""
+        """1 if clients in the LAN reach step-ca through a Service of type LoadBalancer, otherwise 0."""
         return int(self.settings.lan)
 
     @property

@@ -11,7 +11,7 @@ _FIX = "use lower-case labels separated by dots, such as lab.example.com"
 _PRIVATE = """
     alt corp example home home.arpa internal intranet invalid lan local localhost onion private
 """
-"""Domains that are no public domains: RFC 6761, RFC 6762 (with appendix G), RFC 7686, RFC 8375, RFC 9476, and
+"""Domains that nobody can register: RFC 6761, RFC 6762 (with appendix G), RFC 7686, RFC 8375, RFC 9476, and
 `internal`, which ICANN reserved in 2024. The list omits `test`, the domain of tests with their own ACME server."""
 
 
@@ -23,10 +23,10 @@ def domain(value: str) -> str:
         raise setting_error("is not a domain name", _FIX)
     last = value.rpartition(".")[2]
     if last.isdecimal():
-        raise setting_error("ends in a number, so that programs read it as an IP address", _FIX)
+        raise setting_error("ends in a number, so programs read the name as an IP address", _FIX)
     if last == "localhost":
         fix = "use a domain of your own, such as lab.example.com"
-        raise setting_error("is the name of every machine for itself (RFC 6761)", fix)
+        raise setting_error("is a name that every machine resolves to itself (RFC 6761)", fix)
     return value
 
 

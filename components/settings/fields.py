@@ -79,10 +79,11 @@ DnsLabel = Annotated[
 ]
 Domain = Annotated[str, DOMAIN]
 _MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
-"""Email addresses have at most 254 characters (RFC 5321, section 4.5.3.1.3)."""
+_MAX_MAIL = 254
+"""Largest length of an email address (RFC 5321, section 4.5.3.1.3)."""
 MailAddress = Annotated[
     str,
-    _matching("email address", _MAIL, "is not an email address", "write it as me@example.com", max_length=254),
+    _matching("email address", _MAIL, "is not an email address", "write it as me@example.com", max_length=_MAX_MAIL),
 ]
 TsigKeyName = Annotated[
     str,

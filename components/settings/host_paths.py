@@ -7,7 +7,7 @@ from components.settings.fields import TextType
 from components.settings.kubernetes_fields import ABSOLUTE_PATH
 
 _FIX = "use a folder for data on a disk, such as /var/lib/longhorn or /srv/data"
-_DELETED = "whose files the machine deletes"
+_DELETED = "whose files the operating system deletes"
 _SYSTEM = "which belongs to the operating system"
 _K3S = "which belongs to K3s, and which homelab deletes together with K3s"
 _UNUSABLE = {

@@ -26,8 +26,8 @@ def check_sessions(bgp: BgpSettings, pods: Iterable[Object], states: Iterable[Ob
             if found == _ESTABLISHED:
                 yield fine(check, _ESTABLISHED)
                 continue
-            says = f"is {found}, not {_ESTABLISHED}" if found else "has not been started yet"
-            yield wrong(check, f"{says}: the router has no routes to {node}", _fix(bgp, peer.address, pod))
+            problem = f"is {found}, not {_ESTABLISHED}" if found else "has not started yet"
+            yield wrong(check, f"{problem}: the router has no routes to {node}", _fix(bgp, peer.address, pod))
 
 
 def _fix(bgp: BgpSettings, address: str, pod: str) -> str:

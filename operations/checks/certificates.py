@@ -46,8 +46,8 @@ def _not_ready(certificate: Object, challenges: Sequence[Object]) -> Finding:
     found = conditions(certificate)
     issuing = found.get("Issuing", {})
     condition = issuing if issuing.get("reason") == "Failed" else found.get("Ready", {})
-    says = f"is not ready: {condition.get('message') or 'cert-manager has not processed the certificate yet'}"
-    return wrong(check, says, f"run `kubectl -n {namespace} describe certificate,certificaterequest,order`")
+    problem = f"is not ready: {condition.get('message') or 'cert-manager has not processed the certificate yet'}"
+    return wrong(check, problem, f"run `kubectl -n {namespace} describe certificate,certificaterequest,order`")
 
 
 def _is_for(challenge: Object, certificate: Object) -> bool:

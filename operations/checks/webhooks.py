@@ -9,7 +9,8 @@ _SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 def check_webhooks(configurations: Iterable[Object], endpoint_slices: Iterable[Object]) -> Iterator[Finding]:
-    """Yield a finding for each webhook whose Service has no ready pod, or a single finding if there is none.
+    """Yield a finding for each webhook whose Service has no ready pod, or a single finding if all Services have a ready
+    pod.
 
     Without a ready pod, the API server rejects all changes of the objects that the webhook reviews.
     """
@@ -23,11 +24,11 @@ def check_webhooks(configurations: Iterable[Object], endpoint_slices: Iterable[O
         namespace, name = str(service["namespace"]), str(service["name"])
         if (namespace, name) not in ready:
             reachable = False
-            says = (
+            problem = (
                 f"no pod of the Service {namespace}/{name} is ready, so the API server rejects changes of objects in "
             )
             fix = f"run `kubectl -n {namespace} get deployments,pods`, and repair or scale up the webhook's pods"
-            yield wrong(f"webhook {webhook['name']}", says + _groups(webhook), fix)
+            yield wrong(f"webhook {webhook['name']}", problem + _groups(webhook), fix)
     if reachable:
         yield fine("webhooks", f"{count} with ready pods")
 

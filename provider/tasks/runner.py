@@ -14,7 +14,7 @@ from provider.tasks import steps
 from provider.tasks.concurrency import Turns
 from provider.tasks.drift import DriftChecks
 from provider.tasks.removal import RemovalRules, with_cluster_identity
-from provider.tasks.step_output import FOREIGN, RETIRED, UNREACHABLE, StepResults
+from provider.tasks.step_output import FOREIGN, RETIRED, UNDO, UNREACHABLE, StepResults
 from provider.tasks.steps import Steps, TaskRun
 from provider.tasks.teardown import MARK_SCRIPT, RETIRE_SCRIPT, Teardown
 
@@ -75,6 +75,7 @@ class Runner:
         did not finish.
         """
         results = StepResults(set(self.settings.flags))
+        results.raise_flag(UNDO)
         task_run = TaskRun(task if program_runs else with_cluster_identity(task), results, progress)
         if task.undo and await self._teardown.in_progress(program_runs=program_runs):
             results.raise_flag(RETIRED)

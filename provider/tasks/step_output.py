@@ -14,6 +14,8 @@ UNREACHABLE = "unreachable"
 """Flag of a task that skips its own unreachable machine; scripts get the flag as an upper-case variable."""
 FOREIGN = "foreign"
 """Flag of a task with a machine that now is another node; scripts get the flag as an upper-case variable."""
+UNDO = "undo"
+"""Flag of a task that is being undone; scripts get the flag as an upper-case variable."""
 DISCARD_PREFIX = "discard-"
 """Prefix of the flags with which the stack file allows data loss; scripts cannot raise these flags."""
 

@@ -2,7 +2,7 @@
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
-from stacks.checks import api, hardening, k3s, k3s_arguments, k3s_network, network, nodes, ssh
+from stacks.checks import api, hardening, k3s, k3s_arguments, k3s_network, machine, network, nodes, ssh
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -13,6 +13,7 @@ _OF_CLUSTER = (
     *k3s_arguments.CLUSTER_CHECKS,
     *k3s_network.CLUSTER_CHECKS,
     *hardening.CLUSTER_CHECKS,
+    *machine.CLUSTER_CHECKS,
 )
 _OF_NODE = (
     *nodes.NODE_CHECKS,
@@ -22,6 +23,7 @@ _OF_NODE = (
     *k3s_arguments.NODE_CHECKS,
     *k3s_network.NODE_CHECKS,
     *hardening.NODE_CHECKS,
+    *machine.NODE_CHECKS,
 )
 
 

@@ -12,7 +12,7 @@ from stacks.validation_errors import suggest_fix
 
 OLDEST_VERSION = (1, 30)
 LAST_PATCHES = {30: 14, 31: 14, 32: 13, 33: 13}
-"""Last patch release of each Kubernetes minor version without further releases
+"""Last patch release of each Kubernetes minor version that gets no more patch releases
 (https://kubernetes.io/releases/patch-releases)."""
 S3_RETENTION_SINCE = {31: 12, 32: 8, 33: 4}
 """First releases of K3s with the option `etcd-s3-retention` (https://github.com/k3s-io/k3s/pull/12669)."""
@@ -49,7 +49,7 @@ def _s3_retention(cluster: ClusterSettings) -> Findings:
         return
     if patch < S3_RETENTION_SINCE.get(minor, patch + 1):
         releases = ", ".join(f"v1.{minor}.{patch}" for minor, patch in S3_RETENTION_SINCE.items())
-        reason = f"has no effect: K3s has a retention for S3 only since {releases}"
+        reason = f"has no effect: K3s supports this setting only since {releases}"
         yield ("k3s", "snapshots", "s3", "retention"), reason, "use a newer k3s.version, or remove it"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.cluster.k3s.arguments import OWNED_ARGUMENTS, is_argument, parse_argument
+from components.cluster.k3s.arguments import RESERVED_ARGUMENTS, is_argument, parse_argument
 from components.cluster.k3s.config import minor_version
 from components.cluster.k3s.options import as_tuple
 from components.cluster.k3s.removed import removed_arguments, removed_gates
@@ -32,15 +32,15 @@ def _own_arguments(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 def _problems(options: Options, cluster: ClusterSettings) -> Iterator[tuple[str, str, str]]:
     minor = minor_version(cluster.k3s.version)
-    for option, owned in OWNED_ARGUMENTS.items():
+    for option, reserved in RESERVED_ARGUMENTS.items():
         entries = as_tuple(options.get(option, ()))
         if not all(map(is_argument, entries)):
             yield option, "contains an entry that is not an argument", _FORM_FIX
             continue
         removed = removed_arguments(option, minor)
         for name, value in map(parse_argument, entries):
-            if name in owned:
-                yield option, f"sets {name}, which homelab manages", owned[name]
+            if name in reserved:
+                yield option, f"sets {name}, which homelab manages", reserved[name]
             elif name in removed:
                 yield option, f"sets {name}, which Kubernetes v1.{minor} no longer has", "remove it"
             elif name == _GATES:
@@ -51,10 +51,13 @@ def _gate_problems(value: str, minor: int) -> Iterator[tuple[str, str]]:
     removed = removed_gates(minor)
     for gate, equals, state in (entry.strip().partition("=") for entry in value.split(",") if entry.strip()):
         if not equals or state.lower() not in _BOOLEANS:
-            yield "sets a feature gate without true or false", "write feature-gates=NAME=true"
+            yield (
+                "sets a feature gate without true or false",
+                "write feature-gates=NAME=true or feature-gates=NAME=false",
+            )
         elif gate in removed:
             reason = f"sets the feature gate {gate}, which Kubernetes v1.{minor} no longer has"
-            yield reason, "remove it: the feature is always on, or was withdrawn"
+            yield reason, "remove the feature gate: Kubernetes always enables the feature, or has removed it"
 
 
 CLUSTER_CHECKS = (_arguments,)

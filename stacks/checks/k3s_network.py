@@ -11,19 +11,21 @@ from components.settings.addresses import is_address
 from components.settings.domains import DOMAIN_PATTERN
 from components.settings.errors import Findings
 
-_DEFAULT_BLOCK = {4: 24, 6: 64}
+_DEFAULT_MASK_SIZES = {4: 24, 6: 64}
+"""Kubernetes' default prefix lengths of a node's pod CIDR, by IP version."""
 _BLOCKS = {4: (9, 30), 6: (48, 126)}
+"""Shortest and longest prefix length of a node's pod CIDR, by IP version."""
 _MANAGER, _MASK = "kube-controller-manager-arg", "node-cidr-mask-size"
 _NODE_PORTS = "service-node-port-range"
 
 
-def pod_block(cluster: ClusterSettings, version: int) -> int:
+def node_cidr_mask_size(cluster: ClusterSettings, version: int) -> int:
     """Return the prefix length of the pod CIDR that each node gets, for IPv4 (4) or IPv6 (6)."""
     options = cluster.options_of(cluster.servers[0])
     manager = arguments(options, _MANAGER)
     common = "" if cluster.network.dual_stack else manager.get(_MASK, "")
     length = manager.get(f"{_MASK}-ipv{version}", common)
-    return int(length) if _is_block(length, version) else _DEFAULT_BLOCK[version]
+    return int(length) if _is_block(length, version) else _DEFAULT_MASK_SIZES[version]
 
 
 def _is_block(length: str, version: int) -> bool:
@@ -45,7 +47,7 @@ def _pod_blocks(cluster: ClusterSettings) -> Findings:
 
 def _kube_proxy(cluster: ClusterSettings) -> Findings:
     if cluster.network.cni == "flannel" and cluster.k3s.server_options.get("disable-kube-proxy") is True:
-        reason = "disables kube-proxy, but flannel does not serve Services instead of kube-proxy"
+        reason = "disables kube-proxy, but flannel does not replace kube-proxy"
         fix = "remove it, or use the layer cilium with network.cni: none and replaceKubeProxy: true"
         yield ("k3s", "serverOptions", "disable-kube-proxy"), reason, fix
 
@@ -73,7 +75,7 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
 def _cluster_domain(cluster: ClusterSettings) -> Findings:
     value = cluster.k3s.server_options.get("cluster-domain")
     if value is not None and not (isinstance(value, str) and re.fullmatch(DOMAIN_PATTERN, value)):
-        yield ("k3s", "serverOptions", "cluster-domain"), "is not a domain name", "write it as cluster.local"
+        yield ("k3s", "serverOptions", "cluster-domain"), "is not a domain name", "write a name such as cluster.local"
 
 
 def _node_ports(cluster: ClusterSettings) -> Findings:
@@ -113,7 +115,7 @@ def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
     if cluster.network.cni != "flannel" or not re.fullmatch("[0-9]{1,9}", max_pods):
         return
     for network in map(ip_network, cluster.network.pods):
-        block = pod_block(cluster, network.version)
+        block = node_cidr_mask_size(cluster, network.version)
         if int(max_pods) > (addresses := 2 ** (network.max_prefixlen - block)):
             reason = (
                 f"sets max-pods={int(max_pods)}, but the pod CIDR of a node is a /{block} with {addresses} addresses"

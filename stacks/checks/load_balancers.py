@@ -31,13 +31,17 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
         return
     if wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
         reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
-        yield ("traefik",), reason, f"{_own_addresses(lab)}, or set values.traefik.service for your own balancer"
+        yield (
+            ("traefik",),
+            reason,
+            f"{_own_addresses(lab)}, or set values.traefik.service for a load balancer of your own",
+        )
 
 
 def _own_addresses(lab: LabContext) -> str:
     if lab.is_enabled("cilium"):
         return "set cilium.addresses with cilium.replaceKubeProxy: true"
-    return "add metallb: {addresses: [FIRST-LAST]} beside it"
+    return "add metallb: {addresses: [FIRST-LAST]}"
 
 
 def _pools(lab: LabContext) -> Iterable[tuple[SettingPath, list[str]]]:
@@ -47,7 +51,7 @@ def _pools(lab: LabContext) -> Iterable[tuple[SettingPath, list[str]]]:
         automatic = [pool for pool in metallb.all_pools().values() if pool.auto_assign]
         yield ("metallb", "addresses"), [entry for pool in automatic for entry in pool.addresses]
     elif metallb:
-        yield (), []  # an empty pool is an error of its own
+        yield (), []  # MetalLB's own check reports a pool without addresses
     if cilium and cilium.addresses:
         yield ("cilium", "addresses"), list(cilium.addresses)
 
@@ -62,4 +66,4 @@ def _too_few(path: SettingPath, ranges: list[str], wanted: dict[str, int], lab: 
         names = ", ".join(key for key, count in wanted.items() if count)
         unit = "address" if free == 1 else "addresses"
         reason = f"has {free} IPv{version} {unit} for {needed} Services of type LoadBalancer ({names})"
-        yield path, reason, "add addresses; every app with a loadBalancer needs another one"
+        yield path, reason, "add addresses: each app with loadBalancer needs one more"

@@ -6,7 +6,7 @@ from itertools import combinations
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.addresses import edge_of
 from components.settings.errors import Findings
-from stacks.checks.k3s_network import pod_block
+from stacks.checks.k3s_network import node_cidr_mask_size
 
 _SERVICE_PREFIX = {4: (12, 27), 6: (108, 122)}
 
@@ -58,13 +58,13 @@ def _pod_prefixes(cluster: ClusterSettings, version: int) -> tuple[int, int]:
 
     Kubernetes splits a pod CIDR into one block per node, and an IPv6 CIDR into at most 2^16 blocks.
     """
-    block = pod_block(cluster, version)
+    block = node_cidr_mask_size(cluster, version)
     return (8, block) if version == 4 else (block - 16, block)
 
 
 def _pod_cidr_capacity(cluster: ClusterSettings) -> Findings:
     for index, entry in enumerate(_networks(cluster.network.pods)):
-        block = pod_block(cluster, entry.version)
+        block = node_cidr_mask_size(cluster, entry.version)
         if entry.prefixlen <= block and 2 ** (block - entry.prefixlen) < len(cluster.nodes):
             reason = f"has room for {2 ** (block - entry.prefixlen)} of {len(cluster.nodes)} nodes"
             yield ("network", "pods", index), reason, f"choose a larger CIDR: every node needs its own /{block}"

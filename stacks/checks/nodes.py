@@ -60,11 +60,13 @@ def _discard(cluster: ClusterSettings) -> Findings:
 
 
 def _domain(cluster: ClusterSettings) -> Findings:
-    """Yield an error if pods would look up the lab's names among the names of Services."""
+    """Yield an error if the cluster's DNS server would answer queries for the lab's names."""
     configured = as_tuple(cluster.k3s.server_options.get("cluster-domain", DEFAULT_CLUSTER_DOMAIN))
     for name in map(str, configured):
         if f".{cluster.domain}".endswith(f".{name}"):
-            reason = f"is in the cluster domain {name}, in which Kubernetes answers for Services only"
+            reason = (
+                f"is in the cluster domain {name}, in which the cluster's DNS server has only the names of Services"
+            )
             yield ("domain",), reason, "use a domain of your own, such as lab.example.com"
 
 

@@ -1,6 +1,6 @@
 """Warnings about K3s options that need programs or files which homelab does not install on machines."""
 
-from components.cluster.k3s.arguments import OWNED_ARGUMENTS, parse_argument
+from components.cluster.k3s.arguments import RESERVED_ARGUMENTS, parse_argument
 from components.cluster.k3s.options import as_tuple
 from components.cluster.k3s.settings import Options
 from components.cluster.settings import ClusterSettings
@@ -37,7 +37,7 @@ def _options(options: Options, path: tuple[str | int, ...]) -> Findings:
     for name in _FILES:
         if name in options and not str(options[name]).startswith(_EXISTING):
             yield (*path, name), "names a file that homelab does not create", _CREATE
-    for option in OWNED_ARGUMENTS:
+    for option in RESERVED_ARGUMENTS:
         for name, value in map(parse_argument, as_tuple(options.get(option, ()))):
             if value.startswith("/") and name.endswith(_FILE_ARGUMENTS) and not value.startswith(_EXISTING):
                 yield (*path, option), f"names a file in {name} that homelab does not create", _CREATE

@@ -20,7 +20,7 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     yield from _further_charts(platform)
     yield from _pinned_mirror(lab, platform)
     yield from load_balancer_findings(LAYERS, lab, platform)
-    yield from _nowhere_to_run(lab, platform)
+    yield from _all_nodes_tainted(lab, platform)
     yield from _kube_proxy_of_calico(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
@@ -49,13 +49,15 @@ def _charts(platform: PlatformSettings) -> Findings:
 
 
 def _further_charts(platform: PlatformSettings) -> Findings:
-    """Yield an error if the settings of a layer name a Helm chart like a chart of the catalog."""
+    """Yield an error if the settings of a layer use the name of a Helm chart that the catalog already has."""
     owners = {chart.name: entry.layer.key for entry in LAYERS for chart in entry.charts}
     for entry in LAYERS:
         settings = platform.enabled_layers().get(entry.layer.key)
         for chart in entry.layer.further_charts(settings) if settings else ():
             if chart.name in owners:
-                reason = f"names the chart {chart.name}, which is the name of a chart of the layer {owners[chart.name]}"
+                reason = (
+                    f"uses the chart name {chart.name}, which a chart of the layer {owners[chart.name]} already has"
+                )
                 yield (entry.layer.key,), reason, "use a chart with another name"
 
 
@@ -83,16 +85,16 @@ def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
             yield (entry.layer.key,), f"needs {needed}, which is off", f"add {needed}: {{}} beside it"
 
 
-def _nowhere_to_run(lab: LabContext, platform: PlatformSettings) -> Findings:
+def _all_nodes_tainted(lab: LabContext, platform: PlatformSettings) -> Findings:
     """Yield an error if the taints of all nodes keep the pods of Helm charts away.
 
-    The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain any. CNI
-    plugins tolerate all taints.
+    The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain
+    tolerations. CNI plugins tolerate all taints.
     """
     layers = [entry for entry in LAYERS if lab.is_enabled(entry.layer.key) and entry.layer.key not in cni.LAYER_KEYS]
     charts = [name for entry in layers for name in _installed(entry, lab)]
     if charts and not lab.schedulable_nodes and "'tolerations'" not in str(platform.values):
-        reason = f"has no node for its pods: all nodes have taints, which {charts[0]} does not tolerate"
+        reason = f"has no node for its pods: all nodes have taints, which the pods of {charts[0]} do not tolerate"
         yield (), reason, "remove the taints of a node, use the effect PreferNoSchedule, or add an agent without taints"
 
 

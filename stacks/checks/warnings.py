@@ -79,7 +79,7 @@ def _public_pod_network(cluster: ClusterSettings) -> Findings:
     public = [name for name, each in addresses.items() if each.is_global and (each.version == 4 or each not in lan)]
     if public:
         reason = f"{network.flannel_backend} does not encrypt pod traffic, but these nodes have public addresses: "
-        fix = "set wireguard-native before the bootstrap, or make sure that the nodes share a private network"
+        fix = "set wireguard-native before the bootstrap of the cluster, or connect the nodes through a private network"
         yield ("network", "flannelBackend"), reason + ", ".join(public), fix
 
 

@@ -1,4 +1,4 @@
-"""A router in the LAN of a simulated lab: BIRD out of Debian's packages, in a network namespace of its own."""
+"""A router in the LAN of a simulated lab: BIRD from Debian's packages, in its own network namespace."""
 
 import shutil
 import subprocess

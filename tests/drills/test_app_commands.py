@@ -134,6 +134,7 @@ def test_app_stacks_run_commands_in_namespaces_of_apps_only(lab: RehearsedLab, t
     file = tmp_path / "apps"
     file.write_text(str(lab.session.engine.outputs()["appKubeconfig"]))
     for namespace, allowed in (("shop", "yes"), ("kube-system", "no"), ("cnpg-system", "no")):
-        for words in (("create", "pods/exec"), ("get", "pods/log")):
-            said = lab.kubectl_as(file, "auth", "can-i", *words, "-n", namespace)
-            assert said.split()[-1] == allowed, (namespace, words)
+        for verb, subresource in (("create", "exec"), ("get", "log")):
+            request = (verb, "pods", f"--subresource={subresource}", "-n", namespace)
+            said = lab.kubectl_as(file, "auth", "can-i", *request)
+            assert said.split()[-1] == allowed, request

@@ -63,6 +63,7 @@ VOLUMES = """
 mkdir -p /srv/disk
 for name in data-home-0 data-home-1; do
   mkdir -p "/srv/$name"
+  k3s kubectl delete persistentvolume "$name" --ignore-not-found
   k3s kubectl apply -f - <<END
 {
   "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "$name"},
@@ -74,7 +75,8 @@ for name in data-home-0 data-home-1; do
 END
 done
 """
-"""K3s' StorageClass creates no volumes here, because its provisioner is a stand-in that sleeps."""
+"""K3s' StorageClass creates no volumes here, because its provisioner is a stand-in that sleeps. A volume cannot be used
+again after its claim is deleted, so each run replaces the volumes."""
 
 INSIDE_THE_CONTAINER = """
 for file in $(grep -lE 'POD' /proc/[0-9]*/cgroup); do
@@ -187,9 +189,16 @@ def test_a_single_writer_keeps_the_claims_of_other_replicas(lab: RehearsedLab) -
     assert reason in said, diagnostics(said)
 
 
+def mounted_folders(lab: RehearsedLab) -> list[str]:
+    """Return the folders of nodes that the app's pods mount."""
+    volumes = [volume for pod in running_pods(lab) for volume in pod["spec"]["volumes"]]
+    return [volume["hostPath"]["path"] for volume in volumes if "hostPath" in volume]
+
+
 def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> None:
-    disk = {"disk": {"path": "/disk", "hostPath": {"node": "s1", "path": "/srv/disk"}}}
-    change(lab, volumes={**APP["volumes"], **disk}, replicas=1)
+    disk = "/srv/disk"
+    volume = {"path": "/disk", "hostPath": {"node": "s1", "path": disk}}
+    change(lab, volumes={**APP["volumes"], "disk": volume}, replicas=1)
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0
     assert "homelab:app.volumes.disk.hostPath: needs the Pod Security level privileged" in said, diagnostics(said)
@@ -198,8 +207,9 @@ def test_rights_beyond_the_platforms_limit_are_refused(lab: RehearsedLab) -> Non
     lab.reopen()
     lab.up()
     lab.up(engine=lab.app_engine("home"))
+    # Pulumi sometimes ends before the StatefulSet's controller has seen the change
+    wait_until(lambda: disk in mounted_folders(lab), "a pod with the folder of the node runs")
     (pod,) = running_pods(lab)
-    assert {"path": "/srv/disk", "type": "Directory"} in [each.get("hostPath") for each in pod["spec"]["volumes"]]
     assert pod["spec"]["nodeSelector"]["kubernetes.io/hostname"] == "s1"
 
 
@@ -291,6 +301,7 @@ def test_an_app_leaves_its_stack_and_the_others_stay(lab: RehearsedLab) -> None:
 def test_a_stack_of_several_apps_refuses_the_key_of_one_app_before(lab: RehearsedLab) -> None:
     """And changes nothing, because the app's objects would be adopted under new names and deleted as the old ones."""
     change(lab)
+    lab.run_as_root("s1", VOLUMES)
     lab.up(engine=lab.app_engine("home"))
     file, _ = lab.apps
     file.write_text(yaml.safe_dump({"config": {"homelab:apps": {"platform": "apps", "home": MEDIA}}}))

@@ -101,7 +101,7 @@ def test_redirects(lab: RehearsedLab) -> None:
 def test_headers_are_set(lab: RehearsedLab) -> None:
     said = browse(lab, "https://web.lab.test/headers", "-i")
     assert "x-frame-options: deny" in said.lower()
-    assert json.loads(said.partition("\r\n\r\n")[2])["X-From"] == ["traefik"]
+    assert json.loads(said.partition("\n\n")[2])["X-From"] == ["traefik"]
 
 
 def test_a_body_over_the_limit_is_refused(lab: RehearsedLab, tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_another_asn_ends_the_sessions(lab: RehearsedLab, bird: Router) -> None:
 
 
 def failure(lab: RehearsedLab) -> str:
-    """Return what the command in doctor's fix prints on the server."""
+    """Run the command in the fix of `./homelab doctor` on the server; return its output."""
     fixes = (
         finding["fix"] for check, finding in sessions(lab, code=1).items() if check.startswith("BGP session of s1")
     )

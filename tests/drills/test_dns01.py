@@ -107,7 +107,7 @@ def test_with_nameservers_cert_manager_asks_only_these(lab: RehearsedLab) -> Non
 
 
 def test_a_record_that_lets_encrypt_does_not_see_is_named(lab: RehearsedLab) -> None:
-    """BIND has the TXT record, and cert-manager sees it, but the DNS server that Pebble asks does not forward."""
+    """BIND has the TXT record, and cert-manager sees the record, but the DNS server that Pebble queries does not."""
     corefile = lab.lab.folder / ACME_FOLDER / "Corefile"
     text = corefile.read_text()
     corefile.write_text(re.sub(r"    forward .*\n", "", text))

@@ -17,6 +17,7 @@ FILES = [*VALID, SAMPLE]
 THREE = ROOT / "tests/settings/valid/three-servers.yaml"
 ORDER: tuple[Callable[[Recording], None], ...] = (
     graph_rules.machines_are_prepared_at_once,
+    graph_rules.settings_of_machines_come_first,
     graph_rules.the_first_server_bootstraps,
     graph_rules.joining_follows_bootstrapping,
     graph_rules.all_join_at_once,
@@ -121,6 +122,18 @@ def test_a_balancer_comes_to_the_servers_first_and_then_everyone_is_told_its_por
     assert {found.pop(f"{name}-prepare") == {"PACKAGES", "HAPROXY", "CHECK"} for name in "abc"} == {True}
     told = {f"{name}-{role}": {"CONFIG", "ENDPOINT"} for name in "abcde" for role in ("join", "roll")}
     assert found == told | {"cluster-found": {"CONFIG", "ENDPOINT"}, "cluster-kubernetes": {"kubeconfig"}}
+
+
+def test_settings_of_machines_add_tasks_and_change_no_other() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["machine"] = {"timezone": "Europe/Berlin"}
+    config["cluster"]["nodes"][1]["machine"] = {"packages": ["htop"]}
+    after = record(config)
+    assert changed(before, after) == {}
+    new = {after.resources_by_urn[urn].name for urn in after.resources_by_urn.keys() - before.resources_by_urn.keys()}
+    assert new == {f"{name}-machine" for name in "abcde"}
+    assert "PACKAGES" not in after.tasks_of_role("machine")["a"].plain["variables"]
 
 
 def test_another_login_changes_no_task_but_its_way() -> None:

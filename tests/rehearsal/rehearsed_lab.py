@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from components.cluster.k3s import config
+from rehearsal.images import Layout
 from rehearsal.lab import Lab
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session, open_session
@@ -27,9 +28,17 @@ TIMEOUT = 900  # seconds until a run of the engine times out, on a busy computer
 class RehearsedLab:
     """A lab and its own stack file."""
 
-    def __init__(self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        stack: str,
+        document: dict[str, Any],
+        folder: Path,
+        apps: Sequence[Path] = (),
+        app_layouts: Sequence[Layout] = (),
+    ) -> None:
         self.document = document
         self.apps = apps
+        self.app_layouts = app_layouts
         self.file = folder / f"Pulumi.{stack}.yaml"
         self.lab = Lab(stack)
         self.session = self.reopen()
@@ -50,7 +59,9 @@ class RehearsedLab:
     def reopen(self) -> Session:
         """Write the stack file with its edits and open a new session."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
-        self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps)
+        self.session = open_session(
+            self.lab, lambda _: None, file=self.file, apps=self.apps, app_layouts=self.app_layouts
+        )
         return self.session
 
     def app_engine(self, stack: str) -> Engine:
@@ -216,13 +227,18 @@ class RehearsedLab:
 
 
 @contextmanager
-def rehearse(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[RehearsedLab]:
-    """Create a lab and remove it afterwards, even after failures; `apps` are stack files of apps on it."""
+def rehearse(
+    stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), app_layouts: Sequence[Layout] = ()
+) -> Iterator[RehearsedLab]:
+    """Create a lab and remove it afterwards, even after failures.
+
+    `apps` are stack files of apps on the lab, and `app_layouts` are built images that the lab's registry serves.
+    """
     lab = Lab(stack)
     lab.remove()
     with lab.locked():
         try:
-            yield RehearsedLab(stack, document, folder, apps)
+            yield RehearsedLab(stack, document, folder, apps, app_layouts)
         finally:
             lab.remove()
 
@@ -247,8 +263,11 @@ def diagnostics(output: str) -> str:
 
 
 def longest_outage(condition: Callable[[], bool], act: Callable[[], object]) -> float:
-    """Call `act` and return the longest time in seconds during which `condition` did not hold."""
-    times: list[float] = []
+    """Call `act` and return the longest time in seconds during which `condition` did not hold.
+
+    An outage that outlasts `act` also counts: the function waits until `condition` holds again.
+    """
+    times = [time.monotonic()]
     done = threading.Event()
 
     def watch() -> None:
@@ -264,7 +283,8 @@ def longest_outage(condition: Callable[[], bool], act: Callable[[], object]) -> 
     finally:
         done.set()
         watcher.join()
-    return max((after - before for before, after in pairwise(times)), default=0.0)
+    wait_until(condition, "the condition holds again")
+    return max(after - before for before, after in pairwise([*times, time.monotonic()]))
 
 
 def kill_tree(pid: int) -> None:

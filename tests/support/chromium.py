@@ -1,4 +1,4 @@
-"""Debian's Chromium on a web UI that `rehearse open` forwards: the installed one, or one in the rehearsal's cache."""
+"""Opens web UIs of `rehearse open` in the installed Chromium, or in Debian's Chromium from the rehearsal's cache."""
 
 import base64
 import itertools
@@ -37,7 +37,7 @@ exec env --ignore-environment HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin chroo
 
 @dataclass
 class Page:
-    """A page in Chromium, which is asked over the Chrome DevTools Protocol."""
+    """A page in Chromium, which tests control through the Chrome DevTools Protocol."""
 
     process: subprocess.Popen[bytes]
     session: dict[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Chromium:
 
     @contextmanager
     def opened(self, said: str) -> Iterator[Page]:
-        """Open a web UI as the instructions `said` of `rehearse open` say, but headless."""
+        """Open a web UI with the command line in the output `said` of `rehearse open`, but headless."""
         (words,) = re.findall(r"^  chromium (.*)$", said, re.MULTILINE)
         command = [*self._enter(), "sh", "-c", f'exec chromium "$@" {words} {PIPES}', "sh", *OPTIONS]
         with (
@@ -145,7 +145,7 @@ def ensure(report: Report) -> Chromium:
 
 
 def recipe() -> Recipe:
-    """A root file system of Debian with Chromium: 1 GB, and not configured."""
+    """Recipe of a Debian root file system with Chromium: 1 GB, with unpacked but unconfigured packages."""
 
     def make(folder: Path) -> None:
         system = debian.unpack(PACKAGES, folder)

@@ -3,6 +3,9 @@
 import hashlib
 import zipfile
 
+from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
+from tests.support.configured_machines import GIVEN as MACHINE_GIVEN
+from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
 from tests.support.fault_scenarios import DATA, TOOLS, _done
 from tests.support.faults import Scenario, cached
 from tests.support.machine_scripts import FakeMachine
@@ -159,7 +162,71 @@ AWAY = {**TOOLS, "curl": "exit 7", "timeout": 'while [[ $1 == -* ]]; do shift 2;
 RESTORED = {**TOOLS, "curl": "echo pong", "systemctl": "exit 3"}
 EMPTY = {"NODE": "b", "ENDPOINT": "10.0.0.1:6443", "CA": "eA=="}
 
+# what runs has read its configuration when it was restarted last
+RESTARTED = SYSTEM_TOOLS | {
+    "systemctl": """case $* in
+  restart*.mount) ;;
+  restart*) case $2 in smartd) file=etc/smartd.conf ;; *) file=etc/systemd/timesyncd.conf.d/50-homelab.conf ;; esac
+    cat $file >starting && mv starting "loaded-$2" || exit 1 ;;
+  try-restart*.mount) ;;
+  try-restart*) rm -f "loaded-$2" ;;
+esac"""
+    + SYSTEM_TOOLS["systemctl"]
+}
+FILE = entry("ROOT/etc/smartd.conf", "/dev/sda\n", units="smartd")
+MOUNT = entry("ROOT/etc/systemd/system/a-b.mount", "[Mount]\nWhere=/missing/a/b\n", units="a-b.mount", key="mounts")
+ALL_OF_MACHINE = MACHINE_GIVEN | {
+    "TIMEZONE": "Europe/Berlin", "DNS_SERVERS": "10.0.0.53", "PACKAGES": "vim htop",
+    "SYSCTL": "vm.swappiness=10\nnet.a=3 4", "MODULES": "i2c-dev", "PARAMETERS": "quiet isolcpus=1",
+    "FILES": FILE + MOUNT,
+    "SECRET_FILES": entry("ROOT/etc/new/folder/key", "p4ssw0rd", "600"),
+}  # fmt: skip
+OTHERS_OF_MACHINE = MACHINE_GIVEN | {
+    "TIMEZONE": "Asia/Tokyo", "DNS_SERVERS": "10.0.0.54", "PACKAGES": "nano", "SYSCTL": "vm.swappiness=20",
+    "PARAMETERS": "isolcpus=1 splash", "SECRET_FILES": entry("ROOT/etc/new/folder/key", "other", "640"),
+}  # fmt: skip
+
+
+@cached
+def configured_machine(fake: FakeMachine) -> None:
+    """Create a machine with settings of `machine`, after its reboot."""
+    installed_system(fake)
+    given = {name: value.replace("ROOT/", f"{fake.root}/") for name, value in ALL_OF_MACHINE.items()}
+    fake.run("node/configure-machine", **given)
+    fake.file("/proc/cmdline").write_text(fake.file("/boot/firmware/cmdline.txt").read_text())
+    fake.file("/proc/sys/kernel/random/boot_id").write_text("second\n")
+    _done(fake, "node/configure-machine", given)
+
+
+def grub_machine(fake: FakeMachine) -> None:
+    installed_system(fake)
+    fake.file("/boot/firmware/cmdline.txt").unlink()
+    fake.file("/etc/default/grub.d/any.cfg").write_text("")
+
+
+def removed_machine(fake: FakeMachine) -> None:
+    """Create a machine with settings of `machine` that is no longer a node."""
+    configured_machine(fake)
+    fake.file("/var/lib/homelab/node").unlink()
+
+
+def verify_original_system(fake: FakeMachine) -> None:
+    """Verify that the machine is as it was before homelab changed it."""
+    assert fake.file("/boot/firmware/cmdline.txt").read_text() == f"{BOOT_LINE}\n"
+    assert fake.file("/etc/resolv.conf").read_text() == RESOLV
+    assert fake.file("/etc/localtime").readlink().name == "UTC"
+    assert not (fake.root / "etc/new").exists()
+    assert not (fake.root / "packages/htop").exists()
+
+
 MACHINES = [
+    Scenario("node/configure-machine, new", "node/configure-machine", ALL_OF_MACHINE, RESTARTED, installed_system),
+    Scenario("node/configure-machine, GRUB", "node/configure-machine", MACHINE_GIVEN | {"PARAMETERS": "quiet"},
+             RESTARTED, grub_machine),
+    Scenario("node/configure-machine, other settings", "node/configure-machine", OTHERS_OF_MACHINE, RESTARTED,
+             configured_machine, on_disk=False),
+    Scenario("node/configure-machine, undo", "node/configure-machine", ALL_OF_MACHINE | {"UNDO": "yes"}, RESTARTED,
+             removed_machine, verify=verify_original_system),
     Scenario("nfs/export", "nfs/export", EXPORT, NFS, with_data),
     Scenario("nfs/export, to others", "nfs/export", EXPORT | {"CLIENTS": "10.0.0.13"}, NFS, exported_folder),
     Scenario("nfs/unexport", "nfs/unexport", FOLDER, NFS, exported_folder),

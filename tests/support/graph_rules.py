@@ -10,7 +10,13 @@ RUN_ONCE_ROLES = {"found", "join"}
 def machines_are_prepared_at_once(run: Recording) -> None:
     assert run.tasks_of_role("prepare").keys() == roles(run).keys()
     for node, task in run.tasks_of_role("prepare").items():
+        assert run.tasks_before(task) <= {f"{node}-machine"}, f"{node} waits for others"
+
+
+def settings_of_machines_come_first(run: Recording) -> None:
+    for node, task in run.tasks_of_role("machine").items():
         assert not run.tasks_before(task), f"{node} waits for others"
+        assert task.name in run.tasks_before(run.tasks_of_role("prepare")[node]), f"{node} is prepared too early"
 
 
 def the_first_server_bootstraps(run: Recording) -> None:
@@ -31,7 +37,8 @@ def all_join_at_once(run: Recording) -> None:
     ((founder, found),) = run.tasks_of_role("found").items()
     for node, task in run.tasks_of_role("join").items():
         needed = {f"{founder}-prepare", found.name, f"{node}-prepare"}
-        assert run.tasks_before(task) == needed, f"{node} waits for more than it needs"
+        settings = {f"{founder}-machine", f"{node}-machine"}  # only nodes with settings of the machine have this task
+        assert run.tasks_before(task) - settings == needed, f"{node} waits for more than it needs"
 
 
 def servers_roll_when_all_have_joined(run: Recording) -> None:

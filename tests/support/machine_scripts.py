@@ -16,6 +16,10 @@ REDIRECTED_PATHS = (
     "/etc/modules-load.d", "/etc/sysctl.d", "/etc/keepalived", "/etc/haproxy", "/run/systemd", "/proc/filesystems",
     "/sys/fs/cgroup/cgroup.controllers", "/proc/self/mounts", "/boot/", "/var/lib/kubelet", "/run/k3s",
     "/etc/systemd/system/$service", "/sys/fs/cgroup/memory", "/proc/cmdline",
+    "/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/resolv.conf", "/etc/chrony/", "/etc/dhcpcd.conf",
+    "/etc/systemd/timesyncd.conf.d", "/etc/systemd/resolved.conf.d", "/etc/NetworkManager", "/run/NetworkManager",
+    "/etc/dhcp/", "/dev/watchdog", "/proc/sys/kernel/random/uuid", "/etc/systemd/system/*.mount",
+    "/etc/systemd/system/$unit", "/etc/default/", "/lib/modules", "/proc/sys/kernel/random/boot_id",
 )  # fmt: skip
 
 

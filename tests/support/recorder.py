@@ -24,6 +24,9 @@ STACK = "pulumi:pulumi:Stack"
 TASK = "homelab:index:Task"
 SECRET = "homelab:index:Secret"
 CHART = "homelab:index:Chart"
+DATABASE = "kubernetes:postgresql.cnpg.io/v1:Cluster"
+DATABASE_IMAGE = "ghcr.io/cloudnative-pg/postgresql:17"
+"""Image that the webhook of CloudNativePG writes into a Cluster without an image."""
 MACHINES = "pulumi:providers:homelab"
 KUBERNETES = "pulumi:providers:kubernetes"
 Program = Callable[[], None]
@@ -95,6 +98,9 @@ class Recording(MockMonitor):
         if request.type == CHART:
             given = json_format.MessageToDict(request.object)
             return {"path": f"./.charts/{given['name']}.tgz", "sha256": given.get("sha256") or generated(given["name"])}
+        if request.type == DATABASE:
+            spec = json_format.MessageToDict(request.object["spec"])
+            return {"spec": {"imageName": DATABASE_IMAGE, **spec}}
         kind = {TASK: "output", SECRET: "value"}.get(request.type)
         if kind is None:
             return {}

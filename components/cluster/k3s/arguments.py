@@ -16,7 +16,7 @@ _MANAGER = {
         authentication-kubeconfig authorization-kubeconfig cert-dir kubeconfig root-ca-file
     """,
 }
-_OWNED = {
+_RESERVED = {
     "kubelet-arg": {
         "set the node's address instead": "node-ip",
         _NAME: "hostname-override",
@@ -55,8 +55,9 @@ _OWNED = {
         """,
     },
 }
-OWNED_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
-    option: {name: fix for fix, names in by_fix.items() for name in names.split()} for option, by_fix in _OWNED.items()
+RESERVED_ARGUMENTS: Mapping[str, Mapping[str, str]] = {
+    option: {name: fix for fix, names in by_fix.items() for name in names.split()}
+    for option, by_fix in _RESERVED.items()
 }
 """Arguments that users cannot set, by K3s option. Each argument maps to the fix in the error message.
 

@@ -65,7 +65,7 @@ _FIXES = {
     "remove the option: homelab expects the files of K3s at their default paths": """
         config data-dir private-registry
     """,
-    "remove the option: only root reads K3s' kubeconfig; `./homelab kubeconfig` writes yours": """
+    "remove the option: only root may read K3s' kubeconfig; `./homelab kubeconfig` writes a kubeconfig for you": """
         write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
     "remove the option: K3s must listen on the node's address and port 6443": """

@@ -28,7 +28,7 @@ Options = dict[OptionName, OptionValue]
 _ALWAYS_OFF = {
     "servicelb": "the layer metallb assigns load-balancer IPs instead",
     "traefik": "the layer traefik serves Ingresses instead",
-    "gateway-api-crd": "K3s would replace the CRDs of the layer traefik",
+    "gateway-api-crd": "otherwise K3s would replace the CRDs of the layer traefik",
 }
 _OFF_BY_OPTION = ("cloud-controller", "helm-controller", "kube-proxy")
 
@@ -36,7 +36,7 @@ _OFF_BY_OPTION = ("cloud-controller", "helm-controller", "kube-proxy")
 def _packaged_component(value: object) -> object:
     """Explain why homelab does not disable a component that K3s can disable."""
     if isinstance(value, str) and value in _ALWAYS_OFF:
-        raise setting_error(f"is always off: {_ALWAYS_OFF[value]}", "remove it")
+        raise setting_error(f"is always disabled: {_ALWAYS_OFF[value]}", "remove it")
     if value in _OFF_BY_OPTION:
         fix = f"set k3s.serverOptions: {{disable-{value}: true}}"
         raise setting_error("is not a packaged component of K3s", fix)

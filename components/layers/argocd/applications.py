@@ -44,7 +44,7 @@ def _relative_path(value: str) -> str:
     if value.startswith("/"):
         raise setting_error("is an absolute path, but Argo CD needs a path in the repository", fix)
     if ".." in value.split("/"):
-        raise setting_error("leads out of the repository, which Argo CD refuses", fix)
+        raise setting_error("contains .., which Argo CD refuses", fix)
     return value
 
 

@@ -59,7 +59,7 @@ class Rfc2136SolverSettings(Model):
 class AcmeSettings(Model):
     """Settings of the ACME service Let's Encrypt, which issues certificates.
 
-    Set exactly one of `route53`, `cloudflare`, `rfc2136`, `webhook` and `http01` as the way to solve ACME challenges.
+    Set exactly one solver of ACME challenges: `route53`, `cloudflare`, `rfc2136`, `webhook` or `http01`.
     """
 
     email: MailAddress
@@ -74,7 +74,8 @@ class AcmeSettings(Model):
     rfc2136: Rfc2136SolverSettings | None = None
     """Solve DNS-01 challenges with DNS records on a DNS server that supports dynamic updates according to RFC 2136."""
     webhook: WebhookSolverSettings | None = None
-    """Solve DNS-01 challenges with a webhook, which is a program for a DNS provider."""
+    """Solve DNS-01 challenges with a webhook, which is a program that changes the DNS records of a DNS
+    provider."""
     http01: StrictBool = False
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
     Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""

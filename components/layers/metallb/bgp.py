@@ -18,7 +18,7 @@ _RESERVED_ASNS = {
     4294967295: "is reserved as the last 32-bit ASN (RFC 7300)",
 }
 DOCUMENTATION_ASNS = (range(64496, 64512), range(65536, 65552))
-"""ASNs for documentation (RFC 5398). They work in a LAN, so homelab only warns about them."""
+"""ASNs for documentation (RFC 5398). BGP in a LAN also works with these ASNs, so homelab only warns."""
 
 
 def _asn(value: int) -> int:

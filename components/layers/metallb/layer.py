@@ -111,7 +111,7 @@ class MetalLB(Layer[MetalLBSettings]):
         return manifests
 
     def _lan_nodes(self) -> dict[str, Json]:
-        """Return the node selector that keeps nodes outside the LAN from announcing addresses, if there are any."""
+        """Return a selector of the nodes in the LAN, or an empty mapping if all nodes are in the LAN."""
         names = pools.announcing_nodes(self.lab.cluster)
         if len(names) == len(self.lab.cluster.nodes):
             return {}

@@ -172,6 +172,7 @@ class RookCeph(Layer[RookCephSettings]):
                     yield ("wipe", name, index), reason, f"use the disk's name below {_BY_ID} in wipe and devices"
 
     def _disks_of_zfs(self) -> Iterator[Finding]:
+        """Yield an error for each node on which Ceph and a ZFS pool would use the same disk."""
         zfs = self.lab.settings_of(ZfsSettings)
         for name, disks in self.settings.devices.items():
             pool = zfs.pools.get(name) if zfs else None

@@ -32,7 +32,10 @@ def first_address(ranges: Iterable[str], version: int) -> str | None:
 
 
 def count_assignable(ranges: Iterable[str], version: int) -> int:
-    """Return the number of IPv4 (4) or IPv6 (6) addresses that a pool with these ranges can assign."""
+    """Return the number of IPv4 (4) or IPv6 (6) addresses that a pool with these ranges can assign.
+
+    homelab's pools do not assign IPv4 addresses that end in .0 or .255.
+    """
     count = 0
     for low, high in map(bounds, ranges):
         if low.version == version:

@@ -8,7 +8,7 @@ from components.platform.layer import LabContext
 from components.settings.errors import Finding
 
 
-def unsigned(issuer: str) -> tuple[str, str]:
+def public_ca_refusal(issuer: str) -> tuple[str, str]:
     """Return the reason and the fix of the error that a public CA issues no certificate for a host name."""
     reason = f"would be {issuer}, but public CAs issue no certificates for host names outside public domains"
     return reason, "set certManager.ca: {} and use the issuer ca here, or use a domain that you own"
@@ -71,4 +71,4 @@ class WebUI:
             fix = f"use one of: {', '.join(cert_manager.issuers)}"
             yield (*path, "issuer"), "is not an issuer of certManager", fix
         elif cert_manager and self.has_ingress and self.issuer and not cert_manager.signs(self.issuer, self.host):
-            yield (*path, "issuer"), *unsigned(self.issuer)
+            yield (*path, "issuer"), *public_ca_refusal(self.issuer)

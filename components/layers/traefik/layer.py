@@ -8,7 +8,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager.layer import CertManagerSettings
 from components.layers.metallb.layer import MetalLBSettings
 from components.layers.shared import address_pools
-from components.layers.shared.web_ui import unsigned
+from components.layers.shared.web_ui import public_ca_refusal
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
 from components.platform.layer import Layer, resources, topology_spread
@@ -134,7 +134,7 @@ class Traefik(Layer[TraefikSettings]):
 
     @property
     def load_balancers(self) -> int:
-        """One Service of type LoadBalancer, through which clients reach Traefik."""
+        """1, for the Service of type LoadBalancer through which clients reach Traefik."""
         return 1
 
     @property
@@ -185,7 +185,7 @@ class Traefik(Layer[TraefikSettings]):
         )
         path, domain = ("certificate", "issuer"), self.lab.cluster.domain
         if issuers and self.issuer in issuers.wildcard_issuers and not issuers.signs(self.issuer, domain):
-            yield path, *unsigned(self.issuer)
+            yield path, *public_ca_refusal(self.issuer)
         if issuer is None:
             return
         if issuers is None:
@@ -194,4 +194,4 @@ class Traefik(Layer[TraefikSettings]):
             yield path, "is not an issuer of certManager", f"use one of: {', '.join(issuers.issuers)}"
         elif issuer not in issuers.wildcard_issuers:
             reason = "cannot issue wildcard certificates, because acme.http01 does not support wildcards"
-            yield path, reason, "use acme.route53, acme.cloudflare or acme.rfc2136, or the issuer ca"
+            yield path, reason, "use acme.route53, acme.cloudflare, acme.rfc2136 or acme.webhook, or the issuer ca"

@@ -44,6 +44,8 @@ main() {
   restore_command_line
   restore_hosts
   restore_hostname
-  rm -rf $state
+  # the undo of the settings of `machine` still needs its record
+  find $state -mindepth 1 -maxdepth 1 ! -name machine -exec rm -rf {} +
+  rmdir --ignore-fail-on-non-empty $state
 }
 main </dev/null

@@ -44,7 +44,7 @@ def test_roles_have_generated_passwords() -> None:
     assert resource.secret_outputs == {"data", "stringData"}
 
 
-def test_the_superuser_is_there_only_if_it_is_asked_for() -> None:
+def test_superuser_needs_enable_superuser_access() -> None:
     def seen(**postgres: Any) -> tuple[bool, set[str]]:
         recording = run_fixture("shop-dev", postgres={"size": "1Gi", **postgres})
         spec = objects(recording)["Cluster/shop-dev-db"]["spec"]
@@ -56,7 +56,7 @@ def test_the_superuser_is_there_only_if_it_is_asked_for() -> None:
     assert seen(enableSuperuserAccess=True) == (True, {"PGSUPERUSER", "PGSUPERPASSWORD"})
 
 
-def test_more_databases_open_no_other_connections() -> None:
+def test_additional_databases_allow_no_additional_connections() -> None:
     plain, more = (
         objects(run_fixture("shop-dev", postgres={"size": "1Gi", **postgres}))
         for postgres in ({}, {"databases": {"a": {}}, "roles": {"b": {}}, "enableSuperuserAccess": True})

@@ -45,7 +45,7 @@ def test_policies(changes: dict[str, Any], policy: str) -> None:
     assert pod_spec(found, "shop-dev")["dnsPolicy"] == policy
 
 
-def test_an_app_without_these_settings_keeps_its_pods() -> None:
+def test_an_app_without_dns_settings_has_no_dns_fields() -> None:
     assert not {"dnsPolicy", "dnsConfig", "hostAliases"} & pod_spec(run_fixture("shop-dev"), "shop-dev").keys()
 
 

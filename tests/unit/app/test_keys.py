@@ -1,10 +1,15 @@
-"""The table of Kubernetes' keys: every key of apps in it exists, and it leaves out no field of pods and containers."""
+"""The tables of Kubernetes' keys: every key of apps exists, and no field of pods, workloads or Services is missing."""
 
 import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import pytest
+from pulumi._types import input_type_py_to_pulumi_names
+from pulumi_kubernetes.apps.v1 import DeploymentSpecArgs, StatefulSetSpecArgs
+from pulumi_kubernetes.batch.v1 import CronJobSpecArgs, JobSpecArgs
+from pulumi_kubernetes.core.v1 import ServicePortArgs, ServiceSpecArgs
+from pulumi_kubernetes.networking.v1 import IngressSpecArgs
 
 from components.app.settings import AppSettings
 from components.settings.model import Model
@@ -12,13 +17,13 @@ from stacks.validation_errors import is_model, without_none
 from tests.contracts import upstream
 from tests.support.settings_fixtures import ROOT
 
-PAGE = (ROOT / "docs/apps-keys.md").read_text()
+PAGES = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("apps-keys", "apps-kubernetes-fields"))
 TEXT = r"`([^`]+)`"
 
 
 def rows(*sections: str) -> Iterator[tuple[str, str]]:
     """Yield the first two cells of each row in these sections, or in all."""
-    for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+    for section in re.split(r"^## ", PAGES, flags=re.MULTILINE)[1:]:
         if not sections or section.partition("\n")[0] in sections:
             for line in section.splitlines():
                 if line.startswith("| ") and not line.startswith(("| ---", "| Kubernetes |")):
@@ -65,6 +70,34 @@ def test_every_row_has_a_key_or_a_dash() -> None:
     assert [row for row in rows() if row[1] != "—" and not re.fullmatch(rf"{TEXT}(, {TEXT})*", row[1])] == []
 
 
+def fields(section: str) -> set[str]:
+    """Return the first parts of the Kubernetes fields in a section, such as `ports` for `ports[].port`."""
+    return {re.split(r"[.\[]", key)[0] for kubernetes, _ in rows(section) for key in re.findall(TEXT, kubernetes)} - {
+        ""
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "types", "obsolete"),
+    [
+        ("Deployments and StatefulSets", (DeploymentSpecArgs, StatefulSetSpecArgs), set()),
+        ("Jobs", (JobSpecArgs,), set()),
+        ("CronJobs", (CronJobSpecArgs,), set()),
+        ("Services", (ServiceSpecArgs,), {"ipFamily", "topologyKeys"}),
+        ("Ingresses", (IngressSpecArgs,), set()),
+    ],
+)
+def test_table_has_every_field_of_an_object(section: str, types: tuple[type, ...], obsolete: set[str]) -> None:
+    published = {name for each in types for name in input_type_py_to_pulumi_names(each).values()}
+    assert obsolete <= published
+    assert fields(section) == published - obsolete
+
+
+def test_table_has_every_field_of_a_port_of_a_service() -> None:
+    named = {key for kubernetes, _ in rows("Services") for key in re.findall(r"`ports\[\]\.(\w+)`", kubernetes)}
+    assert named == set(input_type_py_to_pulumi_names(ServicePortArgs).values())
+
+
 @pytest.mark.parametrize("section", ["Pods", "Containers"])
 def test_table_has_every_field(section: str) -> None:
     pooler = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Pooler"}
@@ -72,6 +105,4 @@ def test_table_has_every_field(section: str) -> None:
     schema = upstream.object_schema(pooler["apiVersion"], pooler["kind"])["properties"]["spec"]
     pod = schema["properties"]["template"]["properties"]["spec"]["properties"]
     wanted = pod if section == "Pods" else pod["containers"]["items"]["properties"]
-    named = {re.split(r"[.\[]", key)[0] for kubernetes, _ in rows(section) for key in re.findall(TEXT, kubernetes)}
-    assert set(wanted) - named == set()
-    assert named - set(wanted) - {""} == set()
+    assert fields(section) == set(wanted)

@@ -86,7 +86,7 @@ def test_an_address_that_the_platform_does_not_give_is_refused(given: Any, outpu
     gc.collect()
 
 
-def test_a_service_port_leads_to_another_port_of_the_pods() -> None:
+def test_a_service_port_forwards_to_the_target_port() -> None:
     recording = run_fixture("cache")
     found = objects(recording)
 
@@ -104,7 +104,7 @@ def test_a_service_port_leads_to_another_port_of_the_pods() -> None:
     assert "from 0.0.0.0/0 8080,9443" in rules
 
 
-def test_with_the_network_of_the_node_the_port_of_the_pods_is_checked() -> None:
+def test_with_host_network_the_target_port_is_checked() -> None:
     ports = {"web": {"port": 8443, "targetPort": 10250}}
     with pytest.raises(pulumi.RunError, match=r"ports\.web\.targetPort: is a port of Kubernetes on the nodes"):
         run_fixture("shop-dev", hostNetwork=True, ports=ports)

@@ -1,4 +1,4 @@
-"""Valkey of an app: what runs, who reaches it, what the app learns, and what keeps its data."""
+"""Valkey of an app: its objects, its clients, the app's environment variables, and the protection of Valkey's data."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def test_options_follow_the_settings(cache: Recording, volatile: Recording) -> N
     assert container(own, "shop-dev")["image"] == "registry.lan/valkey:9.0.0"
 
 
-def test_its_pod_keeps_the_restricted_rules(cache: Recording) -> None:
+def test_valkeys_pod_meets_the_restricted_level(cache: Recording) -> None:
     pod = server(cache, "cache")["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
@@ -55,7 +55,7 @@ def test_its_pod_keeps_the_restricted_rules(cache: Recording) -> None:
     }  # fmt: skip
 
 
-def test_the_password_is_only_in_a_secret(cache: Recording) -> None:
+def test_valkeys_password_is_only_in_a_secret(cache: Recording) -> None:
     (made,) = (each for each in cache.registered if each.type == SECRET and "valkey" in each.name)
     assert made.secret_outputs == {"value"}
     content = objects(cache)["Secret/cache-valkey"]["stringData"]
@@ -68,7 +68,7 @@ def test_the_password_is_only_in_a_secret(cache: Recording) -> None:
         assert each is secret or password not in str(each.plain), each.urn
 
 
-def test_the_app_learns_address_and_password_before_its_own_variables(cache: Recording) -> None:
+def test_valkeys_variables_precede_the_apps_own_variables(cache: Recording) -> None:
     variables = pod_spec(cache, "cache")["containers"][0]["env"]
     found = {each["name"]: each.get("value") for each in variables}
     assert (found["VALKEY_HOST"], found["VALKEY_PORT"], found["REDIS_URL"]) == ("cache-valkey", "6379", CLEAR)
@@ -80,7 +80,7 @@ def test_the_app_learns_address_and_password_before_its_own_variables(cache: Rec
     assert "REDIS_URL" in [each["name"] for each in queue["env"]]
 
 
-def test_only_the_apps_own_pods_connect(cache: Recording) -> None:
+def test_only_the_apps_own_pods_may_connect_to_valkey(cache: Recording) -> None:
     found = objects(cache)
     policy = found["NetworkPolicy/cache-valkey"]
     assert policy["spec"]["podSelector"] == {"matchLabels": server(cache, "cache")["selector"]["matchLabels"]}
@@ -124,7 +124,7 @@ def test_a_volume_needs_a_storage_class(valkey: Any, outputs: Any, line: str) ->
         run_fixture("shop-dev", valkey=valkey, outputs=outputs)
 
 
-def test_apps_of_one_stack_have_a_server_each() -> None:
+def test_each_app_of_a_stack_has_its_own_valkey_server() -> None:
     found = run_apps(sonarr={"valkey": {}}, radarr={"valkey": {}})
     servers = [each.plain["metadata"] for each in created(found) if each.plain["kind"] == "StatefulSet"]
     names = {(each["namespace"], each["name"]) for each in servers if each["name"].endswith("-valkey")}

@@ -12,6 +12,8 @@ REFUSED = "is refused on a live lab"
 CONNECTION = "changes how machines are reached, and nothing on them"
 CERTIFIED = "is trusted in the rehearsal of access"
 ELSEWHERE = "is changed in the other rehearsals"
+MACHINE = "is set, seen as drift and taken back in the drill of machines"
+SCRIPTED = "is set and taken back in tests of the script"
 RENDERED = "cannot be had here: what it renders is tested"
 
 OUTCOMES = {
@@ -92,6 +94,48 @@ OUTCOMES = {
     "nodes.labels": EFFECT,
     "nodes.taints": EFFECT,
     "nodes.options": EFFECT,
+    "machine.disks.device": SCRIPTED,
+    "machine.disks.uuid": SCRIPTED,
+    "nodes.machine.disks.device": SCRIPTED,
+    "nodes.machine.disks.uuid": SCRIPTED,
+    "machine.mounts.type": SCRIPTED,
+    "machine.mounts.device": SCRIPTED,
+    "machine.mounts.options": SCRIPTED,
+    "machine.mounts.username": SCRIPTED,
+    "machine.mounts.password": SCRIPTED,
+    "machine.watchdog": SCRIPTED,
+    "machine.unattendedUpgrades": SCRIPTED,
+    "nodes.machine.mounts.type": SCRIPTED,
+    "nodes.machine.mounts.device": SCRIPTED,
+    "nodes.machine.mounts.options": SCRIPTED,
+    "nodes.machine.mounts.username": SCRIPTED,
+    "nodes.machine.mounts.password": SCRIPTED,
+    "nodes.machine.watchdog": SCRIPTED,
+    "nodes.machine.unattendedUpgrades": SCRIPTED,
+    "machine.timezone": MACHINE,
+    "machine.timeServers": MACHINE,
+    "machine.dnsServers": MACHINE,
+    "machine.packages": MACHINE,
+    "machine.sysctl": MACHINE,
+    "machine.kernelModules": MACHINE,
+    "machine.kernelParameters": MACHINE,
+    "machine.files.content": MACHINE,
+    "machine.files.contentFrom": MACHINE,
+    "machine.files.mode": MACHINE,
+    "machine.files.owner": MACHINE,
+    "machine.files.restart": MACHINE,
+    "nodes.machine.timezone": MACHINE,
+    "nodes.machine.timeServers": MACHINE,
+    "nodes.machine.dnsServers": MACHINE,
+    "nodes.machine.packages": MACHINE,
+    "nodes.machine.sysctl": MACHINE,
+    "nodes.machine.kernelModules": MACHINE,
+    "nodes.machine.kernelParameters": MACHINE,
+    "nodes.machine.files.content": MACHINE,
+    "nodes.machine.files.contentFrom": MACHINE,
+    "nodes.machine.files.mode": MACHINE,
+    "nodes.machine.files.owner": MACHINE,
+    "nodes.machine.files.restart": MACHINE,
 }
 
 

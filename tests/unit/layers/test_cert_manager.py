@@ -191,7 +191,8 @@ def test_chart_of_a_webhook_is_installed_like_those_of_the_catalog() -> None:
                     "acme": {"email": "a@b.c", "webhook": WEBHOOK | {"chart": WEBHOOK["chart"] | {"name": "traefik"}}}
                 }
             },
-            "homelab:platform.certManager: names the chart traefik, which is the name of a chart of the layer traefik; "
+            "homelab:platform.certManager: uses the chart name traefik, "
+            "which a chart of the layer traefik already has; "
             "use a chart with another name",
         ),
         (

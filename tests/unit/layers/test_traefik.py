@@ -129,7 +129,7 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
             {"certificate": {"issuer": "letsencrypt"}},
             {"certManager": {"acme": HTTP}},
             "certificate.issuer: cannot issue wildcard certificates, because acme.http01 does not support wildcards; "
-            "use acme.route53, acme.cloudflare or acme.rfc2136, or the issuer ca",
+            "use acme.route53, acme.cloudflare, acme.rfc2136 or acme.webhook, or the issuer ca",
         ),
     ],
 )

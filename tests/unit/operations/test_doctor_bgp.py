@@ -49,7 +49,7 @@ def test_established_sessions_of_all_peers_are_fine() -> None:
     ("states", "says"),
     [
         ([session("a", "10.0.0.1", "Active")], "is Active, not Established: the router has no routes to a"),
-        ([session("b", "10.0.0.1", "Established")], "has not been started yet: the router has no routes to a"),
+        ([session("b", "10.0.0.1", "Established")], "has not started yet: the router has no routes to a"),
     ],
 )
 def test_a_session_that_is_not_established_is_wrong(states: list[dict[str, Any]], says: str) -> None:

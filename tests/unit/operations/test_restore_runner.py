@@ -97,6 +97,16 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
     assert sorted(settled) == sorted([("b", "cluster/uncordon.sh"), ("b", "cluster/sync-labels.sh")] * 5)
 
 
+def test_settings_of_a_machine_are_applied_before_it_is_prepared(bench: Bench) -> None:
+    plan = restore_runner.plan_restore(report(), SNAPSHOT)
+    task = TASKS["a-prepare"].model_copy(update={"variables": {"NODE": "a", "TIMEZONE": "UTC"}})
+    asyncio.run(RestoreRunner(site(), {**TASKS, "a-machine": task}, plan, lambda _: None).run())
+    (configured,) = bench.when("node/configure-machine.sh")
+    assert bench.done[configured][0] == "a"
+    assert configured < bench.when("node/prepare.sh", "a")[0]
+    assert bench.given["node/configure-machine.sh"]["TIMEZONE"] == "UTC"
+
+
 def test_kubeconfigs_that_were_ended_before_are_so_again(bench: Bench) -> None:
     """The snapshot may hold the rights of an earlier rotation."""
     restore(restore_runner.plan_restore(report(), SNAPSHOT))

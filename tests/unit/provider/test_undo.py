@@ -39,6 +39,19 @@ def test_undo_asks_other_servers_than_the_one_that_leaves(scripts: Path, tmp_pat
     run_scenario(scenario())
 
 
+def test_scripts_are_told_that_they_undo(scripts: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with ssh_machines(tmp_path, "a") as (a,):
+            write_scripts(scripts, **{"node/configure-machine": 'echo "undo ${UNDO:-no}" >>said'})
+            step = (Step(script="node/configure-machine.sh"),)
+            given = task(a.machine(), *step, undo=step)
+            await Runner(settings(a)).run(given, Reports())
+            await Runner(settings(a)).undo(given, Reports(), Reports())
+            assert (a.home / "said").read_text() == "undo no\nundo yes\n"
+
+    run_scenario(scenario())
+
+
 def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a") as (a,):

@@ -121,7 +121,7 @@ RFC2136 = {
     ],
     ids=["own-authority", "over-http", "by-records", "by-updates", "without"],
 )
-def test_server_is_there_for_who_proves_names_over_http_or_by_updates(given: Json | None, is_wanted: bool) -> None:
+def test_lets_encrypt_is_simulated_for_http01_and_rfc2136(given: Json | None, is_wanted: bool) -> None:
     assert acme.is_needed(stack({} if given is None else {"certManager": given})) is is_wanted
 
 

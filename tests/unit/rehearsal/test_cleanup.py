@@ -1,4 +1,4 @@
-"""What is deleted from the cache, and what stays because it was used, is in use, or is being made."""
+"""Cleanup of the rehearsal's cache: the files that are deleted, and the files that stay."""
 
 import fcntl
 import os
@@ -72,7 +72,7 @@ def test_while_a_lab_runs_all_images_stay() -> None:
     assert left() == set()
 
 
-def test_the_server_of_a_lab_holds_the_images(tmp_path: Path) -> None:
+def test_the_server_of_a_lab_locks_the_image_cache(tmp_path: Path) -> None:
     state = tmp_path / "lab/server"
     state.mkdir(parents=True)
     options: list[str | Path] = [
@@ -100,7 +100,7 @@ def test_the_server_of_a_lab_holds_the_images(tmp_path: Path) -> None:
     assert left() == set()
 
 
-def test_downloads_that_were_broken_off_are_deleted() -> None:
+def test_interrupted_downloads_are_deleted() -> None:
     folder = image_cache.cache_folder()
     written(folder / ".4711-1.part", 2 * 3600)
     written(folder / "charts/host/.web.tgz.4711-1.part", 2 * 3600)
@@ -108,7 +108,7 @@ def test_downloads_that_were_broken_off_are_deleted() -> None:
     assert left() == {running}
 
 
-def test_builds_that_were_broken_off_are_deleted_and_running_ones_stay() -> None:
+def test_interrupted_builds_are_deleted_and_running_builds_stay() -> None:
     def recipe(name: str, content: str) -> Recipe:
         return Recipe(name, "1", (content,), "", lambda _: None)
 
@@ -121,12 +121,12 @@ def test_builds_that_were_broken_off_are_deleted_and_running_ones_stay() -> None
         cleanup.clean(said.append)
         assert not broken.with_name(f".{broken.name}.part").exists()
         assert running.with_name(f".{running.name}.part").exists()
-    assert said == [f"deleted 1 MiB of unused and broken files from {cache.root().parent}"]
+    assert said == [f"deleted 1 MiB of unused and incomplete files from {cache.root().parent}"]
     cleanup.clean(said.append)
     assert not running.with_name(f".{running.name}.part").exists()
 
 
-def test_a_cache_that_is_not_there_is_clean(own_cache: Path) -> None:
+def test_a_missing_cache_needs_no_cleanup(own_cache: Path) -> None:
     cleanup.clean(pytest.fail)
     assert not own_cache.exists()
 

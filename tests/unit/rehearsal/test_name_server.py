@@ -1,4 +1,4 @@
-"""The lab's DNS server for DNS-01 challenges: its address, its configuration, and who is told of it."""
+"""The lab's DNS server for DNS-01 challenges: its address, its configuration, and the CoreDNS that forwards to it."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def server_at(nameserver: str, **more: str) -> NameServer:
     return found
 
 
-def test_the_address_of_the_stack_file_is_the_servers_own() -> None:
+def test_the_dns_server_has_the_address_in_the_stack_file() -> None:
     found = server_at("10.9.0.53:5353", tsigAlgorithm="HMACSHA512")
     assert found == NameServer("lab.test", "10.9.0.53", "10.9.0.53", 5353, "acme", "hmac-sha512")
     assert server_at("192.0.2.1").address == "192.0.2.1"
@@ -27,7 +27,7 @@ def test_the_address_of_the_stack_file_is_the_servers_own() -> None:
     assert (v6.host, v6.address, v6.port) == ("fd00::53", "fd00::53", 53)
 
 
-def test_a_host_name_leads_to_a_free_address() -> None:
+def test_a_host_name_gets_a_free_address() -> None:
     found = server_at("ns.example.com")
     assert (found.host, found.address, found.port) == ("ns.example.com", "10.9.0.253", 53)
     text = acme.corefile(Path("/lab"), GATEWAY, found)
@@ -40,12 +40,12 @@ def test_an_address_of_the_lab_is_refused(address: str) -> None:
         server_at(address)
 
 
-def test_without_rfc2136_there_is_none() -> None:
+def test_without_rfc2136_no_dns_server_runs() -> None:
     assert name_server.name_server_of(stack({"certManager": {}}), GATEWAY) is None
     assert name_server.name_server_of(stack({}), GATEWAY) is None
 
 
-def test_configuration_lets_the_key_change_txt_records_alone() -> None:
+def test_configuration_lets_the_key_change_only_txt_records() -> None:
     text = name_server.named_conf(server_at("10.9.0.53:5353"))
     assert "    listen-on port 53 { 10.9.0.53; };\n    listen-on port 5353 { 10.9.0.53; };\n" in text
     assert "    listen-on-v6 { none; };\n" in text

@@ -55,7 +55,7 @@ def test_parts_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
     assert found["parts"]["application-controller"]["pod"]["containers"], "the other way to run it is not taken"
 
 
-def test_copies_of_redis_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
+def test_redis_replicas_run_as_in_argo_cds_manifests(manifests: Path) -> None:
     service, balancer = argocd.parts(manifests)["redisCopies"]
     assert [each["metadata"]["name"] for each in (service, balancer)] == ["argocd-redis-ha", "argocd-redis-ha-haproxy"]
     assert balancer["spec"]["template"]["spec"]["initContainers"] == [{"name": "config-init"}], "a job makes the Secret"

@@ -1,4 +1,4 @@
-"""MetalLB, FRR and Traefik as they are built here: charts, CRDs, arguments; nothing is built for it."""
+"""MetalLB, FRR and Traefik of the rehearsal: charts, CRDs and arguments. The tests build no programs."""
 
 import io
 import tarfile

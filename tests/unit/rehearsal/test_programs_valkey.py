@@ -1,4 +1,4 @@
-"""Valkey in a rehearsal: which labs build it, and that its image takes the place of the official one."""
+"""Valkey in a rehearsal: the labs that build Valkey, and the built image that replaces the official image."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from stacks.catalog import VALKEY_IMAGE
 from tests.support.settings_fixtures import ROOT
 
 
-def test_it_takes_the_place_of_the_official_image() -> None:
+def test_built_valkey_replaces_the_official_image() -> None:
     assert repository_of(valkey.IMAGE) == repository_of(VALKEY_IMAGE)
     assert valkey.PROGRAM in catalog.PROGRAMS
 
@@ -37,7 +37,7 @@ def test_images_of_apps_are_those_of_all_their_containers(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "built"), [("valkey/valkey:9", ["valkey"]), (VALKEY_IMAGE, ["valkey"]), ("registry.lan/valkey:9", [])]
 )
-def test_it_is_built_for_apps_that_run_it(
+def test_valkey_is_built_for_apps_that_run_valkey(
     name: str, built: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -64,6 +64,23 @@ def test_an_image_is_pulled_by_any_tag(url: str) -> None:
     assert len(manifest["layers"]) == 2
 
 
+def test_each_built_version_of_an_image_is_pulled_by_its_own_tag(tmp_path: Path) -> None:
+    layouts = []
+    for tag in ("1", "2"):
+        program, folder = tmp_path / tag / "feeds", tmp_path / tag / "layout"
+        folder.mkdir(parents=True)
+        program.write_text(f"version {tag}")
+        layouts.append(images.lay_out((Image.of(f"registry.example.com/feeds:{tag}", program),), folder, "amd64"))
+    assert registry.offer(tmp_path, layouts) == ("registry.example.com/feeds:*",) * 2
+    expected = {
+        tag: layout.images[f"registry.example.com/feeds:{tag}"] for tag, layout in zip("12", layouts, strict=True)
+    }
+    for tag, version in (("1", "1"), ("2", "2"), ("3", "1")):
+        found = registry.find(f"/v2/feeds/manifests/{tag}?ns=registry.example.com", tmp_path)
+        assert found is not None
+        assert found.digest == expected[version]["digest"]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -1,4 +1,4 @@
-"""Servers that are busy, and answer later: what is waited for, how long, and what is said in the end."""
+"""Requests to busy servers: the waits, the repetitions, and the error after the last repetition."""
 
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait, which take no time here."""
+    """The seconds of each wait; the test does not wait."""
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     return waits
@@ -83,7 +83,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ([(503, {"Retry-After": "-3"})], [1]),
     ],
 )
-def test_a_busy_server_is_asked_again(
+def test_a_request_to_a_busy_server_is_retried(
     busy: list[tuple[int, dict[str, str]]], expected: list[float], host: Host, pauses: list[float]
 ) -> None:
     host.busy = [*busy]
@@ -97,7 +97,7 @@ def test_retry_after_may_be_a_date(host: Host, pauses: list[float]) -> None:
     assert pauses == [pytest.approx(30, abs=2)]
 
 
-def test_a_server_that_wants_more_time_than_there_is_is_not_waited_for(host: Host, pauses: list[float]) -> None:
+def test_a_retry_after_beyond_the_patience_fails_at_once(host: Host, pauses: list[float]) -> None:
     host.busy = [BUSY] * 3
     with pytest.raises(HTTPError, match="429"):
         with_retries(host.get, 15)
@@ -106,7 +106,7 @@ def test_a_server_that_wants_more_time_than_there_is_is_not_waited_for(host: Hos
 
 
 @pytest.mark.parametrize("status", [400, 404, 501])
-def test_an_answer_that_stays_is_not_asked_for_again(status: int, host: Host, pauses: list[float]) -> None:
+def test_a_permanent_error_is_not_retried(status: int, host: Host, pauses: list[float]) -> None:
     host.busy = [(status, {})]
     with pytest.raises(HTTPError, match=str(status)):
         with_retries(host.get, 60)
@@ -138,7 +138,7 @@ def repository(host: Host) -> Callable[[list[str]], charts.PackedChart]:
     )[0]
 
 
-def test_a_chart_repository_that_is_busy_is_asked_again(
+def test_a_request_to_a_busy_chart_repository_is_retried(
     host: Host, pauses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""What the end of a rehearsal says about images."""
+"""Messages about images at the end of `./homelab rehearse up`."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab
 
 
-def test_an_image_that_only_sleeps_in_spite_of_the_internet_is_named(lab: Lab) -> None:
+def test_with_internet_access_a_sleeping_image_is_named(lab: Lab) -> None:
     (lab.folder / ONLINE_FILE).write_text(json.dumps(True))
     assert list(summary.missing_images(lab)) == [
         "The containers of the image quay.io/some/app:1 only sleep, because quay.io answers 429 Too Many Requests: "
@@ -33,6 +33,6 @@ def test_an_image_that_only_sleeps_in_spite_of_the_internet_is_named(lab: Lab) -
     ]
 
 
-def test_without_the_internet_sleeping_images_are_no_surprise(lab: Lab) -> None:
+def test_without_internet_access_sleeping_images_are_not_named(lab: Lab) -> None:
     (lab.folder / ONLINE_FILE).write_text(json.dumps(False))
     assert list(summary.missing_images(lab)) == []

@@ -34,7 +34,7 @@ class Registry:
     cut: bool = False
     token_status: int = 200
     busy: list[tuple[int, str]] = field(default_factory=list)
-    """Answers before all others: status and Retry-After."""
+    """Status and Retry-After of the first answers."""
 
     @property
     def host(self) -> str:
@@ -202,13 +202,15 @@ def test_images_are_looked_for(
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait, which take no time here."""
+    """The seconds of each wait; the test does not wait."""
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     return waits
 
 
-def test_a_busy_registry_is_asked_again(internet: Registry, all_registries: Upstream, pauses: list[float]) -> None:
+def test_a_request_to_a_busy_registry_is_retried(
+    internet: Registry, all_registries: Upstream, pauses: list[float]
+) -> None:
     internet.busy = [(429, "2"), (503, "1")]
     assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries) == Choice(ImageSource.NETWORK)
     internet.busy = [(500, ""), (429, "30")]
@@ -229,7 +231,7 @@ def test_a_registry_that_stays_busy_is_named(
     assert set(image_sources.recorded(tmp_path).values()) == {busy}
 
 
-def test_a_registry_that_fails_for_one_image_is_asked_for_the_next(
+def test_a_failure_for_one_image_does_not_block_the_next_image(
     internet: Registry, all_registries: Upstream, pauses: list[float]
 ) -> None:
     internet.busy = [(502, "")] * 3

@@ -1,4 +1,4 @@
-"""Stack files that are no text, have no end, or would keep the program busy for hours."""
+"""Stack files that are not text, or that exceed the limits of size, nesting or time."""
 
 import gc
 import time
@@ -19,7 +19,7 @@ WITH_LONG_MAIL = VALID.replace("encryptionsalt", ACME.format("a@." * 13000) + "e
 
 
 def report(tmp_path: Path, content: bytes | str) -> str:
-    """Return the report on a file, which must come within seconds."""
+    """Return the errors of a stack file, which must come within seconds."""
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     begin = time.monotonic()
@@ -34,18 +34,18 @@ def report(tmp_path: Path, content: bytes | str) -> str:
     [
         (VALID.encode("utf-16"), "Pulumi.lab.yaml: is UTF-16 text; save the file as UTF-8"),
         (VALID.replace("api:", "# é\n    api:").encode("latin-1"), "Pulumi.lab.yaml:5: is not UTF-8 text; "),
-        ("config: " + "[" * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove brackets"),
-        ("config: " + "{a: " * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove brackets"),
+        ("config: " + "[" * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove lists or mappings"),
+        ("config: " + "{a: " * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove lists or mappings"),
         (f"config: {'9' * 5000}", "Pulumi.lab.yaml:1: is a number of more than 18 digits, which Pulumi rounds; "),
         (f"%YAML 1.{'9' * 5000}\n---\n{VALID}", "Pulumi.lab.yaml: contains an invalid number; put text in quotes"),
         (WITH_LONG_MAIL, "email: is longer than 254 characters; shorten it"),
         (VALID.replace("lab.example.com", "a" * 40000), "homelab:cluster.domain: is longer than 2000 characters; "),
         (VALID.replace("    nodes:\n", "    nodes:\n" + "".join(map(NODE.format, range(100_000)))), " is larger than "),
-        ("config: [" + "1," * 250_000 + "1]", "Pulumi.lab.yaml:1: makes the file longer than 50000 keys and values"),
+        ("config: [" + "1," * 250_000 + "1]", "Pulumi.lab.yaml:1: makes the file larger than 50000 keys and values"),
     ],
     ids=["utf-16", "latin-1", "lists", "mappings", "number", "version", "mail", "domain", "nodes", "values"],
 )
-def test_file_without_end_gives_a_report(tmp_path: Path, content: bytes | str, expected: str) -> None:
+def test_file_beyond_the_limits_gives_an_error(tmp_path: Path, content: bytes | str, expected: str) -> None:
     assert expected in report(tmp_path, content)
 
 
@@ -66,7 +66,7 @@ def test_file_that_cannot_be_read_gives_the_cause(tmp_path: Path, prepare: objec
     assert str(caught.value) == f"{file}: {expected}"
 
 
-def test_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + VALID.encode())
     assert LabStack.read(file).cluster.nodes
@@ -80,16 +80,18 @@ def test_more_nodes_than_kubernetes_supports_are_refused_before_any_is_read() ->
     assert time.monotonic() - begin < 60
 
 
-def test_values_of_the_engine_are_bounded_as_well() -> None:
+def test_values_from_pulumis_engine_have_the_same_limits() -> None:
     nested: object = 1
     for _ in range(100):
         nested = [nested]
-    with pytest.raises(SettingsError, match="homelab:cluster: is nested more than 64 levels deep; remove brackets"):
+    with pytest.raises(
+        SettingsError, match="homelab:cluster: is nested more than 64 levels deep; remove lists or mappings"
+    ):
         LabStack.parse({"cluster": {"nodes": nested}}, set(), "lab")
 
 
-def test_no_text_keeps_a_check_busy() -> None:
-    """Regular expressions with nested repetitions would need hours for texts like these."""
+def test_long_texts_are_checked_quickly() -> None:
+    """Regular expressions with nested repetitions would need hours for the texts of this test."""
     kinds = {id(each): each for each in gc.get_objects() if isinstance(each, TextType)}.values()
     assert len(kinds) > 60
     begin = time.process_time()
