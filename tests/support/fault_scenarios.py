@@ -104,6 +104,7 @@ def new_machine(fake: FakeMachine) -> None:
     fake.file("/calls").symlink_to(outside / "calls")
     for path, content in {
         "/etc/hostname": "raspberrypi\n", "/hostname-now": "raspberrypi\n", "/etc/machine-id": "1234\n",
+        "/proc/sys/kernel/random/boot_id": "first\n",
         "/etc/hosts": "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n192.168.1.9 nas\n",
         "/boot/firmware/cmdline.txt": "console=serial0 root=PARTUUID=1-02 rootwait\n",
         "/proc/filesystems": "nodev\toverlay\n", "/proc/cmdline": "console=serial0\n", "/proc/self/mounts": "",

@@ -56,7 +56,7 @@ OF_NAMESPACE = {("", "namespaces"), (rbac.API_GROUP, "rolebindings")}
 OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
-OF_PODS = {"args", "command", "cpu", "privileged", "user"}
+OF_PODS = {"args", "command", "cpu", "dnsPolicy", "privileged", "user"}
 ELSEWHERE = {"discard", "name", "platform", "platformOutputs", "podSecurity", "tls"}
 """Settings that no app here has, and that make no object."""
 

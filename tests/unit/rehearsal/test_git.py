@@ -69,7 +69,7 @@ def test_git_that_breaks_off_is_a_bad_gateway(tmp_path: Path, monkeypatch: pytes
 def test_the_tree_is_entered_with_the_repositories_in_it() -> None:
     command = git.chroot_command(Path("/tree"), Path("/lab/git"), "git", "version")
     assert command[:3] == ["unshare", "--mount", "--propagation=private"]
-    assert command[-6:] == ["/lab/git", "/tree", "/git", str(git.GIT_UID), "git", "version"]
+    assert command[-6:] == ["/lab/git", "/tree", "/git", str(GIT_UID), "git", "version"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
