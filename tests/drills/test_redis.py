@@ -91,7 +91,7 @@ def test_a_replica_becomes_the_master_when_its_machine_fails(lab: RehearsedLab, 
 
     gap = longest_outage(lambda: write(lab, proxy, "during"), lose)
     record("lost Redis master, longest gap of writes", f"{gap:.0f} s")
-    wait_until(lambda: "token" in log_in(lab), "Argo CD accepts a login", 120)
+    wait_until(lambda: "token" in log_in(lab), "Argo CD accepts a login", 480)
     lab.power_on(machine)
     wait_until(lambda: len(masters(lab, set(pods))) == 1, "the old master is a replica", 180)
     assert gap < 60
