@@ -5,7 +5,17 @@ from collections import Counter
 from components.app.database import cluster_name
 from components.app.network import policy_suffixes
 from components.app.settings import AppSettings
+from components.app.valkey import server_name
 from components.settings.errors import Findings
+from components.settings.quantities import mebibytes
+
+_RESERVED_ROLES = {
+    "cnpg_pooler_pgbouncer": "CloudNativePG creates for its connection pooler",
+    "none": "PostgreSQL reserves",
+    "public": "PostgreSQL reserves",
+}
+_LEAST_VALKEY_MEBIBYTES = 16
+"""Least memory of Valkey, of which its data can use half."""
 
 
 def _restore(app: AppSettings) -> Findings:
@@ -59,10 +69,34 @@ def _databases(app: AppSettings) -> Findings:
             yield ("postgres", "databases", name, "owner"), "is not a role of the database", fix
 
 
+def _reserved_roles(app: AppSettings) -> Findings:
+    """Yield an error for each role that PostgreSQL or CloudNativePG would refuse to create."""
+    postgres = app.postgres
+    if postgres is None:
+        return
+    names = [(("postgres", "roles", name), name) for name in postgres.roles]
+    for loc, name in ((("postgres", "database"), postgres.database), *names):
+        if name in _RESERVED_ROLES:
+            yield loc, f"is a role that {_RESERVED_ROLES[name]}", "use another name"
+    for name, role in postgres.roles.items():
+        if name in role.in_roles:
+            reason = f"contains {name}, but a role cannot be a member of itself"
+            yield ("postgres", "roles", name, "inRoles"), reason, "remove it"
+
+
 def _valkey(app: AppSettings) -> Findings:
-    if app.valkey is not None and app.valkey.storage_class and not app.valkey.size:
+    if app.valkey is None:
+        return
+    if app.valkey.storage_class and not app.valkey.size:
         reason = "has no effect without size: Valkey has no volume"
         yield ("valkey", "storageClass"), reason, "add size, such as 1Gi, or remove storageClass"
+    if mebibytes(app.valkey.memory) < _LEAST_VALKEY_MEBIBYTES:
+        reason = "is less memory than Valkey itself needs"
+        yield ("valkey", "memory"), reason, f"use at least {_LEAST_VALKEY_MEBIBYTES}Mi"
+    volume = app.volumes.get("valkey")
+    if app.valkey.size and volume and volume.is_provisioned and volume.shared:
+        reason = f"results in the claim {server_name(app)}, which is the claim of Valkey's volume"
+        yield ("volumes", "valkey"), reason, "choose another name"
 
 
-DATABASE_CHECKS = (_restore, _database_name, _repeated_names, _databases, _valkey)
+DATABASE_CHECKS = (_restore, _database_name, _repeated_names, _databases, _reserved_roles, _valkey)

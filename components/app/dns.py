@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from components.app import destinations
 from components.app.settings import AppSettings
@@ -32,9 +33,11 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 
 def egress(app: AppSettings) -> Iterator[Json]:
     """Yield the NetworkPolicy rule that allows connections to the DNS servers in `dnsConfig.nameservers`."""
-    if app.dns_config and app.dns_config.nameservers:
+    servers = app.dns_config.nameservers if app.dns_config else ()
+    # NetworkPolicies do not apply to connections inside a pod
+    if outside := [address for address in servers if not ip_address(address).is_loopback]:
         ports = [{"protocol": protocol, "port": PORT} for protocol in ("UDP", "TCP")]
-        yield {"to": [destinations.ip_peer(address) for address in app.dns_config.nameservers], "ports": ports}
+        yield {"to": [destinations.ip_peer(address) for address in outside], "ports": ports}
 
 
 def dns_problems(app: AppSettings) -> Findings:

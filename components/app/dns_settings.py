@@ -1,14 +1,14 @@
 """Settings of the DNS resolution of an app's pods."""
 
-from components.settings.fields import Address, Domain, Text
+from components.settings.fields import Domain, PodAddress, Text
 from components.settings.model import Model
 
 
 class AppHostAliasSettings(Model):
     """Host names that the app's containers resolve to an IP address, through their file /etc/hosts."""
 
-    ip: Address
-    """IP address of the host names."""
+    ip: PodAddress
+    """IP address of the host names. 127.0.0.1 is the pod itself."""
     hostnames: tuple[Domain, ...]
     """Host names."""
 
@@ -25,9 +25,9 @@ class AppDnsOptionSettings(Model):
 class AppDnsConfigSettings(Model):
     """Entries of the file /etc/resolv.conf in the app's containers, in addition to the entries of `dnsPolicy`."""
 
-    nameservers: tuple[Address, ...] = ()
-    """IP addresses of DNS servers outside the cluster. The app's NetworkPolicies allow connections to port 53 of these
-    DNS servers."""
+    nameservers: tuple[PodAddress, ...] = ()
+    """IP addresses of DNS servers outside the cluster, or 127.0.0.1 for a DNS server in a sidecar. The app's
+    NetworkPolicies allow connections to port 53 of these DNS servers."""
     searches: tuple[Domain, ...] = ()
     """Search domains."""
     options: tuple[AppDnsOptionSettings, ...] = ()

@@ -11,6 +11,7 @@ from components.kubernetes.manifest import Json
 from components.settings.model import camel_case
 
 HOSTNAME_LABEL, ARCH_LABEL = "kubernetes.io/hostname", "kubernetes.io/arch"
+_MANY_APPS = 12
 _ROLES = {"server": ("control-plane", "etcd"), "agent": ()}
 """Names in the `node-role.kubernetes.io/NAME` labels that K3s gives to nodes of each role."""
 Unsatisfied = tuple[str, str, str]
@@ -102,7 +103,10 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
         for loc, number, protocol in host_network.listened_ports(app) if app.host_network else ():
             opened.setdefault((number, protocol), {}).setdefault(path, f"{path}.{'.'.join(loc)}")
     for (number, protocol), settings in opened.items():
-        groups = (group for size in range(2, len(settings) + 1) for group in combinations(settings, size))
+        count = len(settings)
+        # of many apps, only pairs and all apps together: the number of all groups doubles with each app
+        sizes = range(2, count + 1) if count <= _MANY_APPS else (2, count)
+        groups = (group for size in sizes for group in combinations(settings, size))
         for group in groups:
             matching = {node for path in group for node in _matching_nodes(apps[path], nodes)}
             pods = sum(_max_pods(apps[path]) for path in group)

@@ -62,8 +62,5 @@ class Calico(Layer[CalicoSettings]):
         return {CRD_CHART: {}, "tigera-operator": values}
 
     def findings(self) -> Iterator[Finding]:
-        """Yield an error for each other CNI plugin that the stack file enables, and if kube-proxy is disabled."""
+        """Yield an error for each other CNI plugin that the stack file enables."""
         yield from cni.findings(self.key, self.lab)
-        if cni.is_kube_proxy_disabled(self.lab.cluster):
-            reason = f"needs kube-proxy for Services, but {cni.KUBE_PROXY_OPTION} disables kube-proxy"
-            yield (), reason, f"remove {cni.KUBE_PROXY_OPTION} from k3s.serverOptions"

@@ -21,6 +21,21 @@ _SPECIAL = {
 
 def machine_ip(value: str) -> str:
     """Validate the IPv4 or IPv6 address of a machine, and return it in canonical form."""
+    address = _address(value)
+    _refuse_special(address, "use the address at which other machines reach this machine")
+    return str(address)
+
+
+def pod_ip(value: str) -> str:
+    """Validate an IP address to which a pod connects, and return it in canonical form. The loopback address is the pod
+    itself, and connections to the unspecified address fail, as they do for host names that a pod must not reach."""
+    address = _address(value)
+    if not (address.is_loopback or address.is_unspecified):
+        _refuse_special(address, "use the address at which pods reach the host")
+    return str(address)
+
+
+def _address(value: str) -> IP:
     try:
         address = ip_address(value)
     except ValueError:
@@ -29,8 +44,7 @@ def machine_ip(value: str) -> str:
         ) from None
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
         raise setting_error("has a zone ID or is IPv4-mapped", "remove the zone ID after %, or write the IPv4 address")
-    _refuse_special(address, "use the address at which other machines reach this machine")
-    return str(address)
+    return address
 
 
 def _refuse_special(address: IP, fix: str) -> None:

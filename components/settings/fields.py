@@ -85,6 +85,15 @@ MailAddress = Annotated[
     str,
     _matching("email address", _MAIL, "is not an email address", "write it as me@example.com", max_length=_MAX_MAIL),
 ]
+TsigKeyName = Annotated[
+    str,
+    _matching(
+        "name of a TSIG key",
+        r"(?=.{1,253}$)[a-z0-9_]([-a-z0-9_]{0,62})(\.[a-z0-9_]([-a-z0-9_]{0,62}))*\.?",
+        "is not the name of a TSIG key",
+        "use lower-case letters, digits, dashes, underscores and dots: DNS servers ignore the case of the name",
+    ),
+]
 User = Annotated[
     str,
     _matching(
@@ -161,6 +170,7 @@ OptionName = Annotated[
 Text = Annotated[str, TextType("text", _one_line, max_length=_LONG)]
 Certificate = Annotated[str, TextType("certificate", certificates.base64_pem, max_length=_LONG)]
 Address = Annotated[str, TextType("IP address", addresses.machine_ip)]
+PodAddress = Annotated[str, TextType("IP address", addresses.pod_ip)]
 Cidr = Annotated[str, TextType("CIDR", addresses.cidr)]
 AddressRange = Annotated[str, TextType("address range", addresses.address_range)]
 Host = Annotated[str, TextType("host name or IP address", addresses.host)]

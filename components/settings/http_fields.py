@@ -14,6 +14,8 @@ ANY_HOST = "*"
 _NO_RE2 = re.compile(r"\(\?(?!:|i:)|\\[1-9ZuUN]|(?<!\\)[*+?}]\+|(?<!\\)\{([0-9]*,)?[0-9]{4,}|(?<!\\)\{,")
 """Syntax of Python's regular expressions that RE2 lacks: lookarounds, flags, backreferences, possessive quantifiers,
 Unicode escapes, counts above 1000 and counts without a minimum."""
+_LONGEST_HEADER = 8000
+"""Largest length of a header's value: web servers accept about 8 KiB, and a Content-Security-Policy can be long."""
 _VISIBLE = re.compile("[!-~]*")
 
 
@@ -83,7 +85,7 @@ HeaderName = Annotated[
     str,
     matching("header name", "[A-Za-z0-9][A-Za-z0-9_-]*", "use letters, digits and dashes, such as X-Frame-Options"),
 ]
-HeaderValue = Annotated[str, TextType("text", _header_value)]
+HeaderValue = Annotated[str, TextType("text", _header_value, max_length=_LONGEST_HEADER)]
 RedirectPath = Annotated[str, TextType("regular expression for a URL path", _redirect_path)]
 RedirectTarget = Annotated[str, TextType("URL or URL path", _redirect_target)]
 AuthAddress = Annotated[str, TextType("http(s) URL", _auth_address)]

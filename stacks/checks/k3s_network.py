@@ -13,16 +13,36 @@ from components.settings.errors import Findings
 
 _DEFAULT_MASK_SIZES = {4: 24, 6: 64}
 """Kubernetes' default prefix lengths of a node's pod CIDR, by IP version."""
+_MASK_SIZES = {4: (9, 30), 6: (48, 126)}
+"""Shortest and longest prefix lengths of a node's pod CIDR, by IP version."""
+_MANAGER, _MASK = "kube-controller-manager-arg", "node-cidr-mask-size"
 _NODE_PORTS = "service-node-port-range"
 
 
 def node_cidr_mask_size(cluster: ClusterSettings, version: int) -> int:
     """Return the prefix length of the pod CIDR that each node gets, for IPv4 (4) or IPv6 (6)."""
     options = cluster.options_of(cluster.servers[0])
-    manager = arguments(options, "kube-controller-manager-arg")
-    common = "" if cluster.network.dual_stack else manager.get("node-cidr-mask-size", "")
-    length = manager.get(f"node-cidr-mask-size-ipv{version}", common)
-    return int(length) if re.fullmatch("[0-9]{1,3}", length) else _DEFAULT_MASK_SIZES[version]
+    manager = arguments(options, _MANAGER)
+    common = "" if cluster.network.dual_stack else manager.get(_MASK, "")
+    length = manager.get(f"{_MASK}-ipv{version}", common)
+    return int(length) if _is_mask_size(length, version) else _DEFAULT_MASK_SIZES[version]
+
+
+def _is_mask_size(length: str, version: int) -> bool:
+    shortest, longest = _MASK_SIZES[version]
+    return re.fullmatch("[0-9]{1,3}", length) is not None and shortest <= int(length) <= longest
+
+
+def _mask_sizes(cluster: ClusterSettings) -> Findings:
+    """Yield an error for each prefix length of a node's pod CIDR that Kubernetes cannot use."""
+    families = [ip_network(network).version for network in cluster.network.pods]
+    by_name = {f"{_MASK}-ipv4": 4, f"{_MASK}-ipv6": 6} | ({_MASK: families[0]} if len(families) == 1 else {})
+    for key, options in (("options", cluster.k3s.options), ("serverOptions", cluster.k3s.server_options)):
+        for name, value in arguments(options, _MANAGER).items():
+            if name in by_name and not _is_mask_size(value, by_name[name]):
+                shortest, longest = _MASK_SIZES[by_name[name]]
+                reason = f"sets {name}={value}, which is no prefix length of a node's pod CIDR"
+                yield ("k3s", key, _MANAGER), reason, f"use {shortest} to {longest}"
 
 
 def _kube_proxy(cluster: ClusterSettings) -> Findings:
@@ -103,5 +123,5 @@ def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
             yield ("kubelet-arg",), reason, f"use at most {max(addresses - 6, 1)}"
 
 
-CLUSTER_CHECKS = (_kube_proxy, _cluster_dns, _cluster_domain, _node_ports, _max_pods)
+CLUSTER_CHECKS = (_mask_sizes, _kube_proxy, _cluster_dns, _cluster_domain, _node_ports, _max_pods)
 NODE_CHECKS = (_own_max_pods,)

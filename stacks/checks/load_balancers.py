@@ -29,10 +29,16 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
     for path, ranges in _pools(lab):
         yield from _too_few(path, ranges, wanted, lab)
         return
-    if wanted.get("traefik"):
+    if wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
         reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
-        fix = "add metallb: {addresses: [FIRST-LAST]}, or set values.traefik.service for a load balancer of your own"
+        fix = f"{_addresses_fix(lab)}, or set values.traefik.service for a load balancer of your own"
         yield ("traefik",), reason, fix
+
+
+def _addresses_fix(lab: LabContext) -> str:
+    if lab.is_enabled("cilium"):
+        return "set cilium.addresses with cilium.replaceKubeProxy: true"
+    return "add metallb: {addresses: [FIRST-LAST]}"
 
 
 def _pools(lab: LabContext) -> Iterable[tuple[SettingPath, list[str]]]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from components.cluster.settings import ClusterSettings
+from components.layers.shared import cni
 from components.platform.layer import CatalogEntry, LabContext
 from components.settings.errors import Findings
 from stacks.catalog import LAYERS
@@ -20,6 +21,7 @@ def platform_findings(cluster: ClusterSettings, platform: PlatformSettings) -> F
     yield from _pinned_mirror(lab, platform)
     yield from load_balancer_findings(LAYERS, lab, platform)
     yield from _all_nodes_tainted(lab, platform)
+    yield from _kube_proxy_of_calico(lab, platform)
     for entry in LAYERS:
         if lab.is_enabled(entry.layer.key):
             yield from _requires(entry, lab)
@@ -87,12 +89,21 @@ def _all_nodes_tainted(lab: LabContext, platform: PlatformSettings) -> Findings:
     """Yield an error if the taints of all nodes keep the pods of Helm charts away.
 
     The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain
-    tolerations.
+    tolerations. CNI plugins tolerate all taints.
     """
-    charts = [name for entry in LAYERS if lab.is_enabled(entry.layer.key) for name in _installed(entry, lab)]
+    layers = [entry for entry in LAYERS if lab.is_enabled(entry.layer.key) and entry.layer.key not in cni.LAYER_KEYS]
+    charts = [name for entry in layers for name in _installed(entry, lab)]
     if charts and not lab.schedulable_nodes and "'tolerations'" not in str(platform.values):
         reason = f"has no node for its pods: all nodes have taints, which the pods of {charts[0]} do not tolerate"
         yield (), reason, "remove the taints of a node, use the effect PreferNoSchedule, or add an agent without taints"
+
+
+def _kube_proxy_of_calico(lab: LabContext, platform: PlatformSettings) -> Findings:
+    """Yield an error if kube-proxy is disabled, but the Helm values do not select Calico's eBPF data plane instead."""
+    is_ebpf = "'linuxDataplane': 'BPF'" in str(platform.values.get("tigera-operator", {}))
+    if lab.is_enabled("calico") and cni.is_kube_proxy_disabled(lab.cluster) and not is_ebpf:
+        reason = f"needs kube-proxy for Services, but {cni.KUBE_PROXY_OPTION} disables kube-proxy"
+        yield ("calico",), reason, f"remove {cni.KUBE_PROXY_OPTION} from k3s.serverOptions"
 
 
 def _layer_problems(entry: CatalogEntry, lab: LabContext) -> Findings:

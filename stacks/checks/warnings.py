@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components.cluster.settings import ClusterSettings
+from components.layers.cilium import CiliumSettings
 from components.layers.metallb.bgp import DOCUMENTATION_ASNS
 from components.layers.metallb.layer import MetalLBSettings
+from components.layers.shared import address_pools
 from components.settings.addresses import is_address, overlap
 from components.settings.errors import Findings, SettingPath
 from components.settings.model import Model, camel_case
@@ -21,15 +23,41 @@ _SERVERS = ("chart_mirror", "endpoint", "endpoints", "forward", "mirror", "names
 
 def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[str]:
     """Yield a warning in the form `PATH: REASON; FIX` for each setting that is wrong in most labs."""
-    sections = (("cluster", _cluster(cluster)), ("platform", _platform(cluster, platform)))
+    sections = (("cluster", _cluster(cluster, platform)), ("platform", _platform(cluster, platform)))
     for section, found in sections:
         for loc, reason, fix in found:
             yield str(Problem(display_path((section, *loc), None), reason, fix))
 
 
-def _cluster(cluster: ClusterSettings) -> Findings:
+def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
+    """Yield a warning if only the default of `lan`, a /24 subnet, keeps nodes from announcing load-balancer IPs."""
+    if "lan" in cluster.model_fields_set:
+        return
+    lan, inside = ip_network(cluster.lan), address_pools.announcing_nodes(cluster)
+    outside = [node for node in cluster.nodes if node.name not in inside]
+    names = [node.name for node in outside if any(_is_local(address, lan.version) for address in node.addresses)]
+    if names:
+        reason = f"is {lan} by default, so these nodes announce no load-balancer IPs in layer 2: {', '.join(names)}"
+        yield ("lan",), reason, "set lan to the CIDR of the whole LAN; the default is right for nodes in other networks"
+
+
+def _is_local(address: str, version: int) -> bool:
+    value = ip_address(address)
+    return value.version == version and not value.is_global
+
+
+def _cluster(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
     yield from _public_pod_network(cluster)
+    if _announces_in_layer_2(cluster, platform):
+        yield from _nodes_outside_default_lan(cluster)
     yield from option_warnings(cluster)
+
+
+def _announces_in_layer_2(cluster: ClusterSettings, platform: PlatformSettings) -> bool:
+    lab = platform.lab(cluster)
+    metallb, cilium = lab.settings_of(MetalLBSettings), lab.settings_of(CiliumSettings)
+    layer_2 = metallb and not all(map(metallb.announced_by_bgp, metallb.all_pools()))
+    return bool(layer_2 or (cilium and cilium.addresses))
 
 
 def _platform(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:

@@ -18,12 +18,14 @@ from rehearsal.programs import catalog
 from rehearsal.shell import run
 from tests.drills import dns_webhook
 from tests.drills.measurements import Recorder
-from tests.drills.test_certificates import TIMEOUT, apply, verify
+from tests.drills.test_certificates import apply, verify
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
 NAMESERVER = "10.9.0.53"
+TIMEOUT = 300
+"""Seconds: cert-manager solves the challenges of a domain and of its wildcard one after the other."""
 CHALLENGE = "_acme-challenge.lab.test"
 OTHER_SECRET = base64.b64encode(b"another secret of 32 bytes, valid").decode()
 
@@ -145,8 +147,7 @@ def test_the_right_tsig_secret_needs_only_up(lab: RehearsedLab) -> None:
     lab.pulumi_succeeds("config", "set", "--secret", "homelab:tsig", name_server.TSIG_SECRET)
     lab.up()
     check(lab, "wrong", "wrong.lab.test")
-    said = lab.homelab("doctor")
-    assert "certificates" in said
+    assert "Nothing to fix" in lab.homelab("doctor")
 
 
 def test_a_webhook_solves_the_challenge(lab: RehearsedLab, monkeypatch: pytest.MonkeyPatch) -> None:

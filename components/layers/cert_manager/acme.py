@@ -11,7 +11,7 @@ from components.layers.shared import aws
 from components.platform.layer import LabContext
 from components.settings.checks import exactly_one
 from components.settings.errors import Finding
-from components.settings.fields import Domain, HostPort, MailAddress, StrictBool, Text
+from components.settings.fields import HostPort, MailAddress, StrictBool, Text, TsigKeyName
 from components.settings.model import Model, SecretRef
 
 SERVERS = {
@@ -48,7 +48,7 @@ class Rfc2136SolverSettings(Model):
     nameserver: HostPort
     """Host name or IP address of the DNS server that accepts the updates, with an optional port. The default port is
     53."""
-    tsig_key_name: Domain
+    tsig_key_name: TsigKeyName
     """Name of the TSIG key in the configuration of the DNS server."""
     tsig_secret: SecretRef
     """Pulumi secret that contains the base64-encoded TSIG key."""

@@ -143,13 +143,14 @@ class MetalLB(Layer[MetalLBSettings]):
         )
 
     def _ipvs_problems(self) -> Iterator[Finding]:
-        """Yield an error if nodes answer ARP requests for all load-balancer IPs, as IPVS does without strict ARP."""
+        """Yield an error if several nodes answer ARP for a load-balancer IP, as with IPVS without strict ARP."""
         cluster, loose = self.lab.cluster, []
         for node in cluster.nodes:
             proxy = arguments(cluster.options_of(node), "kube-proxy-arg")
-            if proxy.get("proxy-mode") == "ipvs" and proxy.get("ipvs-strict-arp") != "true":
+            strict = proxy.get("ipvs-strict-arp", "").lower() in ("1", "t", "true")
+            if proxy.get("proxy-mode") == "ipvs" and not strict:
                 loose.append(node.name)
-        if loose and not all(map(self.settings.announced_by_bgp, self.settings.all_pools())):
+        if len(cluster.nodes) > 1 and loose and not all(map(self.settings.announced_by_bgp, self.settings.all_pools())):
             reason = f"needs strict ARP, because kube-proxy runs in the mode ipvs on {', '.join(loose)}"
             yield (), reason, "add ipvs-strict-arp=true to kube-proxy-arg, or remove proxy-mode=ipvs"
 

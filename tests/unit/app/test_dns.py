@@ -47,3 +47,9 @@ def test_policies(changes: dict[str, Any], policy: str) -> None:
 
 def test_an_app_without_dns_settings_has_no_dns_fields() -> None:
     assert not {"dnsPolicy", "dnsConfig", "hostAliases"} & pod_spec(run_fixture("shop-dev"), "shop-dev").keys()
+
+
+def test_a_dns_server_in_a_sidecar_needs_no_rule() -> None:
+    config = {"nameservers": ["127.0.0.1", "192.168.1.1"]}
+    found = objects(run_fixture("shop-dev", dnsConfig=config))["NetworkPolicy/shop-dev"]
+    assert allowed(found) == ["to 192.168.1.1/32 53,53"]
