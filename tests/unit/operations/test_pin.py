@@ -187,7 +187,8 @@ def test_version_that_does_not_exist(mirror: str, stack: Path) -> None:
     configure(stack, mirror=mirror, version="v1.36.99+k3s1")
     output = refused(run(), stack, stack.read_text())
     assert (
-        f"{mirror}/v1.36.99%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a K3s release" in output
+        f"{mirror}/v1.36.99%2Bk3s1/sha256sum-amd64.txt does not exist: check that k3s.version is a K3s release"
+        in output
     )
 
 
