@@ -111,7 +111,7 @@ def test_rfc2136() -> None:
     [
         ({"nameserver": "fd00::53"}, "is not a host with an optional port"),
         ({"nameserver": "dns://a"}, "is not a host with an optional port"),
-        ({"tsigKeyName": "Cert Manager"}, "is not a domain name"),
+        ({"tsigKeyName": "Cert Manager"}, "is not the name of a TSIG key"),
         ({"tsigAlgorithm": "hmac-sha256"}, "Input should be 'HMACMD5', 'HMACSHA1', 'HMACSHA256' or 'HMACSHA512'"),
         ({"tsigSecret": "c2VjcmV0"}, "should be a valid dictionary"),
     ],
