@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from components.app import database
+from components.app import database, security
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
@@ -46,11 +46,7 @@ def init_container(app: AppSettings, postgres: PostgresSettings, image: pulumi.I
         "command": ["sh", "-c", _SCRIPT],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "resources": resources("10m", "32Mi"),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": security.RESTRICTED_CONTAINER,
     }
 
 

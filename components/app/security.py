@@ -13,6 +13,12 @@ _BASELINE_CAPABILITIES = {
     "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 }  # fmt: skip
 """Capabilities that the Pod Security level `baseline` allows."""
+RESTRICTED_CONTAINER = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": [ALL_CAPABILITIES]},
+}
+"""Security context of containers that homelab adds to an app, which the Pod Security level `restricted` allows."""
 
 
 def allowed_levels(max_level: str) -> list[str]:
@@ -61,13 +67,18 @@ def group(app: AppSettings) -> int:
 
 def pod_context(app: AppSettings) -> Json:
     """Return the security context of the app's pods."""
+    additional = {"supplementalGroups": list(app.supplemental_groups)} if app.supplemental_groups else {}
+    return user_context(app.user, group(app)) | additional
+
+
+def user_context(user: int, group_id: int) -> dict[str, Json]:
+    """Return the security context of a pod whose containers run with this user ID and group ID."""
     return {
-        "runAsNonRoot": app.user != 0,
-        "runAsUser": app.user,
-        "runAsGroup": group(app),
-        "fsGroup": group(app),
+        "runAsNonRoot": user != 0,
+        "runAsUser": user,
+        "runAsGroup": group_id,
+        "fsGroup": group_id,
         "fsGroupChangePolicy": "OnRootMismatch",
-        **({"supplementalGroups": list(app.supplemental_groups)} if app.supplemental_groups else {}),
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pulumi
 
+from components.app import security
 from components.app.objects import SKIP_AWAIT, immutable_object, metadata
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
@@ -69,14 +70,7 @@ def stateful_set(
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": security.user_context(_USER, _USER),
         "containers": [_container(settings, settings.image or default_image, secret_name)],
         "volumes": list(_volumes(app, settings, secret_name)),
     }
@@ -107,16 +101,11 @@ def _container(settings: AppValkeySettings, image: str, secret_name: pulumi.Inpu
         "image": image,
         "command": ["valkey-server", f"{_CONFIG_FOLDER}/{_CONFIG_FILE}"],
         "args": list(_options(settings)),
-        "env": [
-            {"name": "REDISCLI_AUTH", **_password(secret_name)}
-        ],  # valkey-cli reads its password from this variable
+        # valkey-cli reads its password from this variable
+        "env": [{"name": "REDISCLI_AUTH", **_password(secret_name)}],
         "ports": [{"name": "valkey", "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources(settings.cpu, settings.memory),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": security.RESTRICTED_CONTAINER,
         # while Valkey loads its data, Valkey answers a ping with an error
         "startupProbe": ping | {"periodSeconds": 2, "failureThreshold": _STARTUP_SECONDS // 2},
         "readinessProbe": ping,
