@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pulumi
 
-from components.app import security
+from components.app import security, volumes
 from components.app.objects import SKIP_AWAIT, immutable_object, metadata
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
@@ -43,14 +43,8 @@ def secret(app: AppSettings, password: pulumi.Input[str]) -> Manifest:
 def claims(app: AppSettings, settings: AppValkeySettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the PersistentVolumeClaim of Valkey's volume if `size` is set."""
     if settings.size:
-        spec = {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": settings.storage_class or platform.storage_class,
-            "resources": {"requests": {"storage": settings.size}},
-        }
-        # Pulumi does not wait for the claim, because a claim may stay unbound until a pod uses it
-        meta = metadata(app, server_name(app), annotations=SKIP_AWAIT)
-        yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
+        storage_class = settings.storage_class or platform.storage_class
+        yield volumes.claim(app, server_name(app), volumes.claim_spec("ReadWriteOnce", storage_class, settings.size))
 
 
 def service(app: AppSettings) -> Manifest:

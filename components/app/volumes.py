@@ -31,17 +31,30 @@ def claims(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]
     """Yield the PersistentVolumeClaims of the volumes that all pods of the app share."""
     for name, volume in app.volumes.items():
         if volume.is_provisioned and volume.shared:
-            # Pulumi does not wait for the claim, because a claim may stay unbound until a pod uses it
-            claim = metadata(app, f"{app.name}-{name}", annotations=SKIP_AWAIT)
-            spec = _claim(volume, platform, "ReadWriteMany")
-            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": spec}
+            yield claim(app, f"{app.name}-{name}", _claim_spec(volume, platform, "ReadWriteMany"))
+
+
+def claim(app: AppSettings, name: str, spec: Json) -> Manifest:
+    """Return a PersistentVolumeClaim. Pulumi does not wait for the claim, because a claim may stay unbound until a pod
+    uses it."""
+    meta = metadata(app, name, annotations=SKIP_AWAIT)
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
+
+
+def claim_spec(access_mode: str, storage_class: pulumi.Input[str | None], size: str | None) -> Json:
+    """Return the spec of a PersistentVolumeClaim."""
+    return {
+        "accessModes": [access_mode],
+        "storageClassName": storage_class,
+        "resources": {"requests": {"storage": size}},
+    }
 
 
 def templates(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Json]:
     """Yield the volumeClaimTemplates, which give each pod its own volume."""
     for name, volume in app.volumes.items():
         if volume.is_provisioned and not volume.shared:
-            yield {"metadata": {"name": name}, "spec": _claim(volume, platform, "ReadWriteOnce")}
+            yield {"metadata": {"name": name}, "spec": _claim_spec(volume, platform, "ReadWriteOnce")}
 
 
 def for_pods(app: AppSettings, mounted: Iterable[str]) -> Iterator[Json]:
@@ -139,9 +152,5 @@ def _size(claim: Json) -> str:
     return str(claim["resources"]["requests"]["storage"])
 
 
-def _claim(volume: AppVolumeSettings, platform: AppPlatformOutputs, mode: str) -> Json:
-    return {
-        "accessModes": [volume.access_mode or mode],
-        "storageClassName": volume.storage_class or platform.storage_class,
-        "resources": {"requests": {"storage": volume.size}},
-    }
+def _claim_spec(volume: AppVolumeSettings, platform: AppPlatformOutputs, mode: str) -> Json:
+    return claim_spec(volume.access_mode or mode, volume.storage_class or platform.storage_class, volume.size)
