@@ -1,11 +1,11 @@
 """The PostgreSQL database of an app: objects of CloudNativePG and its Barman Cloud plugin."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
-from components.app.objects import immutable_object, metadata
+from components.app.objects import immutable_object, metadata, secret_variable
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresRoleSettings, PostgresSettings
 from components.app.settings import AppSettings
@@ -18,6 +18,8 @@ PORT = 5432
 STATUS_PORT = 8000
 METRICS_PORT = 9187
 _RESTORE_SOURCE = "origin"
+_APPLIED = "jsonpath={.status.applied}=true"
+"""Condition that a Database of CloudNativePG meets when its database and extensions exist."""
 _POOLER_PARAMETERS = {
     "server_login_retry": "1",  # s: by default, PgBouncer waits 15 s before it connects to the new primary
     "tcp_keepidle": "10",  # s: by default, a query that waits for its result notices a lost machine after two hours
@@ -139,23 +141,12 @@ def dependent_objects(app: AppSettings, postgres: PostgresSettings) -> Iterator[
     name, cluster_ref = cluster_name(app, postgres), {"cluster": {"name": cluster_name(app, postgres)}}
     group = "postgresql.cnpg.io/v1"
     if postgres.extensions:
-        spec: dict[str, Json] = {
-            **cluster_ref,
-            "name": postgres.database,
-            "owner": postgres.database,
-            "extensions": [{"name": extension} for extension in postgres.extensions],
-        }
-        yield _object(app, group, "Database", name, spec, wait_for="jsonpath={.status.applied}=true")
+        first = _database(postgres.database, postgres.database, postgres.extensions)
+        yield _object(app, group, "Database", name, cluster_ref | first, wait_for=_APPLIED)
     for database, settings in postgres.databases.items():
-        extensions = [{"name": extension} for extension in settings.extensions]
-        spec = {
-            **cluster_ref,
-            "name": database,
-            "owner": settings.owner or postgres.database,
-            **({"extensions": extensions} if extensions else {}),
-        }
+        additional = _database(database, settings.owner or postgres.database, settings.extensions)
         own_name = database_name(app, postgres, database)
-        yield _object(app, group, "Database", own_name, spec, wait_for="jsonpath={.status.applied}=true")
+        yield _object(app, group, "Database", own_name, cluster_ref | additional, wait_for=_APPLIED)
     if postgres.backup is not None:
         plugin = {"method": "plugin", "pluginConfiguration": {"name": PLUGIN}, "immediate": True}
         spec = {**cluster_ref, "schedule": postgres.backup.schedule, "backupOwnerReference": "self", **plugin}
@@ -184,16 +175,20 @@ def environment(app: AppSettings, passwords: Mapping[str, pulumi.Input[str]]) ->
     yield {"name": "PGPORT", "value": str(PORT)}
     yield {"name": "PGDATABASE", "value": postgres.database}
     for variable, key in (("PGUSER", "username"), ("PGPASSWORD", "password")):
-        yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        yield secret_variable(variable, secret, key)
     url = "postgresql://$(PGUSER):$(PGPASSWORD)@$(PGHOST):$(PGPORT)/$(PGDATABASE)"
     yield {"name": "DATABASE_URL", "value": url}
     for role in postgres.roles:
-        reference = {"name": passwords[role], "key": "password"}
-        yield {"name": role_variable(role), "valueFrom": {"secretKeyRef": reference}}
+        yield secret_variable(role_variable(role), passwords[role], "password")
     if postgres.enable_superuser_access:
         superuser = f"{cluster_name(app, postgres)}-superuser"  # CloudNativePG creates this Secret
         for variable, key in zip(SUPERUSER_VARIABLES, ("username", "password"), strict=True):
-            yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": superuser, "key": key}}}
+            yield secret_variable(variable, superuser, key)
+
+
+def _database(name: str, owner: str, extensions: Sequence[str]) -> dict[str, Json]:
+    listed = [{"name": extension} for extension in extensions]
+    return {"name": name, "owner": owner, **({"extensions": listed} if listed else {})}
 
 
 def _role(name: str, settings: PostgresRoleSettings, secret: pulumi.Input[str]) -> Json:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pulumi
+
 from components.app import security
 from components.app.settings import AppSettings
-from components.kubernetes.manifest import Manifest
+from components.kubernetes.manifest import Json, Manifest
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -71,6 +73,11 @@ def immutable_object(app: AppSettings, kind: str, **content: Mapping[str, Any] |
         "immutable": True,
         **content,
     }
+
+
+def secret_variable(name: str, secret: pulumi.Input[str] | None, key: str) -> dict[str, Json]:
+    """Return the environment variable `name` of a container, with the value of `key` in the Secret `secret`."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
 def several_pods_setting(app: AppSettings) -> str | None:

@@ -22,7 +22,7 @@ from components.app import (
 )
 from components.app.config_objects import ConfigSources, file_key
 from components.app.container_settings import AppContainerSettings, AppWorkerSettings
-from components.app.objects import labels, worker_labels
+from components.app.objects import labels, secret_variable, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json
@@ -179,7 +179,7 @@ def _environment(
     yield from tracing.environment(app, platform)
     yield from exposure.environment(app, platform, variables)
     for name in app.secrets:
-        yield {"name": name, "valueFrom": {"secretKeyRef": {"name": sources.secrets, "key": name}}}
+        yield secret_variable(name, sources.secrets, name)
     yield from remote_secrets.environment(app)
     for name, value in variables.items():
         yield {"name": name, "value": value}

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 from components.app.config_objects import file_key
-from components.app.objects import metadata
+from components.app.objects import metadata, secret_variable
 from components.app.secret_settings import AppRemoteSecretSettings
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
@@ -51,4 +51,4 @@ def _entry(key: str, remote: AppRemoteSecretSettings) -> Json:
 def environment(app: AppSettings) -> Iterator[Json]:
     """Yield the environment variables whose values are the app's secrets from external stores."""
     for variable in app.remote_secrets:
-        yield {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret_name(app), "key": variable}}}
+        yield secret_variable(variable, secret_name(app), variable)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pulumi
 
 from components.app import security, volumes
-from components.app.objects import SKIP_AWAIT, immutable_object, metadata
+from components.app.objects import SKIP_AWAIT, immutable_object, metadata, secret_variable
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.app.valkey_settings import AppValkeySettings
@@ -83,7 +83,7 @@ def environment(app: AppSettings, secret_name: pulumi.Input[str] | None) -> Iter
         return
     yield {"name": "VALKEY_HOST", "value": server_name(app)}
     yield {"name": "VALKEY_PORT", "value": str(PORT)}
-    yield {"name": "VALKEY_PASSWORD", **_password(secret_name)}
+    yield secret_variable("VALKEY_PASSWORD", secret_name, _PASSWORD)
     yield {"name": "REDIS_URL", "value": "redis://:$(VALKEY_PASSWORD)@$(VALKEY_HOST):$(VALKEY_PORT)"}
 
 
@@ -96,7 +96,7 @@ def _container(settings: AppValkeySettings, image: str, secret_name: pulumi.Inpu
         "command": ["valkey-server", f"{_CONFIG_FOLDER}/{_CONFIG_FILE}"],
         "args": list(_options(settings)),
         # valkey-cli reads its password from this variable
-        "env": [{"name": "REDISCLI_AUTH", **_password(secret_name)}],
+        "env": [secret_variable("REDISCLI_AUTH", secret_name, _PASSWORD)],
         "ports": [{"name": "valkey", "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources(settings.cpu, settings.memory),
         "securityContext": security.RESTRICTED_CONTAINER,
@@ -122,7 +122,3 @@ def _volumes(app: AppSettings, settings: AppValkeySettings, secret_name: pulumi.
     yield {"name": _CONFIG, "secret": {"secretName": secret_name, "items": items, "defaultMode": 0o440}}
     if settings.size:
         yield {"name": _DATA, "persistentVolumeClaim": {"claimName": server_name(app)}}
-
-
-def _password(secret_name: pulumi.Input[str] | None) -> dict[str, Json]:
-    return {"valueFrom": {"secretKeyRef": {"name": secret_name, "key": _PASSWORD}}}
