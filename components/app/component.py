@@ -1,6 +1,7 @@
 """App: the Pulumi component that creates the Kubernetes objects of an app in the required order."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -38,8 +39,6 @@ DATABASE_TIMEOUT = "20m"
 """Longest wait until all instances of a database are ready, including a restore."""
 PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 """Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
-
-
 PASSWORD_BYTES = 16
 """Size of the generated passwords of Valkey and of database roles."""
 
@@ -70,63 +69,80 @@ class App(pulumi.ComponentResource):
         self._settings, self._platform, self._path = settings, platform, path
         self._prefix = f"{settings.name}/" if shared_provider else ""
         self._provider = shared_provider or create_provider(platform, pulumi.ResourceOptions(parent=self))
-        namespace = self._create(objects.namespace(settings), [], protect=objects.has_protected_data(settings))
+        self._protects_data = objects.has_protected_data(settings)
+        namespace = self._create(objects.namespace(settings), [], protect=self._protects_data)
         binding = self._create(rights.role_binding(settings, platform.app_user), [namespace], deleted_with=namespace)
         base = [binding, *self._create_all(network.policies(settings, platform), [binding])]
-        claims = self._create_all(
-            volumes.claims(settings, platform), base, protect=objects.has_protected_data(settings)
-        )
-        ready: list[pulumi.Resource] = [*base, *claims]
-        if settings.remote_secrets or settings.remote_secret_files:
-            ready.append(self._create(remote_secrets.external_secret(settings), [binding], f"{settings.name}-remote"))
-        roles: dict[str, pulumi.Output[str]] = {}
-        database_image: pulumi.Input[str] | None = None
-        if settings.postgres is not None:
-            roles = {role: self._role_password(settings.postgres, role, binding) for role in settings.postgres.roles}
-            cluster, *dependent = self._database(settings.postgres, roles, base)
-            ready += [cluster, *dependent]
-            database_image = database_wait.image(settings.postgres, cluster)
-        password: pulumi.Output[str] | None = None
-        if settings.valkey is not None:
-            password = self._valkey_secret(binding)
-            ready.append(self._valkey(settings.valkey, valkey_image, password, base))
-        sources = ConfigSources(
-            self._files(binding), self._secrets(binding), self._pull(binding), password, roles, database_image
-        )
-        chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
-        front = self._create_all(chain, base)
+        sources, data = self._data(binding, base, valkey_image)
         transports = self._create_all(middlewares.transports(settings), base)
         service = self._create(exposure.service(settings), [*base, *transports])
-        ready += self._create_all(rollout.analysis(settings, platform), base)
-        ready += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
-        if settings.before is not None:
-            ready.append(self._before(settings.before, sources, ready))
-        self._workers(sources, ready)
-        ready.append(self._pods(sources, ready))
-        self._create_all(monitoring.monitoring_objects(settings), base)
-        self._create_all(jobs.cron_jobs(settings, platform, sources), ready)
-        self._create_all(workload.scaling_objects(settings), ready)
-        self._create_all(exposure.load_balancer(settings), ready)
+        needed = [*base, *data, *self._create_all(rollout.analysis(settings, platform), base)]
+        needed += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
+        ready = self._workloads(sources, needed)
+        chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
+        front = self._create_all(chain, base)
         references = middlewares.references(settings, chain)
         self._create_all(exposure.ingresses(settings, platform, references), [*ready, service, *front])
+        self._create_all(monitoring.monitoring_objects(settings), base)
         self.urls = [pulumi.Output.format("https://{}", host) for host in exposure.host_names(settings, platform)]
         self.register_outputs({"urls": self.urls})
 
+    def _data(
+        self, binding: pulumi.Resource, base: Sequence[pulumi.Resource], valkey_image: str
+    ) -> tuple[ConfigSources, list[pulumi.Resource]]:
+        """Create the app's configuration, volumes, database and Valkey server.
+
+        Returns the names that pods need to use them, and the resources that must be ready before the pods start.
+        """
+        app = self._settings
+        sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
+        data: list[pulumi.Resource] = [
+            *self._create_all(volumes.claims(app, self._platform), base, protect=self._protects_data)
+        ]
+        if app.remote_secrets or app.remote_secret_files:
+            data.append(self._create(remote_secrets.external_secret(app), [binding], f"{app.name}-remote"))
+        if app.postgres is not None:
+            roles = {role: self._role_secret(app.postgres, role, binding) for role in app.postgres.roles}
+            cluster, *dependent = self._database(app.postgres, roles, base)
+            data += [cluster, *dependent]
+            sources = replace(sources, roles=roles, database_image=database_wait.image(app.postgres, cluster))
+        if app.valkey is not None:
+            secret = self._valkey_secret(binding)
+            data.append(self._valkey(app.valkey, valkey_image, secret, base))
+            sources = replace(sources, valkey=secret)
+        return sources, data
+
+    def _workloads(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
+        """Create the app's workload, workers, Jobs and load balancer.
+
+        Returns `after` with the resources that must be ready before the app's Ingresses.
+        """
+        app, platform = self._settings, self._platform
+        ready = list(after)
+        if app.before is not None:
+            ready.append(self._before(app.before, sources, ready))
+        self._workers(sources, ready)
+        ready.append(self._pods(sources, ready))
+        self._create_all(jobs.cron_jobs(app, platform, sources), ready)
+        self._create_all(workload.scaling_objects(app), ready)
+        self._create_all(exposure.load_balancer(app), ready)
+        return ready
+
     def _database(
-        self, postgres: PostgresSettings, passwords: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
+        self, postgres: PostgresSettings, secrets: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.CustomResource]:
         """Create the database; the first resource is the Cluster."""
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
             name = f"{database.cluster_name(settings, postgres)}-store"
-            keys = self._create(database.store_credentials(settings, platform), after[:1], name)
-            store = database.object_store(settings, postgres, platform, _name(keys))
+            keys = self._create_named(database.store_credentials(settings, platform), after[0], name)
+            store = database.object_store(settings, postgres, platform, keys)
             needed.append(self._create(store, after))
         cluster = self._create(
-            database.cluster(settings, postgres, platform, passwords),
+            database.cluster(settings, postgres, platform, secrets),
             needed,
-            protect=objects.has_protected_data(settings),
+            protect=self._protects_data,
             ignore_changes=["spec.bootstrap"],  # CloudNativePG uses it only to create a database
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
@@ -134,12 +150,12 @@ class App(pulumi.ComponentResource):
 
     def _valkey_secret(self, binding: pulumi.Resource) -> pulumi.Output[str]:
         name = valkey.server_name(self._settings)
-        return _name(self._create(valkey.secret(self._settings, self._password(name)), [binding], name))
+        return self._create_named(valkey.secret(self._settings, self._password(name)), binding, name)
 
-    def _role_password(self, postgres: PostgresSettings, role: str, binding: pulumi.Resource) -> pulumi.Output[str]:
+    def _role_secret(self, postgres: PostgresSettings, role: str, binding: pulumi.Resource) -> pulumi.Output[str]:
         name = database.role_secret_name(self._settings, postgres, role)
-        secret = database.role_password(self._settings, role, self._password(name))
-        return _name(self._create(secret, [binding], name))
+        secret = database.role_secret(self._settings, role, self._password(name))
+        return self._create_named(secret, binding, name)
 
     def _password(self, name: str) -> pulumi.Output[str]:
         """Return the generated password for the Secret `name`, which Pulumi encrypts in its state."""
@@ -150,9 +166,7 @@ class App(pulumi.ComponentResource):
         self, server: AppValkeySettings, image: str, secret: pulumi.Output[str], after: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
         app = self._settings
-        claims = self._create_all(
-            valkey.claims(app, server, self._platform), after, protect=objects.has_protected_data(app)
-        )
+        claims = self._create_all(valkey.claims(app, server, self._platform), after, protect=self._protects_data)
         needed = [*after, *claims, self._create(valkey.service(app), after)]
         return self._create(valkey.stateful_set(app, server, image, secret), needed)
 
@@ -188,28 +202,32 @@ class App(pulumi.ComponentResource):
         app = self._settings
         if not app.files:
             return None
-        return _name(self._create(config_objects.config_map(app, self._platform), [binding], f"{app.name}-files"))
+        return self._create_named(config_objects.config_map(app, self._platform), binding, f"{app.name}-files")
 
     def _secrets(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app = self._settings
         if not (app.secrets or app.secret_files):
             return None
-        return _name(self._create(config_objects.secret(app), [binding], f"{app.name}-secrets"))
+        return self._create_named(config_objects.secret(app), binding, f"{app.name}-secrets")
 
     def _htpasswd(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, users = self._settings, self._settings.ingress.basic_auth
         if users is None:
             return None
         manifest = config_objects.htpasswd(app, users, self._path)
-        return _name(self._create(manifest, [binding], f"{app.name}-htpasswd"))
+        return self._create_named(manifest, binding, f"{app.name}-htpasswd")
 
     def _pull(self, binding: pulumi.Resource) -> pulumi.Output[str] | None:
         app, login = self._settings, self._settings.image_pull_secret
-        return (
-            _name(self._create(config_objects.image_pull_secret(app, login), [binding], f"{app.name}-pull"))
-            if login
-            else None
-        )
+        if login is None:
+            return None
+        return self._create_named(config_objects.image_pull_secret(app, login), binding, f"{app.name}-pull")
+
+    def _create_named(self, manifest: Manifest, after: pulumi.Resource, name: str) -> pulumi.Output[str]:
+        """Create an immutable ConfigMap or Secret, and return the name that Pulumi generates for it."""
+        metadata: pulumi.Output[Any] = self._create(manifest, [after], name).metadata  # type: ignore[attr-defined]
+        generated: pulumi.Output[str] = metadata["name"]
+        return generated
 
     def _create_all(
         self, manifests: Iterable[Manifest], after: Sequence[pulumi.Resource], **opts: Any
@@ -235,10 +253,3 @@ def create_provider(platform: AppPlatformOutputs, opts: pulumi.ResourceOptions |
         upsert_existing_objects=True,  # adopts objects that an interrupted run created but did not record
         opts=opts,
     )
-
-
-def _name(resource: pulumi.CustomResource) -> pulumi.Output[str]:
-    """Return the name that Pulumi generated for a Kubernetes object."""
-    metadata: pulumi.Output[Any] = resource.metadata  # type: ignore[attr-defined]
-    name: pulumi.Output[str] = metadata["name"]
-    return name

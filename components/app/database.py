@@ -85,7 +85,7 @@ def object_store(
     return _object(app, "barmancloud.cnpg.io/v1", "ObjectStore", cluster_name(app, postgres), spec)
 
 
-def role_password(app: AppSettings, role: str, password: pulumi.Input[str]) -> Manifest:
+def role_secret(app: AppSettings, role: str, password: pulumi.Input[str]) -> Manifest:
     """Return the Secret with the password of an additional role, in the format that CloudNativePG reads."""
     return immutable_object(
         app, "Secret", type="kubernetes.io/basic-auth", stringData={"username": role, "password": password}
