@@ -73,8 +73,8 @@ def chart_reports(settings: LabStack) -> list[Report]:
 
 def settings_reports(settings: LabStack) -> list[Report]:
     """Report the settings of the stack file that are wrong in most labs."""
-    warnings = (warning.rpartition("; ") for warning in lab_warnings(settings.cluster, settings.platform))
-    findings = tuple(note("settings", problem, fix) for problem, _, fix in warnings)
+    warnings = lab_warnings(settings.cluster, settings.platform)
+    findings = tuple(note("settings", f"{each.path}: {each.reason}", each.fix) for each in warnings)
     return [Report("cluster", "stack file", findings)] if findings else []
 
 
