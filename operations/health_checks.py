@@ -73,8 +73,8 @@ def chart_reports(settings: LabStack) -> list[Report]:
 
 def settings_reports(settings: LabStack) -> list[Report]:
     """Report the settings of the stack file that are wrong in most labs."""
-    warnings = (warning.rpartition("; ") for warning in lab_warnings(settings.cluster, settings.platform))
-    findings = tuple(note("settings", problem, fix) for problem, _, fix in warnings)
+    warnings = lab_warnings(settings.cluster, settings.platform)
+    findings = tuple(note("settings", f"{each.path}: {each.reason}", each.fix) for each in warnings)
     return [Report("cluster", "stack file", findings)] if findings else []
 
 
@@ -123,7 +123,7 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
             pods = api.items(f"{namespace}/pods")
             yield from layer.check_pods(entry.namespace, pods)
             if isinstance(entry, MetalLB) and entry.settings.bgp:
-                yield from bgp.check_sessions(entry.settings.bgp, pods, _bgp_sessions(api))
+                yield from bgp.check_sessions(entry.settings.bgp, pods, _items_if_served(api, bgp.SESSIONS))
         for manifest in entry.objects_after_charts():
             kind, metadata = manifest["kind"], manifest["metadata"]
             space = metadata.get("namespace", entry.namespace)
@@ -139,13 +139,6 @@ def _check_layer(entry: AnyLayer, api: Api) -> Iterator[Finding]:
         yield wrong(
             "API", str(error), "run `./homelab doctor` again; if the error remains, fix the problems of the cluster"
         )
-
-
-def _bgp_sessions(api: Api) -> list[Object]:
-    try:
-        return api.items(bgp.SESSIONS)
-    except NotFoundError:
-        return []
 
 
 def _if_exists(find: Callable[..., Object], *words: str) -> Object | None:

@@ -40,7 +40,7 @@ def deploy() -> None:
             "`./homelab pin` writes the missing checksums into the stack file."
         )
     for warning in lab_warnings(settings.cluster, settings.platform):
-        pulumi.log.warn(warning)
+        pulumi.log.warn(str(warning))
     flags = [f"discard-{key}" for key in settings.platform.discard]
     flags += [f"discard-node-{name}" for name in settings.cluster.discard]
     packaged = [component for layer in layers for component in layer.replaces_packaged]

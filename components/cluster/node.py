@@ -11,7 +11,6 @@ from components.cluster.api_endpoint import virtual_ip
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import HostRequirements
 from components.cluster.k3s import config, hardening
-from components.cluster.machine import CONFIGURE, REBOOT
 from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
@@ -43,7 +42,7 @@ DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
-    *REBOOT,
+    *machine.REBOOT,
     step("node/prepare.sh", when=["reboot"]),
     step("cluster/uncordon.sh", on="server", when=["reboot", "member"]),
 )
@@ -118,7 +117,7 @@ class Node(pulumi.ComponentResource):
         self._secrets = self._install_secrets()
         self.prepared = self._task(
             f"{settings.name}-prepare", PREPARE, self._configure(), drift_check="drift/host.sh",
-            variables=self._prepare_variables(), undo=LEAVE,
+            variables=self._prepare_variables(), secrets={}, undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
 
@@ -133,8 +132,8 @@ class Node(pulumi.ComponentResource):
         variables = {**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), **machine.variables(settings)}
         return [
             self._task(
-                f"{self.settings.name}-machine", CONFIGURE, [], drift_check="drift/machine.sh", undo=CONFIGURE,
-                variables=variables, secrets=machine.secrets(settings),
+                f"{self.settings.name}-machine", machine.CONFIGURE, [], drift_check="drift/machine.sh",
+                variables=variables, secrets=machine.secrets(settings), undo=machine.CONFIGURE,
             )
         ]  # fmt: skip
 
@@ -170,8 +169,7 @@ class Node(pulumi.ComponentResource):
         self, name: str, run: Sequence[Step], after: Sequence[pulumi.Resource], **inputs: Unpack[TaskInputs]
     ) -> Task:
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(after))
-        if run is not PREPARE and run is not CONFIGURE:
-            inputs["secrets"] = self._secrets
+        inputs.setdefault("secrets", self._secrets)
         turn = _disruption_limit(self.settings, self._shared.cluster, run)
         identity = self._shared.identity
         return Task(name, self.machine, run, cluster=identity, turn=turn, opts=opts, **inputs)

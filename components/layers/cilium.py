@@ -75,10 +75,8 @@ class Cilium(Layer[CiliumSettings]):
         if not self.settings.addresses:
             return ()
         announced: dict[str, Json] = {"loadBalancerIPs": True, "externalIPs": False}
-        names = address_pools.announcing_nodes(self.lab.cluster)
-        if len(names) < len(self.lab.cluster.nodes):
-            expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
-            announced["nodeSelector"] = {"matchExpressions": [expression]}
+        if selector := address_pools.announcing_node_selector(self.lab.cluster):
+            announced["nodeSelector"] = selector
         return [
             _custom("v2", "CiliumLoadBalancerIPPool", {"blocks": [*map(_block, self.settings.addresses)]}),
             _custom("v2alpha1", "CiliumL2AnnouncementPolicy", announced),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from components.layers.metallb.bgp import BgpSettings, peer_label
 from operations.api import Object
-from operations.checks.cluster import conditions
+from operations.checks.cluster import is_ready
 from operations.findings import Finding, fine, wrong
 
 SESSIONS = "/apis/frrk8s.metallb.io/v1beta1/namespaces/metallb-system/bgpsessionstates"
@@ -41,6 +41,5 @@ def _fix(bgp: BgpSettings, address: str, pod: str) -> str:
 def _routers(pods: Iterable[Object]) -> Iterator[tuple[str, str]]:
     """Yield the node and the name of each ready pod of FRR."""
     for pod in pods:
-        is_ready = conditions(pod).get("Ready", {}).get("status") == "True"
-        if is_ready and pod["metadata"].get("labels", {}).get(_COMPONENT) == "frr-k8s":
+        if is_ready(pod) and pod["metadata"].get("labels", {}).get(_COMPONENT) == "frr-k8s":
             yield pod["spec"]["nodeName"], pod["metadata"]["name"]

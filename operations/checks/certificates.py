@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from operations.api import Object
-from operations.checks.cluster import conditions
+from operations.checks.cluster import conditions, is_ready
 from operations.findings import Finding, fine, wrong
 
 _FIXES: Sequence[tuple[str, str]] = (
@@ -25,7 +25,7 @@ def check_certificates(certificates: Iterable[Object], challenges: Sequence[Obje
     count, ready = 0, True
     for certificate in certificates:
         count += 1
-        if conditions(certificate).get("Ready", {}).get("status") != "True":
+        if not is_ready(certificate):
             ready = False
             yield _not_ready(certificate, challenges)
     if ready:

@@ -81,3 +81,8 @@ def _etcd_members(cluster: ClusterSettings, in_cluster: Mapping[str, Object]) ->
 def conditions(item: Object) -> dict[str, Any]:
     """Return the status conditions of a Kubernetes object by condition type."""
     return {condition["type"]: condition for condition in item.get("status", {}).get("conditions") or ()}
+
+
+def is_ready(item: Object) -> bool:
+    """Whether the status condition `Ready` of a Kubernetes object is true."""
+    return bool(conditions(item).get("Ready", {}).get("status") == "True")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from components.kubernetes.chart import Chart
 from operations.api import Object
-from operations.checks.cluster import conditions
+from operations.checks.cluster import conditions, is_ready
 from operations.findings import Finding, fine, note, wrong
 
 _HEALTH_CONDITIONS = ("Ready", "Available", "Established", "Programmed", "Accepted")
@@ -49,8 +49,7 @@ def check_pods(namespace: str, items: Iterable[Object]) -> Iterator[Finding]:
         count += 1
         name, status = pod["metadata"]["name"], pod.get("status", {})
         phase = status.get("phase", "Unknown")
-        ready = conditions(pod).get("Ready", {}).get("status") == "True"
-        if phase == "Succeeded" or (phase == "Running" and ready):
+        if phase == "Succeeded" or (phase == "Running" and is_ready(pod)):
             continue
         healthy = False
         says = f"{phase}, not ready: {pod_cause(pod)}"

@@ -18,11 +18,7 @@ _FIX = "remove it, or use hardening: default"
 def _options(cluster: ClusterSettings) -> Findings:
     if cluster.hardening != "cis":
         return
-    for key, options in (
-        ("options", cluster.k3s.options),
-        ("serverOptions", cluster.k3s.server_options),
-        ("agentOptions", cluster.k3s.agent_options),
-    ):
+    for key, options in cluster.k3s.options_by_key.items():
         for name, reason in _conflicts(options):
             yield ("k3s", key, name), reason, _FIX
     if not cluster.k3s.secrets_encryption:

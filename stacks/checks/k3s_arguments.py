@@ -16,11 +16,7 @@ _BOOLEANS = ("1", "0", "t", "f", "true", "false")
 
 
 def _arguments(cluster: ClusterSettings) -> Findings:
-    for key, options in (
-        ("options", cluster.k3s.options),
-        ("serverOptions", cluster.k3s.server_options),
-        ("agentOptions", cluster.k3s.agent_options),
-    ):
+    for key, options in cluster.k3s.options_by_key.items():
         for name, reason, fix in _problems(options, cluster):
             yield ("k3s", key, name), reason, fix
 

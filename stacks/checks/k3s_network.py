@@ -96,11 +96,7 @@ def _node_ports(cluster: ClusterSettings) -> Findings:
 
 
 def _max_pods(cluster: ClusterSettings) -> Findings:
-    for key, options in (
-        ("options", cluster.k3s.options),
-        ("serverOptions", cluster.k3s.server_options),
-        ("agentOptions", cluster.k3s.agent_options),
-    ):
+    for key, options in cluster.k3s.options_by_key.items():
         for loc, reason, fix in _too_many_pods(cluster, arguments(options, "kubelet-arg").get("max-pods", "")):
             yield ("k3s", key, *loc), reason, fix
 

@@ -26,10 +26,9 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
         wanted.pop("traefik", None)
     if not any(wanted.values()):
         return
-    for path, ranges in _pools(lab):
-        yield from _too_few(path, ranges, wanted, lab)
-        return
-    if wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
+    if pool := _pool(lab):
+        yield from _too_few(*pool, wanted, lab)
+    elif wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
         reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
         fix = f"{_addresses_fix(lab)}, or set values.traefik.service for a load balancer of your own"
         yield ("traefik",), reason, fix
@@ -41,16 +40,15 @@ def _addresses_fix(lab: LabContext) -> str:
     return "add metallb: {addresses: [FIRST-LAST]}"
 
 
-def _pools(lab: LabContext) -> Iterable[tuple[SettingPath, list[str]]]:
-    """Yield the path and the ranges of the addresses that Services without a requested address get."""
+def _pool(lab: LabContext) -> tuple[SettingPath, list[str]] | None:
+    """Return the path and the ranges of the addresses that Services without a requested address get."""
     metallb, cilium = lab.settings_of(MetalLBSettings), lab.settings_of(CiliumSettings)
-    if metallb and all(pool.addresses for pool in metallb.all_pools().values()):
-        automatic = [pool for pool in metallb.all_pools().values() if pool.auto_assign]
-        yield ("metallb", "addresses"), [entry for pool in automatic for entry in pool.addresses]
-    elif metallb:
-        yield (), []  # MetalLB's own check reports a pool without addresses
-    if cilium and cilium.addresses:
-        yield ("cilium", "addresses"), list(cilium.addresses)
+    if metallb:
+        pools = metallb.all_pools().values()
+        if not all(pool.addresses for pool in pools):
+            return (), []  # MetalLB's own check reports a pool without addresses
+        return ("metallb", "addresses"), [entry for pool in pools if pool.auto_assign for entry in pool.addresses]
+    return (("cilium", "addresses"), list(cilium.addresses)) if cilium and cilium.addresses else None
 
 
 def _too_few(path: SettingPath, ranges: list[str], wanted: dict[str, int], lab: LabContext) -> Findings:

@@ -3,12 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.checks import exactly_one
-from components.settings.errors import Findings
+from components.settings.errors import Findings, SettingPath
+from components.settings.host_paths import is_within
 from stacks.catalog import LAYERS
 from stacks.checks.machine_ownership import (
     FOLDERS,
@@ -76,12 +76,11 @@ def _files(machine: MachineSettings) -> Findings:
 
 
 def _folders(machine: MachineSettings) -> Findings:
-    for place in (*(("mounts", path) for path in machine.mounts), *(("disks", path) for path in machine.disks)):
-        path = place[1]
-        if path in SYSTEM_FOLDERS or FOLDERS.keys() & {path, *_parents(path)}:
-            yield place, "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
-        if path in machine.files or (place[0] == "disks" and path in machine.mounts):
-            yield place, "is also under another key", "keep one of them"
+    for key, path in (*(("mounts", path) for path in machine.mounts), *(("disks", path) for path in machine.disks)):
+        if path in SYSTEM_FOLDERS or any(is_within(path, folder) for folder in FOLDERS):
+            yield (key, path), "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
+        if path in machine.files or (key == "disks" and path in machine.mounts):
+            yield (key, path), "is also under another key", "keep one of them"
 
 
 def _disks(machine: MachineSettings) -> Findings:
@@ -103,10 +102,6 @@ def _mounts(machine: MachineSettings) -> Findings:
             yield place, "needs both username and password, or neither", "add the other key"
 
 
-def _parents(path: str) -> list[str]:
-    return [str(parent) for parent in PurePosixPath(path).parents]
-
-
 def _of_cluster(cluster: ClusterSettings) -> Findings:
     for loc, reason, fix in _findings(cluster.machine):
         yield ("machine", *loc), reason, fix
@@ -125,9 +120,9 @@ def module_findings(cluster: ClusterSettings, platform: PlatformSettings) -> Fin
     for entry in LAYERS:
         if entry.layer.key in platform.enabled_layers():
             owners |= dict.fromkeys(entry.layer.host_requirements.modules, f"platform.{entry.layer.key}")
-    places = [(("machine",), cluster.machine)]
-    places += [(("nodes", index, "machine"), node.machine) for index, node in enumerate(cluster.nodes)]  # type: ignore[misc]
-    for path, machine in places:
+    places: dict[SettingPath, MachineSettings] = {("machine",): cluster.machine}
+    places |= {("nodes", index, "machine"): node.machine for index, node in enumerate(cluster.nodes)}
+    for path, machine in places.items():
         for index, name in enumerate(machine.kernel_modules):
             if owner := owners.get(name.replace("-", "_")):
                 yield (*path, "kernelModules", index), f"is loaded by homelab for {owner}", REMOVE

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from components.cluster.node import SYSCTL, SYSCTL_IPV6
+from components.settings.host_paths import is_within
 
 REMOVE = "remove it"
 _SET_BY_K3S = (
@@ -100,7 +101,7 @@ UNITS: Mapping[str, str] = {
 
 def file_fix(path: str) -> str | None:
     """Return what to do instead of writing the file `path`, or None if users can write the file."""
-    folder_fix = next((fix for folder, fix in FOLDERS.items() if f"{path}/".startswith(f"{folder}/")), None)
+    folder_fix = next((fix for folder, fix in FOLDERS.items() if is_within(path, folder)), None)
     return (
         folder_fix or PATHS.get(path) or next((fix for start, fix in PREFIXES.items() if path.startswith(start)), None)
     )

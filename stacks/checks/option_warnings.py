@@ -22,10 +22,8 @@ def option_warnings(cluster: ClusterSettings) -> Findings:
         reason = "contains coredns, so pods have no DNS server until you install one"
         fix = "install a DNS server with the address in cluster-dns before you add layers or apps"
         yield ("k3s", "disable"), reason, fix
-    k3s = cluster.k3s
-    yield from _options(k3s.options, ("k3s", "options"))
-    yield from _options(k3s.server_options, ("k3s", "serverOptions"))
-    yield from _options(k3s.agent_options, ("k3s", "agentOptions"))
+    for key, options in cluster.k3s.options_by_key.items():
+        yield from _options(options, ("k3s", key))
     for index, node in enumerate(cluster.nodes):
         yield from _options(node.options, ("nodes", index, "options"))
 

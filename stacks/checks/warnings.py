@@ -21,12 +21,12 @@ _SERVERS = ("chart_mirror", "endpoint", "endpoints", "forward", "mirror", "names
 """Settings that name a server in the LAN, which can also be a Service of the cluster at a load-balancer IP."""
 
 
-def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[str]:
-    """Yield a warning in the form `PATH: REASON; FIX` for each setting that is wrong in most labs."""
+def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterator[Problem]:
+    """Yield a warning for each setting that is wrong in most labs."""
     sections = (("cluster", _cluster(cluster, platform)), ("platform", _platform(cluster, platform)))
     for section, found in sections:
         for loc, reason, fix in found:
-            yield str(Problem(display_path((section, *loc), None), reason, fix))
+            yield Problem(display_path((section, *loc), None), reason, fix)
 
 
 def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:

@@ -59,8 +59,12 @@ class Case:
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:
-        """Values by chart, with names in place of secrets."""
-        return {chart: plain(values) for chart, values in self.layer.values().items()}
+        """Values by chart of the catalog, with names in place of secrets.
+
+        Nobody here has the charts that only the settings name.
+        """
+        further = {chart.name for chart in self.layer.further_charts(self.layer.settings)}
+        return {chart: plain(values) for chart, values in self.layer.values().items() if chart not in further}
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
@@ -73,7 +77,7 @@ class Case:
         before, extend = (len(each()) for each in (self.layer.objects_before_charts, self.layer.objects_after_charts))
         assert before + extend == len(self.objects)
         parts = {"before": self.objects[:before], "extend": self.objects[before:]}
-        return {"values": self.values, **parts, "outputs": plain(self.layer.outputs())}
+        return {"values": plain(self.layer.values()), **parts, "outputs": plain(self.layer.outputs())}
 
 
 def secrets_of(value: Any) -> list[str]:

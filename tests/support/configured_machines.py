@@ -1,5 +1,9 @@
 """Machines with an operating system that the settings of `machine` can change, for tests of scripts."""
 
+import grp
+import os
+import pwd
+
 from tests.support.machine_scripts import FakeMachine
 
 SYSTEMCTL = r"""
@@ -52,11 +56,13 @@ case $* in
     mkdir -p "sys/module/$name" ;;
 esac
 """
+OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
+"""User and group of the files on a simulated machine, which belong to root and group root on a real machine."""
+STAT = '/usr/bin/stat "$@"' + ("" if OWNER == "root:root" else f' | sed "s/ {OWNER}$/ root:root/"')
 TOOLS = {
     "systemctl": SYSTEMCTL, "sysctl": SYSCTL, "apt-get": APT_GET, "modprobe": MODPROBE, "id": "echo 0",
     "dpkg-query": 'cat "packages/${*: -1}" 2>/dev/null', "pgrep": '[ -e "running-$2" ]', "pkill": "", "chown": "",
-    "stat": '/usr/bin/stat "$@" | sed "s/ $(/usr/bin/id -un):$(/usr/bin/id -gn)$/ root:root/"',
-    "mountpoint": '[ -e "used-${2##*/}" ]',
+    "stat": STAT, "mountpoint": '[ -e "used-${2##*/}" ]',
     "uname": "echo 6.1.0", "journalctl": "echo cannot parse", "df": "echo 4096", "getent": '[ "$2" = root ]',
     "lsblk": 'cat "tree-${*: -1}" 2>/dev/null || exit 32', "wipefs": 'cat "signature-${*: -1}" 2>/dev/null || true',
     "blkid": 'cat "uuid-${*: -1}" 2>/dev/null || exit 2',

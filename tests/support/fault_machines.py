@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from collections.abc import Callable, Mapping
 
 from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
 from tests.support.configured_machines import GIVEN as MACHINE_GIVEN
@@ -187,15 +188,36 @@ OTHERS_OF_MACHINE = MACHINE_GIVEN | {
 }  # fmt: skip
 
 
-@cached
-def configured_machine(fake: FakeMachine) -> None:
-    """Create a machine with settings of `machine`, after its reboot."""
-    installed_system(fake)
-    given = {name: value.replace("ROOT/", f"{fake.root}/") for name, value in ALL_OF_MACHINE.items()}
-    fake.run("node/configure-machine", **given)
-    fake.file("/proc/cmdline").write_text(fake.file("/boot/firmware/cmdline.txt").read_text())
-    fake.file("/proc/sys/kernel/random/boot_id").write_text("second\n")
-    _done(fake, "node/configure-machine", given)
+# The cost of a scenario grows with the square of its settings: each state needs a run that applies all of them. One
+# scenario, `undo`, has all settings at once.
+GROUPS = {
+    "kernel": ("PACKAGES", "SYSCTL", "MODULES", "PARAMETERS"),
+    "time and DNS": ("TIMEZONE", "DNS_SERVERS"),
+    "files": ("FILES", "SECRET_FILES"),
+}
+
+
+def only(settings: Mapping[str, str], group: str) -> dict[str, str]:
+    """Return the variables of one group of settings."""
+    return MACHINE_GIVEN | {name: settings[name] for name in GROUPS[group] if name in settings}
+
+
+def with_settings(settings: Mapping[str, str]) -> Callable[[FakeMachine], None]:
+    """Return a function that creates a machine with settings of `machine`, after its reboot."""
+
+    @cached
+    def prepare(fake: FakeMachine) -> None:
+        installed_system(fake)
+        given = {name: value.replace("ROOT/", f"{fake.root}/") for name, value in settings.items()}
+        _done(fake, "node/configure-machine", given)
+        fake.file("/proc/cmdline").write_text(fake.file("/boot/firmware/cmdline.txt").read_text())
+        fake.file("/proc/sys/kernel/random/boot_id").write_text("second\n")
+        _done(fake, "node/configure-machine", given)
+
+    return prepare
+
+
+configured_machine = with_settings(ALL_OF_MACHINE)
 
 
 def grub_machine(fake: FakeMachine) -> None:
@@ -220,11 +242,12 @@ def verify_original_system(fake: FakeMachine) -> None:
 
 
 MACHINES = [
-    Scenario("node/configure-machine, new", "node/configure-machine", ALL_OF_MACHINE, RESTARTED, installed_system),
+    *(Scenario(f"node/configure-machine, new {group}", "node/configure-machine", only(ALL_OF_MACHINE, group),
+               RESTARTED, installed_system) for group in GROUPS),
     Scenario("node/configure-machine, GRUB", "node/configure-machine", MACHINE_GIVEN | {"PARAMETERS": "quiet"},
              RESTARTED, grub_machine),
-    Scenario("node/configure-machine, other settings", "node/configure-machine", OTHERS_OF_MACHINE, RESTARTED,
-             configured_machine, on_disk=False),
+    *(Scenario(f"node/configure-machine, other {group}", "node/configure-machine", only(OTHERS_OF_MACHINE, group),
+               RESTARTED, with_settings(only(ALL_OF_MACHINE, group)), on_disk=False) for group in GROUPS),
     Scenario("node/configure-machine, undo", "node/configure-machine", ALL_OF_MACHINE | {"UNDO": "yes"}, RESTARTED,
              removed_machine, verify=verify_original_system),
     Scenario("nfs/export", "nfs/export", EXPORT, NFS, with_data),

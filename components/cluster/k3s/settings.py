@@ -141,6 +141,11 @@ class K3sSettings(Model):
     agent_options: Options = Field(default_factory=dict)
     """Additional K3s options for all agents, in the format of K3s' config.yaml."""
 
+    @property
+    def options_by_key(self) -> dict[str, Options]:
+        """K3s options for several nodes, by their key in the stack file."""
+        return {"options": self.options, "serverOptions": self.server_options, "agentOptions": self.agent_options}
+
 
 class MirrorSettings(Model):
     """Mirrors of one image registry."""

@@ -36,7 +36,7 @@ class _Values(OptionType):
         return {"type": "object"}
 
 
-def _relative_path(value: str) -> str:
+def _repository_path(value: str) -> str:
     """Validate a path below the root of a repository, as Argo CD requires in the source of an Application."""
     fix = "write the path from the root of the repository, such as apps/shop"
     if not value.strip():
@@ -48,7 +48,7 @@ def _relative_path(value: str) -> str:
     return value
 
 
-RelativePath = Annotated[str, TextType("path in a repository", _relative_path)]
+RepositoryPath = Annotated[str, TextType("path in a repository", _repository_path)]
 
 
 class ProjectSettings(Model):
@@ -71,7 +71,7 @@ class SourceSettings(Model):
     """Argo CD project of the Application: `default`, or a key under `projects`."""
     repository: RepositoryRef
     """Git or Helm repository: a key under `repositories`, or the URL of a public repository."""
-    path: RelativePath | None = None
+    path: RepositoryPath | None = None
     """Folder in a Git repository. Set either `path` or `chart`."""
     chart: Text | None = None
     """Chart in a Helm repository. Set either `chart` or `path`."""
@@ -105,7 +105,7 @@ class ApplicationSetSettings(SourceSettings):
     namespace: Text | None = None
     """Name of the namespace into which Argo CD deploys. In the name, Argo CD replaces `{{.KEY}}` with the
     value of `KEY` in the element. Default: the name of the Application."""
-    directories: tuple[RelativePath, ...] = ()
+    directories: tuple[RepositoryPath, ...] = ()
     """Folders in the Git repository, or patterns such as `apps/*`. The name of a folder becomes the name of an
     Application."""
     elements: tuple[dict[Text, Text], ...] = ()
@@ -118,7 +118,7 @@ class RootSettings(Model):
 
     repository: RepositoryRef
     """Git repository: a key under `repositories`, or the URL of a public repository."""
-    path: RelativePath = "."
+    path: RepositoryPath = "."
     """Folder in the Git repository that contains the manifests of Applications."""
     revision: Text = "HEAD"
     """Branch, tag or commit."""

@@ -112,11 +112,8 @@ class MetalLB(Layer[MetalLBSettings]):
 
     def _lan_nodes(self) -> dict[str, Json]:
         """Return a selector of the nodes in the LAN, or an empty mapping if all nodes are in the LAN."""
-        names = pools.announcing_nodes(self.lab.cluster)
-        if len(names) == len(self.lab.cluster.nodes):
-            return {}
-        expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": names}
-        return {"nodeSelectors": [{"matchExpressions": [expression]}]}
+        selector = pools.announcing_node_selector(self.lab.cluster)
+        return {"nodeSelectors": [selector]} if selector else {}
 
     def _pool(self, name: str, pool: PoolSettings) -> Manifest:
         spec = {"addresses": list(pool.addresses), "autoAssign": pool.auto_assign, "avoidBuggyIPs": True}

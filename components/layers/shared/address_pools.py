@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, ip_network
 from itertools import combinations
 
 from components.cluster.settings import ClusterSettings
+from components.kubernetes.manifest import Json
 from components.layers.nfs import NfsSettings
 from components.platform.layer import LabContext
 from components.settings.addresses import IP, bounds, is_address, overlap
@@ -86,6 +87,14 @@ def announcing_nodes(cluster: ClusterSettings) -> list[str]:
     """Return the names of the nodes in the LAN, which alone can announce addresses in layer 2."""
     lan = cluster.lan
     return [node.name for node in cluster.nodes if any(overlap(address, lan) for address in node.addresses)]
+
+
+def announcing_node_selector(cluster: ClusterSettings) -> dict[str, Json] | None:
+    """Return a label selector of the nodes in the LAN, or None if all nodes are in the LAN."""
+    names = announcing_nodes(cluster)
+    if len(names) == len(cluster.nodes):
+        return None
+    return {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": names}]}
 
 
 def ranges_outside_lan(ranges: Iterable[Range], cluster: ClusterSettings) -> Iterator[Finding]:

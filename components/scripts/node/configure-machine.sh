@@ -52,8 +52,8 @@ keep_original() {
   else write_atomically "$record/absent$1" 600 < <(missing_folder "$1"); fi
 }
 
-# has_state FILE MODE OWNER SUM: succeed if the file has this mode, owner and SHA-256.
-has_state() { [ -f "$1" ] && [ "$(stat -L -c '%a %U:%G' "$1")" = "$2 $3" ] && [ "$(sha256_of "$1")" = "$4" ]; }
+# has_state FILE MODE OWNER: succeed if the file has this mode and owner, and the content TEXT.
+has_state() { [ -f "$1" ] && [ "$(stat -L -c '%a %U:%G' "$1")" = "$2 $3" ] && cmp -s "$1" <(printf %s "$text"); }
 
 # set_file KEY FILE MODE OWNER ACTION…: replace the file by TEXT, and note the actions that apply the change.
 set_file() {
@@ -63,7 +63,7 @@ set_file() {
   sum=$(printf %s "$text" | sha256sum | cut -d' ' -f1)
   keep_original "$file"
   write_atomically "$record/files$file" 600 < <(printf '%s\n' "$key $mode $owner $sum" "$@")
-  ! has_state "$file" "$mode" "$owner" "$sum" || return 0
+  ! has_state "$file" "$mode" "$owner" || return 0
   say "writing $file"
   [ $# = 0 ] || add_to_record pending "${@/#/$key }"
   write_atomically "$file" "$mode" < <(printf %s "$text")

@@ -237,11 +237,26 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
         found.find("v1", "Nothing", "ns", "a")
 
 
-def test_doubtful_settings_are_notes() -> None:
-    (warned,) = (file for file in WARNED if file.stem == "public-addresses-in-clear")
+@pytest.mark.parametrize(
+    ("name", "says", "fix"),
+    [
+        (
+            "public-addresses-in-clear",
+            "homelab:cluster.network.flannelBackend: vxlan does not encrypt pod traffic",
+            "set wireguard-native before the bootstrap",
+        ),
+        (
+            "nodes-outside-default-lan",
+            "homelab:cluster.lan: is 10.0.0.0/24 by default",
+            "set lan to the CIDR of the whole LAN; the default is right",
+        ),
+    ],
+)
+def test_doubtful_settings_are_notes(name: str, says: str, fix: str) -> None:
+    (warned,) = (file for file in WARNED if file.stem == name)
     (report,) = health_checks.settings_reports(parse_fixture(warned))
     (finding,) = report.findings
     assert (report.name, finding.check, finding.state) == ("stack file", "settings", State.NOTE)
-    assert finding.says.startswith("homelab:cluster.network.flannelBackend: vxlan does not encrypt pod traffic")
-    assert finding.fix.startswith("set wireguard-native before the bootstrap")
+    assert finding.says.startswith(says)
+    assert finding.fix.startswith(fix)
     assert health_checks.settings_reports(LabStack.read(ROOT / "tests/settings/valid/one-server.yaml")) == []

@@ -60,7 +60,7 @@ def test_invalid_file_gives_exactly_its_report(file: Path) -> None:
 def test_doubtful_file_gives_exactly_its_warnings(file: Path) -> None:
     assert expected_report(file), "the fixture states no warning"
     found = parse_fixture(file)
-    assert list(lab_warnings(found.cluster, found.platform)) == expected_report(file)
+    assert list(map(str, lab_warnings(found.cluster, found.platform))) == expected_report(file)
 
 
 @pytest.mark.parametrize("file", [*VALID, *SAMPLES], ids=named)
