@@ -6,7 +6,6 @@ the DNS server forwards all other names in the domain of the cluster to `rehears
 """
 
 import os
-import subprocess
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -93,16 +92,8 @@ def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str
 
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
     program = tools.obtain_program(recipe, report)
-    with (lab.folder / ACME_FOLDER / f"{recipe.name}.log").open("ab") as log:
-        subprocess.Popen(
-            lab.namespace.command(program, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-            env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"},
-        )
+    log = lab.folder / ACME_FOLDER / f"{recipe.name}.log"
+    lab.namespace.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
 
 
 def _answers(lab: Lab, port: int) -> bool:

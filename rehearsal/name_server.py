@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -105,13 +104,15 @@ def serve(lab: Lab, server: NameServer, report: Report) -> Row:
     zone, configuration = folder / f"{server.zone}.zone", folder / "named.conf"
     if not zone.exists():
         zone.write_text(zone_file(server))
+    wanted, log = named_conf(server), folder / "named.log"
     answers = partial(lab.namespace.answers, server.address, PORT)
-    if not (answers() and configuration.exists() and configuration.read_text() == named_conf(server)):
-        log = folder / "named.log"
+    if not (answers() and configuration.exists() and configuration.read_text() == wanted):
         _stop(lab)
         wait(lambda: not answers(), TIMEOUT, lambda: f"The lab's DNS server does not stop: read {log}.")
-        write_atomically(configuration, named_conf(server))
-        _start(lab, tree)
+        write_atomically(configuration, wanted)
+        # -g: BIND stays in the foreground, and logs to its standard error
+        command = chroot_command(lab, tree, "/usr/sbin/named", "-g", "-c", f"{STATE}/{configuration.name}")
+        lab.namespace.start(command, log)
         wait(answers, TIMEOUT, lambda: f"The lab's DNS server does not start: read {log}.")
     return Row("DNS server of certManager.acme.rfc2136", "BIND, Debian's package, with the lab's TSIG key", real=False)
 
@@ -149,16 +150,9 @@ def zone_file(server: NameServer) -> str:
     return f"$TTL 5\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns {kind} {server.address}\n"
 
 
-def tree_command(lab: Lab, tree: Path, *command: str) -> list[str]:
+def chroot_command(lab: Lab, tree: Path, *command: str) -> list[str]:
     """Return the command line that runs a program of BIND's packages, in BIND's root file system `tree`."""
-    return lab.namespace.command(*debian.chroot_command(tree, _folder(lab), STATE, *command))
-
-
-def _start(lab: Lab, tree: Path) -> None:
-    # -g: BIND stays in the foreground, and logs to its standard error
-    command = tree_command(lab, tree, "/usr/sbin/named", "-g", "-c", f"{STATE}/named.conf")
-    with (_folder(lab) / "named.log").open("ab") as log:
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    return debian.chroot_command(tree, _folder(lab), STATE, *command)
 
 
 def _stop(lab: Lab) -> None:

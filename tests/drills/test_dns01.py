@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -66,8 +65,8 @@ def check(lab: RehearsedLab, name: str, *hosts: str) -> None:
 def txt_records(lab: RehearsedLab, name: str = CHALLENGE) -> list[str]:
     """Return the TXT records of a name, as BIND answers."""
     tree = name_server.recipe().folder / "bind"
-    dig = name_server.tree_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{NAMESERVER}", name, "TXT")
-    return subprocess.run(dig, capture_output=True, text=True, check=True).stdout.split()
+    dig = name_server.chroot_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{NAMESERVER}", name, "TXT")
+    return run(lab.lab.namespace.command(*dig)).split()
 
 
 def log(lab: RehearsedLab, name: str) -> str:
