@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.layers.cert_manager import acme
-from components.layers.cert_manager.layer import CertManagerSettings
 from rehearsal import certificates, name_server, recipes, tools
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report, write_atomically
@@ -29,10 +28,8 @@ TIMEOUT = 30  # seconds in which both servers must answer
 
 def is_needed(settings: LabStack) -> bool:
     """Return whether the rehearsal simulates Let's Encrypt: for HTTP-01 challenges, and for DNS-01 with RFC 2136."""
-    layer = settings.platform.enabled_layers().get("certManager")
-    if not isinstance(layer, CertManagerSettings) or layer.acme is None:
-        return False
-    return layer.acme.http01 or layer.acme.rfc2136 is not None
+    found = name_server.acme_settings(settings)
+    return found is not None and (found.http01 or found.rfc2136 is not None)
 
 
 def serve(lab: Lab, settings: LabStack, report: Report) -> list[Row]:
