@@ -184,8 +184,9 @@ def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
     return lambda work: threads.submit(work).result()
 
 
-def _cause(error: Exception) -> object:
-    return error.reason if isinstance(error, urllib.error.URLError) else error or type(error).__name__
+def _cause(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return str(cause) or type(cause).__name__
 
 
 def _base(registry: str) -> str:

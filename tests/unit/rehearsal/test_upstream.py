@@ -262,6 +262,14 @@ def test_reason_of_a_stand_in(image: str, reason: str, internet: Registry, all_r
     assert choice == Choice(ImageSource.STAND_IN, reason.format(host=internet.host))
 
 
+def test_a_failure_without_a_message_is_named(tmp_path: Path) -> None:
+    def fail(_: object) -> Never:
+        raise TimeoutError
+
+    choice = image_sources.choose("quay.io/some/app:1", (), Upstream(tmp_path, fail))
+    assert choice == Choice(ImageSource.STAND_IN, "quay.io cannot be reached (TimeoutError)")
+
+
 def test_an_image_is_looked_for_once(internet: Registry, all_registries: Upstream) -> None:
     for _ in range(3):
         assert image_sources.choose(f"{internet.host}/some/app:1", (), all_registries).source is ImageSource.NETWORK
