@@ -200,14 +200,6 @@ def test_images_are_looked_for(
         assert registry.find(url, tmp_path, all_registries) is None
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait; the test does not wait."""
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    return waits
-
-
 def test_a_request_to_a_busy_registry_is_retried(
     internet: Registry, all_registries: Upstream, pauses: list[float]
 ) -> None:
