@@ -29,7 +29,6 @@ from rehearsal import (
 )
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
-from rehearsal.images import Layout
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
 from rehearsal.paths import ONLINE_FILE, PROJECT
@@ -66,12 +65,11 @@ def open_session(
     bundle: Path | None = None,
     file: Path | None = None,
     apps: Sequence[Path] = (),
-    app_layouts: Sequence[Layout] = (),
 ) -> Session:
     """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
     The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
-    `apps` contains the stack files of apps, and `app_layouts` contains built images that the lab's registry serves.
+    `apps` contains the stack files of apps.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
@@ -107,7 +105,7 @@ def open_session(
             laid_out = replace(laid_out, rows=(*laid_out.rows, *acme.serve(lab, settings, report)))
     with timed(seconds, "charts"):
         state = lab.folder / "server"
-        server.write_image_list(state, (*laid_out.images, *registry.offer(state, (*built.layouts, *app_layouts))))
+        server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
         packed = charts.lay_out(lab.mirror, platform_charts, server.lab_endpoints(state, lab.address), sources, report)
         laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from bench.labs import stack_document
+from rehearsal import upstream
+from rehearsal.programs import catalog
 from tests.drills import real_app_images as images
 from tests.drills.lan_clients import Browser, DebianClients
 from tests.drills.measurements import Recorder, timed
@@ -39,9 +41,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document["config"]["homelab:platform"] = PLATFORM
     file = folder / "Pulumi.home.yaml"
     write_stack_file(file, apps())
-    with rehearse("real", document, folder, [file], images.app_images(print)) as found:
-        found.up()
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "PROGRAMS", (*catalog.PROGRAMS, *images.PROGRAMS))
+        patch.setattr(upstream, "reachable", lambda: False)  # with Internet access, the rehearsal builds no programs
+        with rehearse("real", document, folder, [file]) as found:
+            found.up()
+            yield found
 
 
 @pytest.fixture(scope="module")
