@@ -14,6 +14,7 @@ from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN_IMAGE
 from tests.drills.measurements import Recorder, timed
 from tests.drills.sql import run_sql
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
@@ -70,7 +71,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 0)
     document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
     file = folder / "Pulumi.shop.yaml"
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": APP}}))
+    write_stack_file(file, app=APP)
     with rehearse("data", document, folder, [file]) as found:
         found.up()
         manifest = folder / "stranger.json"
