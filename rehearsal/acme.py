@@ -6,13 +6,11 @@ the DNS server forwards all other names in the domain of the cluster to `rehears
 """
 
 import os
-import subprocess
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.layers.cert_manager import acme
-from components.layers.cert_manager.layer import CertManagerSettings
 from rehearsal import certificates, name_server, recipes, tools
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report, write_atomically
@@ -30,10 +28,8 @@ TIMEOUT = 30  # seconds in which both servers must answer
 
 def is_needed(settings: LabStack) -> bool:
     """Return whether the rehearsal simulates Let's Encrypt: for HTTP-01 challenges, and for DNS-01 with RFC 2136."""
-    layer = settings.platform.enabled_layers().get("certManager")
-    if not isinstance(layer, CertManagerSettings) or layer.acme is None:
-        return False
-    return layer.acme.http01 or layer.acme.rfc2136 is not None
+    found = name_server.acme_settings(settings)
+    return found is not None and (found.http01 or found.rfc2136 is not None)
 
 
 def serve(lab: Lab, settings: LabStack, report: Report) -> list[Row]:
@@ -93,16 +89,8 @@ def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str
 
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
     program = tools.obtain_program(recipe, report)
-    with (lab.folder / ACME_FOLDER / f"{recipe.name}.log").open("ab") as log:
-        subprocess.Popen(
-            lab.namespace.command(program, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-            env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"},
-        )
+    log = lab.folder / ACME_FOLDER / f"{recipe.name}.log"
+    lab.namespace.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
 
 
 def _answers(lab: Lab, port: int) -> bool:

@@ -89,7 +89,7 @@ def _make(recipe: Recipe, folder: Path) -> None:
 @contextmanager
 def _only_maker(folder: Path, report: Report) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        if not _locked(lock):
+        if not take_lock(lock):
             report(f"another rehearsal is building {folder.name}: waiting for the end of the build")
             _wait(lock, folder)
         yield
@@ -97,7 +97,7 @@ def _only_maker(folder: Path, report: Report) -> Iterator[None]:
 
 def _wait(lock: IO[str], folder: Path) -> None:
     deadline = time.monotonic() + TIMEOUT
-    while not _locked(lock):
+    while not take_lock(lock):
         if time.monotonic() > deadline:
             raise RehearsalError(
                 f"Another rehearsal has been building {folder.name} for {TIMEOUT / 60:.0f} minutes: "
@@ -106,7 +106,8 @@ def _wait(lock: IO[str], folder: Path) -> None:
         time.sleep(RETRY_INTERVAL)
 
 
-def _locked(lock: IO[str]) -> bool:
+def take_lock(lock: IO[str]) -> bool:
+    """Lock a file exclusively until it is closed; return False if another process holds a lock."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,5 @@
 """Deletes old images and charts, and the remains of interrupted downloads and builds, from the rehearsal's cache."""
 
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -38,10 +36,8 @@ def _broken_builds() -> Iterator[int]:
 
 def _broken_downloads() -> Iterator[int]:
     """Delete the files of downloads that were killed, and yield their sizes in bytes."""
-    for folder in (cache.root(), image_cache.cache_folder()):
-        for part in folder.rglob(".*.part"):
-            if part.is_file() and not part.is_symlink():
-                yield from _deleted(part, time.time() - BROKEN_SECONDS)
+    for part in image_cache.cache_folder().rglob(".*.part"):
+        yield from _deleted(part, time.time() - BROKEN_SECONDS)
 
 
 def _unused_downloads() -> Iterator[int]:
@@ -70,12 +66,5 @@ def _deleted(file: Path, oldest: float) -> Iterator[int]:
 @contextmanager
 def _locked(file: Path) -> Iterator[bool]:
     """Hold a lock file exclusively if no other process holds the lock; yield whether the lock is held."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
+    with file.open("w") as lock:
+        yield cache.take_lock(lock)

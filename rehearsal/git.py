@@ -60,11 +60,9 @@ def serve(lab: Lab, built: Path) -> None:
     if _serving(lab):
         return
     command = chroot_command(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
-    with (state / "git.log").open("ab") as log:
-        subprocess.Popen(
-            lab.namespace.command(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    wait(lambda: _serving(lab), 20, lambda: f"The lab's Git server does not start: read {state / 'git.log'}.")
+    log = state / "git.log"
+    lab.namespace.start(command, log)
+    wait(lambda: _serving(lab), 20, lambda: f"The lab's Git server does not start: read {log}.")
 
 
 def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Services and files for the simulated machines: mirror, webhook, images and kubelet settings."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,20 +29,13 @@ def start_server(lab: Lab) -> None:
         return
     state = lab.folder / "server"
     state.mkdir(exist_ok=True, mode=0o700)
+    log = state / "server.log"
     options: list[str | Path] = ["--root", lab.mirror, "--address", lab.address, "--state", state]
-    with (state / "server.log").open("ab") as log, Path("/proc/self/ns/net").open() as own_network:
-        subprocess.Popen(
-            lab.namespace.command(
-                sys.executable, "-m", "rehearsal.server", *options, "--outside", str(own_network.fileno())
-            ),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=PROJECT,
-            pass_fds=(own_network.fileno(),),
-        )
-    wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {state / 'server.log'}.")
+    with Path("/proc/self/ns/net").open() as own_network:
+        outside = own_network.fileno()
+        command = [sys.executable, "-m", "rehearsal.server", *options, "--outside", str(outside)]
+        lab.namespace.start(command, log, cwd=PROJECT, pass_fds=(outside,))
+    wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {log}.")
 
 
 def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:

@@ -1,6 +1,7 @@
 """The folder of the image cache and its lock: while a rehearsed lab runs, no cached image is deleted."""
 
 import fcntl
+import os
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +11,15 @@ from rehearsal.cache import root
 def cache_folder() -> Path:
     """Return the folder of the image cache, which all rehearsed labs share, and users may delete while no lab runs."""
     return root().parent / "registry"
+
+
+def is_cached(file: Path) -> bool:
+    """Return whether a file exists in the image cache; set its modification time, which is the time of its last use."""
+    try:
+        os.utime(file)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def lock_file() -> Path:

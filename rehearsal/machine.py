@@ -4,7 +4,6 @@ import filecmp
 import hashlib
 import json
 import shutil
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -82,15 +81,9 @@ class Machine:
         groups = cgroups.create(self._label)
         (self.folder / "cgroups").write_text("\n".join(map(str, groups)))
         image = (self.folder / "image").read_text()
-        with (self.folder / "console.log").open("ab") as console:
-            command: list[str | Path] = [SUPERVISE, self._id, self.folder, image, BRIDGE, *groups]
-            subprocess.Popen(
-                self.namespace.command("unshare", "--mount", "--propagation=private", *command),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
+        supervise: list[str | Path] = [SUPERVISE, self._id, self.folder, image, BRIDGE, *groups]
+        command = ["unshare", "--mount", "--propagation=private", *supervise]
+        self.namespace.start(command, self.folder / "console.log")
 
     def wait_until_up(self) -> None:
         """Wait until the simulated machine accepts SSH logins."""

@@ -9,15 +9,14 @@ import hashlib
 import os
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.layers.cert_manager.acme import Rfc2136SolverSettings
+from components.layers.cert_manager.acme import AcmeSettings
 from components.layers.cert_manager.layer import CertManagerSettings
+from components.settings.addresses import is_address
 from rehearsal import debian, machine_specs
 from rehearsal.artefacts import Row
 from rehearsal.cache import Recipe, Report, obtain, write_atomically
@@ -73,17 +72,18 @@ def recipe() -> Recipe:
     return Recipe("bind", debian.RELEASE, ingredients, "from Debian's packages, half a minute", make)
 
 
-def rfc2136_settings(settings: LabStack) -> Rfc2136SolverSettings | None:
-    """Return the setting `certManager.acme.rfc2136`, or None if the stack file does not contain the setting."""
+def acme_settings(settings: LabStack) -> AcmeSettings | None:
+    """Return the setting `certManager.acme`, or None if the stack file does not contain the setting."""
     layer = settings.platform.enabled_layers().get("certManager")
-    return layer.acme.rfc2136 if isinstance(layer, CertManagerSettings) and layer.acme else None
+    return layer.acme if isinstance(layer, CertManagerSettings) else None
 
 
 def name_server_of(settings: LabStack, gateway: str) -> NameServer | None:
     """Return the DNS server for the DNS-01 challenges of a stack; `gateway` is the host's address in the lab."""
-    rfc2136 = rfc2136_settings(settings)
-    if rfc2136 is None:
+    acme = acme_settings(settings)
+    if acme is None or acme.rfc2136 is None:
         return None
+    rfc2136 = acme.rfc2136
     parts = urlsplit(f"dns://{rfc2136.nameserver}")
     host = str(parts.hostname)
     taken = {gateway, *machine_specs.used_addresses(settings.cluster)}
@@ -92,7 +92,7 @@ def name_server_of(settings: LabStack, gateway: str) -> NameServer | None:
             f"certManager.acme.rfc2136.nameserver ({host}) is the address of a machine or of the API: the rehearsal "
             "runs its own DNS server at this address, so use another address for the rehearsal."
         )
-    address = host if _is_address(host) else free_address(machine_specs.lan(settings.cluster), taken)
+    address = host if is_address(host) else free_address(machine_specs.lan(settings.cluster), taken)
     algorithm = _ALGORITHMS[rfc2136.tsig_algorithm]
     return NameServer(settings.cluster.domain, host, address, parts.port or PORT, rfc2136.tsig_key_name, algorithm)
 
@@ -105,13 +105,15 @@ def serve(lab: Lab, server: NameServer, report: Report) -> Row:
     zone, configuration = folder / f"{server.zone}.zone", folder / "named.conf"
     if not zone.exists():
         zone.write_text(zone_file(server))
+    wanted, log = named_conf(server), folder / "named.log"
     answers = partial(lab.namespace.answers, server.address, PORT)
-    if not (answers() and configuration.exists() and configuration.read_text() == named_conf(server)):
-        log = folder / "named.log"
+    if not (answers() and configuration.exists() and configuration.read_text() == wanted):
         _stop(lab)
         wait(lambda: not answers(), TIMEOUT, lambda: f"The lab's DNS server does not stop: read {log}.")
-        write_atomically(configuration, named_conf(server))
-        _start(lab, tree)
+        write_atomically(configuration, wanted)
+        # -g: BIND stays in the foreground, and logs to its standard error
+        command = chroot_command(lab, tree, "/usr/sbin/named", "-g", "-c", f"{STATE}/{configuration.name}")
+        lab.namespace.start(command, log)
         wait(answers, TIMEOUT, lambda: f"The lab's DNS server does not start: read {log}.")
     return Row("DNS server of certManager.acme.rfc2136", "BIND, Debian's package, with the lab's TSIG key", real=False)
 
@@ -149,16 +151,9 @@ def zone_file(server: NameServer) -> str:
     return f"$TTL 5\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns {kind} {server.address}\n"
 
 
-def tree_command(lab: Lab, tree: Path, *command: str) -> list[str]:
+def chroot_command(lab: Lab, tree: Path, *command: str) -> list[str]:
     """Return the command line that runs a program of BIND's packages, in BIND's root file system `tree`."""
-    return lab.namespace.command(*debian.chroot_command(tree, _folder(lab), STATE, *command))
-
-
-def _start(lab: Lab, tree: Path) -> None:
-    # -g: BIND stays in the foreground, and logs to its standard error
-    command = tree_command(lab, tree, "/usr/sbin/named", "-g", "-c", f"{STATE}/named.conf")
-    with (_folder(lab) / "named.log").open("ab") as log:
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    return debian.chroot_command(tree, _folder(lab), STATE, *command)
 
 
 def _stop(lab: Lab) -> None:
@@ -170,10 +165,3 @@ def _stop(lab: Lab) -> None:
 
 def _folder(lab: Lab) -> Path:
     return lab.folder / ACME_FOLDER / "bind"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return bool(ip_address(host))
-    except ValueError:
-        return False

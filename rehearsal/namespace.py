@@ -4,8 +4,9 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
@@ -86,6 +87,31 @@ class Namespace:
     def command(self, *command: str | Path) -> list[str]:
         """Build an `nsenter` command line, because `ip netns exec` would hide /sys/fs/cgroup from `command`."""
         return ["nsenter", f"--net={self.path}", *(str(word) for word in command)]
+
+    def start(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        cwd: str | Path | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Collection[int] = (),
+    ) -> None:
+        """Start a daemon in the network namespace, and append its output to `log`. The daemon outlives homelab.
+
+        `cwd`, `env` and `pass_fds` have the meaning that they have for `subprocess.Popen`.
+        """
+        with log.open("ab") as output:
+            subprocess.Popen(
+                self.command(*command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=cwd,
+                env=env,
+                pass_fds=pass_fds,
+            )
 
     def answers(self, address: str, port: int, greeting: bytes = b"") -> bool:
         """Return whether a TCP server at `address` and `port` accepts connections and sends `greeting` first."""

@@ -1,4 +1,4 @@
-"""Repeats HTTP requests to which a server answers that it is busy or has failed: status 429 or 5xx."""
+"""Repeats HTTP requests to servers that are busy or fail for a short time, such as with the status 429 or 503."""
 
 import time
 from collections.abc import Callable
@@ -17,17 +17,18 @@ TEMPORARY = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     ]
 )
-"""HTTP statuses after which a later request may succeed."""
+"""Temporary statuses: after such an HTTP status, a later request may succeed."""
 FIRST_DELAY = 1.0  # seconds before the first repetition, if the server sends no Retry-After; each next delay doubles
-DOWNLOAD_PATIENCE = 60.0  # seconds that a download waits for a server that answers 429 or 5xx
+DOWNLOAD_PATIENCE = 60.0  # seconds that a download waits for a server that answers with a temporary status
 
 T = TypeVar("T")
 
 
 def with_retries(request: Callable[[], T], patience: float) -> T:
-    """Return the result of `request`; while a server answers 429 or 5xx, wait as its Retry-After demands, and repeat.
+    """Return the result of `request`; repeat `request` while a server answers with a temporary status.
 
-    If all waits together would exceed `patience` (in seconds), raise the error of the last request.
+    Before each repetition, the function waits as long as the header Retry-After demands. If all waits together would
+    exceed `patience` (in seconds), raise the error of the last request.
     """
     delay = FIRST_DELAY
     while True:

@@ -29,11 +29,10 @@ from rehearsal import (
 )
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
-from rehearsal.images import Layout
 from rehearsal.lab import Lab
 from rehearsal.namespace import url_host
 from rehearsal.paths import ONLINE_FILE, PROJECT
-from rehearsal.programs import catalog
+from rehearsal.programs import BuiltPrograms, catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
@@ -60,28 +59,16 @@ class Session:
 
 
 def open_session(
-    lab: Lab,
-    report: Report,
-    *,
-    bundle: Path | None = None,
-    file: Path | None = None,
-    apps: Sequence[Path] = (),
-    app_layouts: Sequence[Layout] = (),
+    lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
 ) -> Session:
     """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
     The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
-    `apps` contains the stack files of apps, and `app_layouts` contains built images that the lab's registry serves.
+    `apps` contains the stack files of apps.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
-    if not source.exists():
-        raise RehearsalError(
-            f"The folder {source.parent} has no stack file {source.name}: choose another stack with --stack NAME."
-        )
-    settings = LabStack.read(source)
-    _require_simulatable(settings, lab)
-    disk_space.require_space(lab, settings)
+    settings = _simulatable_settings(source, lab)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         host_packages.ensure(report)
@@ -94,27 +81,27 @@ def open_session(
     platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
         online = _online(lab)
-        wanted = () if online else platform_charts
-        run_by_apps = set() if online else app_stack_images.image_names(apps)
-        building = executor.submit(programs.build, wanted, report, catalog.programs_for(settings), run_by_apps)
+        building = executor.submit(_build_programs, settings, apps, online, report)
         with timed(seconds, "machines"):
             _start(lab, settings, laid_out, image)
         with timed(seconds, "programs of the platform"):
             built = building.result()
             git.ensure(lab, platform_charts, report)
+    rows = [*laid_out.rows]
     if acme.is_needed(settings):
         with timed(seconds, "ACME server"):
-            laid_out = replace(laid_out, rows=(*laid_out.rows, *acme.serve(lab, settings, report)))
+            rows += acme.serve(lab, settings, report)
     with timed(seconds, "charts"):
         state = lab.folder / "server"
-        server.write_image_list(state, (*laid_out.images, *registry.offer(state, (*built.layouts, *app_layouts))))
+        server.write_image_list(state, (*laid_out.images, *registry.offer(state, built.layouts)))
         sources = charts.Sources(bundle, online, built.charts)
         packed = charts.lay_out(lab.mirror, platform_charts, server.lab_endpoints(state, lab.address), sources, report)
-        laid_out = replace(laid_out, rows=(*laid_out.rows, *built.rows, *charts.rows(packed)))
+        rows += [*built.rows, *charts.rows(packed)]
     with timed(seconds, "stack file"):
         lab_settings = _lab_settings(lab, laid_out, charts.pins(packed))
         replacements: list[derived_stackfile.Replacement] = []
         engine, *others = (_engine(path, lab, toolchain, lab_settings, replacements) for path in (source, *apps))
+    laid_out = replace(laid_out, rows=tuple(rows))
     return Session(lab, settings, engine, laid_out, list(dict.fromkeys(replacements)), others, seconds)
 
 
@@ -122,6 +109,26 @@ def apps_on(stack: str) -> list[Path]:
     """Return the stack files of the project's apps whose `platform` is `stack`."""
     app_files = [file for file in sorted(PROJECT.glob("Pulumi.*.yaml")) if derived_stackfile.is_app(file)]
     return [file for file in app_files if short_name(AppStack.read(file).section.platform) == stack]
+
+
+def _simulatable_settings(source: Path, lab: Lab) -> LabStack:
+    """Read the settings of a lab, and fail if the rehearsal cannot simulate the lab on this computer."""
+    if not source.exists():
+        raise RehearsalError(
+            f"The folder {source.parent} has no stack file {source.name}: choose another stack with --stack NAME."
+        )
+    settings = LabStack.read(source)
+    _require_simulatable(settings, lab)
+    disk_space.require_space(lab, settings)
+    return settings
+
+
+def _build_programs(settings: LabStack, apps: Sequence[Path], online: bool, report: Report) -> BuiltPrograms:
+    """Build what the platform and the apps run; build nothing with Internet access, which provides the images."""
+    if online:
+        return BuiltPrograms()
+    app_images = app_stack_images.image_names(apps)
+    return programs.build(charts_of(settings), report, catalog.programs_for(settings), app_images)
 
 
 def _engine(

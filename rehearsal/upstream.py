@@ -23,6 +23,7 @@ from typing import TypeVar
 from provider.charts import oci
 from provider.download import USER_AGENT, url_opener
 from provider.errors import TaskError
+from rehearsal import image_cache
 from rehearsal.cache import write_atomically
 from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
@@ -122,11 +123,8 @@ class Upstream:
     def _tagged(self, url: str) -> Blob | None:
         """Return the manifest from the last download of an image tag, or None if the cache has no such manifest."""
         tag = self._tag(url)
-        digest = tag.read_text() if tag.exists() else ""
-        if not digest:
-            return None
-        os.utime(tag)
-        return self._stored(digest)
+        digest = tag.read_text() if image_cache.is_cached(tag) else ""
+        return self._stored(digest) if digest else None
 
     def _asked(self, url: str, registry: str) -> Existence:
         def request() -> None:
@@ -175,9 +173,7 @@ class Upstream:
 
     def _stored(self, digest: str) -> Blob | None:
         file = _name(self.folder, digest)
-        try:
-            os.utime(file)  # the modification time of a cached file is the time of its last use
-        except FileNotFoundError:
+        if not image_cache.is_cached(file):
             return None
         return Blob(file, digest, json.loads(file.with_suffix(".json").read_text())["kind"])
 
@@ -188,8 +184,9 @@ def runner_in(namespace: int) -> Callable[[Callable[[], T]], T]:
     return lambda work: threads.submit(work).result()
 
 
-def _cause(error: Exception) -> object:
-    return error.reason if isinstance(error, urllib.error.URLError) else error or type(error).__name__
+def _cause(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return str(cause) or type(cause).__name__
 
 
 def _base(registry: str) -> str:

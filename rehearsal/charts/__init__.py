@@ -1,12 +1,10 @@
 """The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
 
 import base64
-import contextlib
 import gzip
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -180,10 +178,8 @@ def _fetched(chart: Chart) -> bytes:
     """Return a chart's original archive from the cache or from its Helm repository. Raises TaskError."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
     cached = image_cache.cache_folder() / FOLDER / origin / _file(chart)
-    with contextlib.suppress(FileNotFoundError):
-        os.utime(cached)  # the modification time of a cached file is the time of its last use
-        if chart.sha256 in (None, download.sha256_of(cached)):
-            return cached.read_bytes()
+    if image_cache.is_cached(cached) and chart.sha256 in (None, download.sha256_of(cached)):
+        return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
     )

@@ -66,7 +66,7 @@ def build(
         made = program.recipe()
         rows.append(Row(f"{made.name} {made.version}", "built here from its sources", real=True))
         web_ui = _web_ui(made.name, program.web_ui, report, rows) if program.web_ui else None
-        layouts.append(lay_out(program, [folder, web_ui] if web_ui else [folder], report))
+        layouts.append(_lay_out(program, [folder, web_ui] if web_ui else [folder], report))
     return BuiltPrograms(tuple(layouts), real, tuple(rows))
 
 
@@ -87,7 +87,7 @@ def _repositories(program: Program) -> set[str]:
     return {repository_of(full_name(image.name)) for image in program.images(Path())}
 
 
-def lay_out(program: Program, folders: Sequence[Path], report: Report) -> Layout:
+def _lay_out(program: Program, folders: Sequence[Path], report: Report) -> Layout:
     """The images of a program from the `folders` that its recipes made, packed once."""
     made = program.recipe()
 

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.labs import stack_document
 from rehearsal.paths import PROJECT
 from rehearsal.shell import RehearsalError
 from tests.drills.sql import is_ready, run_sql
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, kill_tree, rehearse, wait_until
 
 KEYS = {"s3Id": "rehearsal-s3Id", "s3Key": "rehearsal-s3Key"}
@@ -42,7 +41,7 @@ def database_lab(folder: Path, apps: Sequence[str]) -> Iterator[RehearsedLab]:
     document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
     files = [folder / f"Pulumi.{name}.yaml" for name in apps]
     for file in files:
-        write_app(file, APP)
+        write_stack_file(file, app=APP)
     with rehearse("databases", document, folder, files) as found, object_store(found) as store:
         document["config"] |= {f"homelab:{name}": {"secure": "v1:c2FtcGxl:c2FtcGxl"} for name in KEYS}
         document["config"]["homelab:platform"]["cloudnativePg"] = {"backup": store}
@@ -50,11 +49,6 @@ def database_lab(folder: Path, apps: Sequence[str]) -> Iterator[RehearsedLab]:
         found.up()
         found.up(engine=found.app_engine(apps[0]))
         yield found
-
-
-def write_app(file: Path, app: dict[str, Any]) -> None:
-    """Write the stack file of an app."""
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": app}}))
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rehearsal import debian
 from rehearsal.shell import run
 from tests.rehearsal.rehearsed_lab import RehearsedLab
-
-# the mounts disappear when the program ends, because `unshare` gives the script a new mount namespace
-ENTER_TREE = 'mount --rbind /dev "$0/dev"; mount --bind "$1" "$0/tmp"; tree=$0; shift; exec chroot "$tree" "$@"'
 
 
 class Browser:
@@ -69,8 +67,7 @@ class DebianClients:
 
     def command(self, *words: str) -> list[str]:
         """Return the command line of a program in the network of the lab."""
-        enter = ["unshare", "--mount", "--propagation=private", "sh", "-euc", ENTER_TREE]
-        return self._lab.lab.namespace.command(*enter, self._tree, self.folder, *words)
+        return self._lab.lab.namespace.command(*debian.chroot_command(self._tree, self.folder, "/tmp", *words))
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run a program, which exits with `code`; return its output."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rehearsal import debian, go
-from rehearsal.cache import Recipe, Report, obtain
+from rehearsal.cache import Recipe, obtain
 from rehearsal.debian import Tree
-from rehearsal.images import Image, Layout
-from rehearsal.programs import Program, lay_out
+from rehearsal.images import Image
+from rehearsal.programs import Program
 from rehearsal.shell import run
 
 MINIFLUX, NEW_MINIFLUX = "ghcr.io/miniflux/miniflux:2.2.19", "ghcr.io/miniflux/miniflux:2.3.5"
@@ -138,10 +138,8 @@ def _debian_images(folder: Path) -> tuple[Image, ...]:
     )
 
 
-def app_images(report: Report) -> list[Layout]:
-    """Build all images, or return the images of an earlier build."""
-    programs = (*(app.program() for app in GO_APPS), Program((), debian_apps, _debian_images))
-    return [lay_out(program, [obtain(program.recipe(), report)], report) for program in programs]
+PROGRAMS = (*(app.program() for app in GO_APPS), Program((), debian_apps, _debian_images))
+"""The programs of all images."""
 
 
 def clients() -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
 from tests.drills.measurements import Recorder, timed
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 
 pytestmark = pytest.mark.drill
@@ -31,20 +31,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 2)
     document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
     file = folder / "Pulumi.shop.yaml"
-    write_stack_file(file)
+    write_stack_file(file, app=APP)
     with rehearse("commands", document, folder, [file]) as found:
         found.up()
         found.up(engine=found.app_engine("shop"))
         yield found
 
 
-def write_stack_file(file: Path, **changes: Any) -> None:
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": APP | changes}}))
-
-
 def change(lab: RehearsedLab, **changes: Any) -> None:
     """Change the app's stack file, and deploy the change."""
-    write_stack_file(lab.apps[0], **changes)
+    write_stack_file(lab.apps[0], app=APP | changes)
     lab.reopen()
     lab.up(engine=lab.app_engine("shop"))
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
 from stacks import stackfile
 from tests.drills.measurements import Recorder, timed
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse
 from tests.support.app_samples import APP_SAMPLES, sample_objects
 
@@ -41,7 +41,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 0, apps={"podSecurity": "privileged"})
     document["config"]["homelab:platform"] = PLATFORM
     file = folder / "Pulumi.shop.yaml"
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": APP}}))
+    write_stack_file(file, app=APP)
     with rehearse("samples", document, folder, apps=[file]) as found:
         found.up()
         yield found

@@ -3,20 +3,20 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
 from rehearsal.shell import RehearsalError
 from tests.drills.measurements import Recorder, timed
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
 ADDRESS = "10.9.0.210"
+SECRETS = ("apiKey", "registryPassword")
 PLATFORM: dict[str, Any] = {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
 APP: dict[str, Any] = {
     "platform": "apps",
@@ -99,25 +99,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document["config"]["homelab:platform"] = PLATFORM
     document["config"]["homelab:cluster"]["nodes"][0]["labels"] = {"storage": "true"}
     file = folder / "Pulumi.home.yaml"
-    write_stack_file(file, APP)
+    write_stack_file(file, *SECRETS, app=APP)
     media = folder / "Pulumi.media.yaml"
-    media.write_text(yaml.safe_dump({"config": {"homelab:apps": APPS}}))
+    write_stack_file(media, apps=APPS)
     with rehearse("apps", document, folder, apps=[file, media]) as found:
         found.up()
         found.run_as_root("s1", VOLUMES)
         yield found
 
 
-def write_stack_file(file: Path, app: dict[str, Any]) -> None:
-    secrets = {f"homelab:{name}": {"secure": "v1:placeholder"} for name in ("apiKey", "registryPassword")}
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": app, **secrets}}))
-
-
 def change(lab: RehearsedLab, **settings: Any) -> dict[str, Any]:
     """Write the app's stack file with changed settings; None removes a setting."""
     file, _ = lab.apps
     app = {key: value for key, value in {**APP, **settings}.items() if value is not None}
-    write_stack_file(file, app)
+    write_stack_file(file, *SECRETS, app=app)
     lab.reopen()
     return app
 
@@ -289,7 +284,7 @@ def test_an_app_reaches_another_app_of_its_stack_if_the_other_app_allows_it(
 def test_an_app_leaves_its_stack_and_the_others_stay(lab: RehearsedLab) -> None:
     _, file = lab.apps
     remaining = {name: settings for name, settings in APPS.items() if name != "radarr"}
-    file.write_text(yaml.safe_dump({"config": {"homelab:apps": remaining}}))
+    write_stack_file(file, apps=remaining)
     lab.reopen()
     lab.up(engine=lab.app_engine("media"))
     namespaces = lab.kubectl("get", "namespaces", "-o", "name").splitlines()
@@ -304,7 +299,7 @@ def test_a_stack_of_several_apps_refuses_the_key_of_one_app_before(lab: Rehearse
     lab.run_as_root("s1", VOLUMES)
     lab.up(engine=lab.app_engine("home"))
     file, _ = lab.apps
-    file.write_text(yaml.safe_dump({"config": {"homelab:apps": {"platform": "apps", "home": MEDIA}}}))
+    write_stack_file(file, apps={"platform": "apps", "home": MEDIA})
     lab.reopen()
     code, said = lab.pulumi("up", "--yes", "--skip-preview", engine=lab.app_engine("home"))
     assert code != 0

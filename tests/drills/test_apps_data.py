@@ -1,12 +1,12 @@
 """An app with Valkey, additional databases and roles, and with pod settings that a container can see."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
 from rehearsal.artefacts import PODINFO
@@ -14,6 +14,7 @@ from rehearsal.shell import RehearsalError
 from rehearsal.webhook import STAND_IN_IMAGE
 from tests.drills.measurements import Recorder, timed
 from tests.drills.sql import run_sql
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
@@ -70,7 +71,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 0)
     document["config"]["homelab:platform"] = {"certManager": {}, "longhorn": {}, "cloudnativePg": {}}
     file = folder / "Pulumi.shop.yaml"
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": APP}}))
+    write_stack_file(file, app=APP)
     with rehearse("data", document, folder, [file]) as found:
         found.up()
         manifest = folder / "stranger.json"
@@ -97,10 +98,9 @@ def cached(lab: RehearsedLab, key: str) -> str:
 
 def secret_value(lab: RehearsedLab, name: str, key: str) -> str:
     """Return a value of the Secret whose name starts with `name`."""
-    items = yaml.safe_load(lab.kubectl("get", "secrets", "-n", "shop", "-o", "yaml"))["items"]
+    items = json.loads(lab.kubectl("get", "secrets", "-n", "shop", "-o", "json"))["items"]
     (found,) = (each for each in items if each["metadata"]["name"].startswith(name))
-    return str(yaml.safe_load(lab.kubectl("get", "secret", "-n", "shop", found["metadata"]["name"], "-o",
-               f"go-template={{{{index .data \"{key}\" | base64decode}}}}")))  # fmt: skip
+    return base64.b64decode(found["data"][key]).decode()
 
 
 def test_the_app_stores_a_key_in_valkey(lab: RehearsedLab, record: Recorder) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
 from rehearsal.artefacts import PODINFO
 from rehearsal.shell import run
 from tests.drills.measurements import Recorder, timed
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
@@ -48,22 +48,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 0)
     document["config"]["homelab:platform"] = PLATFORM
     file = folder / "Pulumi.web.yaml"
-    write_stack_file(file, APP)
+    write_stack_file(file, app=APP)
     with rehearse("http", document, folder, apps=[file]) as found:
         found.up()
         yield found
-
-
-def write_stack_file(file: Path, app: dict[str, Any]) -> None:
-    secrets = {"homelab:word": {"secure": "v1:placeholder"}} if "word" in str(app) else {}
-    file.write_text(yaml.safe_dump({"config": {"homelab:app": app, **secrets}}))
 
 
 def change(lab: RehearsedLab, **ingress: Any) -> None:
     """Run `pulumi up` of the app with changed options of its Ingress; None removes an option."""
     (file,) = lab.apps
     options = {key: value for key, value in {**APP["ingress"], **ingress}.items() if value is not None}
-    write_stack_file(file, APP | {"ingress": options})
+    secrets = ["word"] if "word" in str(options) else []
+    write_stack_file(file, *secrets, app=APP | {"ingress": options})
     lab.reopen()
     lab.up(engine=lab.app_engine("web"))
 

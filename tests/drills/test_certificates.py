@@ -118,12 +118,18 @@ def check_lets_encrypt(lab: RehearsedLab, name: str, issuer: str) -> None:
     """Request a certificate from an issuer; verify that the lab's ACME server signed it."""
     host = f"{name}.lab.test"
     create_ingress(lab, name, host, issuer)
-    wait_until(lambda: "tls.crt" in certificates_in(lab, name), f"{host} has its certificate", TIMEOUT)
+    verify_lets_encrypt(lab, name, host)
+
+
+def verify_lets_encrypt(lab: RehearsedLab, name: str, *hosts: str, seconds: float = TIMEOUT) -> None:
+    """Wait for the certificate in a Secret; verify that the lab's ACME server signed the certificate for all hosts."""
+    wait_until(lambda: "tls.crt" in certificates_in(lab, name), f"{name} has its certificate", seconds)
     root = f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"
     authority = run(lab.lab.namespace.command("curl", "-fsSk", root))
     data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
     chain = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
-    verify(chain, x509.load_pem_x509_certificate(authority.encode()), host)
+    for host in hosts:
+        verify(chain, x509.load_pem_x509_certificate(authority.encode()), host)
 
 
 @pytest.mark.parametrize("issuer", ["letsencrypt", "letsencrypt-staging"])

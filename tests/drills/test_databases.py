@@ -19,10 +19,10 @@ from tests.drills.databases import (
     plugin_machines,
     primary_instance,
     primary_on_agent,
-    write_app,
 )
 from tests.drills.measurements import Recorder
 from tests.drills.sql import PSQL, instance_arguments, run_sql, run_sql_at
+from tests.drills.stack_files import write_stack_file
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, longest_outage, wait_until
 
 pytestmark = pytest.mark.drill
@@ -128,7 +128,7 @@ def test_a_database_is_restored_to_a_point_in_time(lab: RehearsedLab) -> None:
     primary, _ = primary_instance(lab)
     lab.kubectl("exec", "-n", "shop", primary, "-c", "postgres", "--", "psql", "-c", "SELECT pg_switch_wal()")
     wait_until(lambda: database_status(lab, archived) == "True", "the WAL is archived", 60)
-    write_app(lab.apps[1], APP | {"postgres": restore_settings(moment)})
+    write_stack_file(lab.apps[1], app=APP | {"postgres": restore_settings(moment)})
     lab.reopen()
     lab.up(engine=lab.app_engine("second"))
     assert run_sql(lab, "SELECT count(*) FROM orders", app="second") == before

@@ -3,22 +3,21 @@
 import base64
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from bench.labs import stack_document
-from rehearsal import acme, name_server
+from rehearsal import name_server
 from rehearsal.paths import ACME_FOLDER
 from rehearsal.programs import catalog
 from rehearsal.shell import run
 from tests.drills import dns_webhook
 from tests.drills.measurements import Recorder
-from tests.drills.test_certificates import apply, verify
+from tests.drills.test_certificates import apply, verify_lets_encrypt
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
@@ -48,26 +47,21 @@ def request(lab: RehearsedLab, name: str, *hosts: str) -> None:
     apply(lab, "Certificate", name, {"secretName": name, "dnsNames": list(hosts), "issuerRef": issuer})
 
 
-def wait_for_chain(lab: RehearsedLab, name: str) -> list[x509.Certificate]:
-    """Wait for the certificate chain in a Secret, and return the chain."""
-    wait_until(lambda: lab.kubectl("get", "secret", name, "--ignore-not-found", "-o", "name"), name, TIMEOUT)
-    data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
-    return x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
-
-
 def check(lab: RehearsedLab, name: str, *hosts: str) -> None:
     """Verify that Pebble signed the certificate for all hosts, as a browser does that trusts Pebble's CA."""
-    chain = wait_for_chain(lab, name)
-    root = run(lab.lab.namespace.command("curl", "-fsSk", f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"))
-    for host in hosts:
-        verify(chain, x509.load_pem_x509_certificate(root.encode()), host)
+    verify_lets_encrypt(lab, name, *hosts, seconds=TIMEOUT)
+
+
+def records(lab: RehearsedLab, server: str, name: str, kind: str) -> list[str]:
+    """Return the records of a name with which a DNS server answers."""
+    tree = name_server.recipe().folder / "bind"
+    dig = name_server.chroot_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{server}", name, kind)
+    return run(lab.lab.namespace.command(*dig)).split()
 
 
 def txt_records(lab: RehearsedLab, name: str = CHALLENGE) -> list[str]:
     """Return the TXT records of a name, as BIND answers."""
-    tree = name_server.recipe().folder / "bind"
-    dig = name_server.tree_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{NAMESERVER}", name, "TXT")
-    return subprocess.run(dig, capture_output=True, text=True, check=True).stdout.split()
+    return records(lab, NAMESERVER, name, "TXT")
 
 
 def log(lab: RehearsedLab, name: str) -> str:
@@ -112,8 +106,10 @@ def test_a_record_that_lets_encrypt_does_not_see_is_named(lab: RehearsedLab) -> 
     """BIND has the TXT record, and cert-manager sees the record, but the DNS server that Pebble queries does not."""
     corefile = lab.lab.folder / ACME_FOLDER / "Corefile"
     text = corefile.read_text()
+    forwarded = partial(records, lab, lab.lab.address, "ns.lab.test", "A")
+    assert forwarded()
     corefile.write_text(re.sub(r"    forward .*\n", "", text))
-    time.sleep(5)  # until CoreDNS has loaded it
+    wait_until(lambda: not forwarded(), "CoreDNS has loaded its configuration without `forward`", 30)
     request(lab, "hidden", "hidden.lab.test")
     failed = ["get", "certificate", "hidden", "-o", "jsonpath={.status.conditions[?(@.type=='Issuing')].reason}"]
     wait_until(lambda: lab.kubectl(*failed) == "Failed", "the challenge has failed", TIMEOUT)

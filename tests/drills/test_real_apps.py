@@ -7,29 +7,26 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bench.labs import stack_document
+from rehearsal import upstream
+from rehearsal.programs import catalog
 from tests.drills import real_app_images as images
 from tests.drills.lan_clients import Browser, DebianClients
 from tests.drills.measurements import Recorder, timed
 from tests.drills.real_apps import ADMIN, DNS, MQTT, PLATFORM, apps
+from tests.drills.stack_files import write_stack_file
 from tests.drills.traffic import Traffic
 from tests.rehearsal.rehearsed_lab import RehearsedLab, diagnostics, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
+SECRETS = ("minifluxAdmin", "mqttPasswords")
 READER, ADGUARD = "reader:reader-word", "me:adguard-word"
 """Users and passwords, which the drill creates."""
-
-
-def write_stack_file(file: Path, settings: dict[str, Any]) -> None:
-    secrets = {f"homelab:{name}": {"secure": "v1:placeholder"} for name in ("minifluxAdmin", "mqttPasswords")}
-    file.write_text(yaml.safe_dump({"config": {"homelab:apps": settings, **secrets}}))
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +35,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
     document = stack_document(1, 1, apps={"podSecurity": "baseline"})
     document["config"]["homelab:platform"] = PLATFORM
     file = folder / "Pulumi.home.yaml"
-    write_stack_file(file, apps())
-    with rehearse("real", document, folder, [file], images.app_images(print)) as found:
-        found.up()
-        yield found
+    write_stack_file(file, *SECRETS, apps=apps())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "PROGRAMS", (*catalog.PROGRAMS, *images.PROGRAMS))
+        patch.setattr(upstream, "reachable", lambda: False)  # with Internet access, the rehearsal builds no programs
+        with rehearse("real", document, folder, [file]) as found:
+            found.up()
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_a_version_with_migrations_is_rolled_out_under_traffic(
 ) -> None:
     url = "https://rss.lab.test"
     assert browser.call(f"{url}/v1/version", READER)["version"] == "2.2.19"
-    write_stack_file(lab.apps[0], apps(image=images.NEW_MINIFLUX))
+    write_stack_file(lab.apps[0], *SECRETS, apps=apps(image=images.NEW_MINIFLUX))
     lab.reopen()
     with Traffic(lambda _: browser.answers(f"{url}/healthcheck")) as traffic:
         lab.up(engine=lab.app_engine("home"))

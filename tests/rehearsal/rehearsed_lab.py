@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from components.cluster.k3s import config
-from rehearsal.images import Layout
 from rehearsal.lab import Lab
 from rehearsal.pulumi import Engine
 from rehearsal.session import Session, open_session
@@ -28,17 +27,9 @@ TIMEOUT = 900  # seconds until a run of the engine times out, on a busy computer
 class RehearsedLab:
     """A lab and its own stack file."""
 
-    def __init__(
-        self,
-        stack: str,
-        document: dict[str, Any],
-        folder: Path,
-        apps: Sequence[Path] = (),
-        app_layouts: Sequence[Layout] = (),
-    ) -> None:
+    def __init__(self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> None:
         self.document = document
         self.apps = apps
-        self.app_layouts = app_layouts
         self.file = folder / f"Pulumi.{stack}.yaml"
         self.lab = Lab(stack)
         self.session = self.reopen()
@@ -59,9 +50,7 @@ class RehearsedLab:
     def reopen(self) -> Session:
         """Write the stack file with its edits and open a new session."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
-        self.session = open_session(
-            self.lab, lambda _: None, file=self.file, apps=self.apps, app_layouts=self.app_layouts
-        )
+        self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps)
         return self.session
 
     def app_engine(self, stack: str) -> Engine:
@@ -227,18 +216,13 @@ class RehearsedLab:
 
 
 @contextmanager
-def rehearse(
-    stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), app_layouts: Sequence[Layout] = ()
-) -> Iterator[RehearsedLab]:
-    """Create a lab and remove it afterwards, even after failures.
-
-    `apps` are stack files of apps on the lab, and `app_layouts` are built images that the lab's registry serves.
-    """
+def rehearse(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[RehearsedLab]:
+    """Create a lab and remove it afterwards, even after failures; `apps` are stack files of apps on it."""
     lab = Lab(stack)
     lab.remove()
     with lab.locked():
         try:
-            yield RehearsedLab(stack, document, folder, apps, app_layouts)
+            yield RehearsedLab(stack, document, folder, apps)
         finally:
             lab.remove()
 

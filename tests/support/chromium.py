@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from typing import Any
 
 from rehearsal import debian
 from rehearsal.cache import Recipe, Report, obtain
+from rehearsal.namespace import wait
+from rehearsal.shell import RehearsalError
 
 INSTALLED = shutil.which("chromium") is not None
 PACKAGES = ("chromium", "fonts-dejavu-core")
@@ -62,13 +63,16 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait_for(self, text: str) -> str:
-        """Wait until the page's HTML contains `text`, and return the HTML."""
-        end = time.monotonic() + TIMEOUT / 2
-        while text not in (html := str(self.evaluate(HTML))):
-            assert time.monotonic() < end, html
-            time.sleep(0.1)
-        return html
+    def attach(self) -> None:
+        """Attach to the first page that Chromium has."""
+        wait(lambda: bool(self._pages()), TIMEOUT / 2, lambda: "Chromium opens no page.")
+        self.session = {
+            "sessionId": self.call("Target.attachToTarget", targetId=self._pages()[0], flatten=True)["sessionId"]
+        }
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the page's HTML contains `text`."""
+        wait(lambda: text in self._html(), TIMEOUT / 2, self._html)
 
     def write(self, selector: str, text: str) -> None:
         """Click an element, and type `text`."""
@@ -79,6 +83,13 @@ class Page:
         """Store a screenshot in a file, and return its bytes."""
         picture.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
         return picture.read_bytes()
+
+    def _pages(self) -> list[str]:
+        targets = self.call("Target.getTargets")["targetInfos"]
+        return [target["targetId"] for target in targets if target["type"] == "page"]
+
+    def _html(self) -> str:
+        return str(self.evaluate(HTML))
 
     def _message(self) -> dict[str, Any]:
         assert self.process.stdout
@@ -109,8 +120,10 @@ class Chromium:
             timer = threading.Timer(TIMEOUT, process.kill)
             timer.start()
             try:
-                yield _attached(Page(process))
-            except AssertionError as error:
+                page = Page(process)
+                page.attach()
+                yield page
+            except (AssertionError, RehearsalError) as error:
                 log.seek(0)
                 error.add_note(log.read().decode(errors="replace")[-2000:])
                 raise
@@ -122,21 +135,6 @@ class Chromium:
         if not self.system:
             return []
         return ["unshare", "--mount", "--propagation=private", "sh", "-euc", ENTER_SCRIPT, "chromium", str(self.system)]
-
-
-def _attached(page: Page) -> Page:
-    """Attach to the first page that Chromium has."""
-    end = time.monotonic() + TIMEOUT / 2
-    while True:
-        targets = page.call("Target.getTargets")["targetInfos"]
-        found = [target["targetId"] for target in targets if target["type"] == "page"]
-        if found:
-            page.session = {
-                "sessionId": page.call("Target.attachToTarget", targetId=found[0], flatten=True)["sessionId"]
-            }
-            return page
-        assert time.monotonic() < end, targets
-        time.sleep(0.1)
 
 
 def ensure(report: Report) -> Chromium:

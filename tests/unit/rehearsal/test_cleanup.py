@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rehearsal import cache, cleanup, commands, image_cache
 from rehearsal.cache import Recipe
+from rehearsal.namespace import wait
 from rehearsal.paths import PROJECT
 from rehearsal.upstream import Upstream
 
@@ -75,25 +76,12 @@ def test_while_a_lab_runs_all_images_stay() -> None:
 def test_the_server_of_a_lab_locks_the_image_cache(tmp_path: Path) -> None:
     state = tmp_path / "lab/server"
     state.mkdir(parents=True)
-    options: list[str | Path] = [
-        "--root",
-        tmp_path,
-        "--address",
-        "127.0.0.1",
-        "--state",
-        state,
-        "--http-port",
-        "0",
-        "--webhook-port",
-        "0",
-    ]
+    options: list[str | Path] = ["--root", tmp_path, "--address", "127.0.0.1", "--state", state]
+    options += ["--http-port", "0", "--webhook-port", "0"]
     kept = image("a", 31 * DAY)
     with subprocess.Popen([sys.executable, "-m", "rehearsal.server", *options], cwd=PROJECT) as server:
         try:
-            deadline = time.monotonic() + 60
-            while not (state / "webhook.log").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait((state / "webhook.log").exists, 60, lambda: "The server does not start.")
             assert left() == set(kept)
         finally:
             server.terminate()

@@ -20,6 +20,8 @@ from rehearsal.download import UnreachableError
 from rehearsal.retries import with_retries
 from tests.support.files_over_http import running
 
+pytestmark = pytest.mark.usefixtures("pauses")
+
 BUSY = (429, {"Retry-After": "7"})
 
 
@@ -63,14 +65,6 @@ def serving(host: Host) -> Iterator[Host]:
 def host() -> Iterator[Host]:
     with serving(Host(files={"/file": b"content"})) as found:
         yield found
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait; the test does not wait."""
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    return waits
 
 
 @pytest.mark.parametrize(

@@ -200,14 +200,6 @@ def test_images_are_looked_for(
         assert registry.find(url, tmp_path, all_registries) is None
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait; the test does not wait."""
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    return waits
-
-
 def test_a_request_to_a_busy_registry_is_retried(
     internet: Registry, all_registries: Upstream, pauses: list[float]
 ) -> None:
@@ -260,6 +252,14 @@ def test_a_registry_that_gives_no_token_has_a_private_image(internet: Registry, 
 def test_reason_of_a_stand_in(image: str, reason: str, internet: Registry, all_registries: Upstream) -> None:
     choice = image_sources.choose(image.format(host=internet.host), (), all_registries)
     assert choice == Choice(ImageSource.STAND_IN, reason.format(host=internet.host))
+
+
+def test_a_failure_without_a_message_is_named(tmp_path: Path) -> None:
+    def fail(_: object) -> Never:
+        raise TimeoutError
+
+    choice = image_sources.choose("quay.io/some/app:1", (), Upstream(tmp_path, fail))
+    assert choice == Choice(ImageSource.STAND_IN, "quay.io cannot be reached (TimeoutError)")
 
 
 def test_an_image_is_looked_for_once(internet: Registry, all_registries: Upstream) -> None:
