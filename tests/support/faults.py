@@ -129,9 +129,15 @@ def _files(root: Path) -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
 
 
+def _empty_folders(root: Path) -> Iterator[str]:
+    for folder, names, files in os.walk(root):
+        if not names and not files:
+            yield str(Path(folder).relative_to(root))
+
+
 def fingerprint(root: Path) -> str:
-    """Hash all files of a machine."""
-    return hashlib.sha256(repr(sorted(_files(root))).encode()).hexdigest()
+    """Hash all files and empty folders of a machine."""
+    return hashlib.sha256(repr((sorted(_files(root)), sorted(_empty_folders(root)))).encode()).hexdigest()
 
 
 def disk_states(scenario: Scenario, folder: Path) -> Iterator[Path]:

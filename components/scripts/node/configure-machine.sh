@@ -70,6 +70,9 @@ set_file() {
   chown "$owner" "$file"
 }
 
+# remove_empty_folder FOLDER: remove the folder; succeed if it does not exist afterwards.
+remove_empty_folder() { rmdir "$1" 2>/dev/null || [ ! -e "$1" ]; }
+
 # take_back_file FILE: restore the original of the file, and remove the folders that homelab created for it.
 take_back_file() {
   local file=$1 top folder=${1%/*}
@@ -77,7 +80,7 @@ take_back_file() {
   elif [ -e "$record/absent$file" ]; then
     rm -f "$file"
     top=$(cat "$record/absent$file")
-    while [ -n "$top" ] && [ "${#folder}" -ge "${#top}" ] && rmdir "$folder" 2>/dev/null; do folder=${folder%/*}; done
+    while [ -n "$top" ] && [ "${#folder}" -ge "${#top}" ] && remove_empty_folder "$folder"; do folder=${folder%/*}; done
   fi
   rm -f "$record/original$file" "$record/absent$file"
   rm -f "$record/files$file"
