@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rehearsal import server
 from rehearsal.lab import Lab
-from rehearsal.namespace import wait
+from rehearsal.network_namespace import wait
 from rehearsal.paths import PROJECT
 
 KUBELET_CONFIG = """\
@@ -34,7 +34,7 @@ def start_server(lab: Lab) -> None:
     with Path("/proc/self/ns/net").open() as own_network:
         outside = own_network.fileno()
         command = [sys.executable, "-m", "rehearsal.server", *options, "--outside", str(outside)]
-        lab.namespace.start(command, log, cwd=PROJECT, pass_fds=(outside,))
+        lab.netns.start(command, log, cwd=PROJECT, pass_fds=(outside,))
     wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {log}.")
 
 
@@ -57,6 +57,4 @@ def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
 
 
 def _serving(lab: Lab) -> bool:
-    return lab.namespace.answers(lab.address, server.HTTP_PORT) and lab.namespace.answers(
-        lab.address, server.WEBHOOK_PORT
-    )
+    return lab.netns.answers(lab.address, server.HTTP_PORT) and lab.netns.answers(lab.address, server.WEBHOOK_PORT)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal.cache import code_of
 from rehearsal.debian import debootstrap
 from rehearsal.shell import RehearsalError, run
 
@@ -26,9 +27,9 @@ Report = Callable[[str], None]
 
 
 def ensure(report: Report) -> Path:
-    """The image's root folder; the first time Debian is fetched for it, which takes about a minute."""
+    """Return the folder with the machines' root file system; the first call downloads Debian's packages in a minute."""
     debian = _cached(f"debian-{RELEASE}-{_digest(','.join(PACKAGES.values()).encode())}", report, _bootstrap)
-    recipe = [Path(__file__).read_bytes(), debian.name.encode()]
+    recipe = [code_of(__file__), debian.name.encode()]
     for file in _files(FILES) + _files(CNI_PLUGINS):
         recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
     return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _furnish(debian, root))

@@ -57,7 +57,7 @@ def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
 
 def answers(lab: Lab, web_ui: WebUi) -> bool:
     """Return whether the web UI's address accepts connections."""
-    return web_ui.address is not None and lab.namespace.answers(web_ui.address, PORT)
+    return web_ui.address is not None and lab.netns.answers(web_ui.address, PORT)
 
 
 def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:

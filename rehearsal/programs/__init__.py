@@ -1,4 +1,4 @@
-"""Programs of the platform and of apps that are built here, from Go modules and Debian packages. Others sleep."""
+"""Builds programs of the platform and of apps from Go modules and Debian packages; stand-ins replace other programs."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ class WebUi:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that charts of the platform run.
+    """A program that Helm charts of the platform, or apps, run.
 
-    `charts` are their names. `images` and `chart` look into the folder that the recipe makes; `chart` is the folder of
-    the real chart there. Without it the chart stays a stand-in, which runs the program as the real one does; a folder
-    without a `Chart.yaml` has files for that stand-in. The folder that the recipe of `web_ui` makes is the second
-    argument of `images`; the program also runs without a web UI.
+    `charts` contains the names of these charts. The result of `recipe` is the argument of `images` and `chart`. `chart`
+    returns the folder of the real chart. If this folder has no `Chart.yaml`, its files belong to the stand-in chart. If
+    `chart` is None, a stand-in chart runs the program like the real chart. The result of the recipe of `web_ui` is the
+    second argument of `images`; the program also runs without a web UI.
     """
 
     charts: tuple[str, ...]
@@ -40,7 +40,7 @@ class Program:
 
 @dataclass(frozen=True)
 class BuiltPrograms:
-    """What was built: images, folders of real charts by name, lines of the table that says what is real."""
+    """The built images, the folders of real charts by chart name, and the rows of the table `Real and simulated`."""
 
     layouts: tuple[Layout, ...] = ()
     charts: dict[str, Path] = field(default_factory=dict)
@@ -50,9 +50,9 @@ class BuiltPrograms:
 def build(
     charts: Iterable[Chart], report: Report, programs: Sequence[Program], app_images: Collection[str] = ()
 ) -> BuiltPrograms:
-    """Build what `charts` run, as far as `programs` say how; what was built before stays.
+    """Build those of `programs` that `charts` or `app_images` need, unless the cache contains their results.
 
-    `app_images` are the images that apps run, with any tag.
+    `app_images` contains the names of the images that apps run; their tags do not matter.
     """
     wanted, repositories = {chart.name for chart in charts}, {repository_of(full_name(name)) for name in app_images}
     needed = [program for program in programs if wanted & set(program.charts) or repositories & _repositories(program)]
@@ -83,12 +83,12 @@ def _web_ui(program: str, web_ui: WebUi, report: Report, rows: list[Row]) -> Pat
 
 
 def _repositories(program: Program) -> set[str]:
-    """Return the repositories of a program's images, which need not be built for this."""
+    """Return the repositories of a program's images, without building the images."""
     return {repository_of(full_name(image.name)) for image in program.images(Path())}
 
 
 def _lay_out(program: Program, folders: Sequence[Path], report: Report) -> Layout:
-    """The images of a program from the `folders` that its recipes made, packed once."""
+    """Pack the images of a program, whose recipes have the results `folders`, unless the cache contains the images."""
     made = program.recipe()
 
     def make(folder: Path) -> None:

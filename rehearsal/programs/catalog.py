@@ -1,4 +1,4 @@
-"""Every program of the platform and of apps that is built here."""
+"""All programs of the platform and of apps that the rehearsal can build."""
 
 from rehearsal.programs import (
     Program,

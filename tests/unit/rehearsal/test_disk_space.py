@@ -49,7 +49,7 @@ def machine(lab: Lab, name: str) -> Machine:
     (folder / "data").mkdir(parents=True)
     spec = next(machine_specs.specifications(SHIPPED.cluster, "192.168.1.254", "ssh-ed25519 key"))
     (folder / "machine.json").write_text(json.dumps(asdict(replace(spec, name=name))))
-    return Machine(folder, lab.namespace)
+    return Machine(folder, lab.netns)
 
 
 def test_a_lab_that_fits_is_not_refused(lab: Lab, free: Free) -> None:
