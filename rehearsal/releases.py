@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from provider.download import sha256_of
 from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
 from rehearsal.shell import RehearsalError
@@ -71,7 +72,7 @@ def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
             raise RehearsalError(f"The file {needed} is missing from the air-gap bundle: add the file.")
-    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
+    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), sha256_of(file)
     if stated != actual:
         raise RehearsalError(
             f"The file {file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}."
