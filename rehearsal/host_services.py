@@ -40,17 +40,17 @@ def start_server(lab: Lab) -> None:
 
 def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
     """Collect the files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
-    furnishing = lab.folder / "furnishing"
-    manifests = furnishing / "server/k3s/server/manifests"
+    provisioning = lab.folder / "provisioning"
+    manifests = provisioning / "server/k3s/server/manifests"
     manifests.mkdir(parents=True, exist_ok=True)
     (manifests / "00-rehearsal-images.yaml").write_text(manifest)
     for role in ("server", "agent"):
-        images = furnishing / role / "k3s/agent/images"
+        images = provisioning / role / "k3s/agent/images"
         shutil.rmtree(images, ignore_errors=True)
         images.mkdir(parents=True)
         for archive in archives:
             shutil.copy2(archive, images)
-        kubelet = furnishing / role / KUBELET_CONFIG_PATH
+        kubelet = provisioning / role / KUBELET_CONFIG_PATH
         kubelet.parent.mkdir(parents=True, exist_ok=True)
         kubelet.write_text(KUBELET_CONFIG)
         kubelet.chmod(0o600)

@@ -206,5 +206,5 @@ class Lab:
             self.netns.create(machine_specs.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
-        machine.provision(self.folder / "furnishing" / machine.spec.role)
+        machine.provision(self.folder / "provisioning" / machine.spec.role)
         machine.power_on()

@@ -66,10 +66,10 @@ class Machine:
         """Return the IDs of the machine's processes on the host."""
         return cgroups.processes(self._groups())
 
-    def provision(self, furnishing: Path) -> None:
-        """Copy missing and changed files from `furnishing` to /var/lib/rancher on the machine's disk."""
-        for file in (path for path in furnishing.rglob("*") if path.is_file()):
-            target = self.on_data_disk(str(file.relative_to(furnishing)))
+    def provision(self, provisioning: Path) -> None:
+        """Copy missing and changed files from `provisioning` to /var/lib/rancher on the machine's disk."""
+        for file in (path for path in provisioning.rglob("*") if path.is_file()):
+            target = self.on_data_disk(str(file.relative_to(provisioning)))
             if not target.exists() or not filecmp.cmp(file, target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)
