@@ -21,7 +21,6 @@ from provider.errors import TaskError
 from stacks.homelab import chart_values_of, charts_of, layers_of
 from stacks.settings import LabStack
 
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGE_LIST = "images.txt"
 Arch = Annotated[
     list[str] | None,
@@ -58,11 +57,11 @@ def bundle(
 
 
 def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) -> list[str]:
-    if unknown := set(requested or ()) - BINARIES.keys():
-        raise StackError(f"--arch {', '.join(sorted(unknown))}: K3s supports only {', '.join(BINARIES)}.")
+    if unknown := set(requested or ()) - config.BINARIES.keys():
+        raise StackError(f"--arch {', '.join(sorted(unknown))}: K3s supports only {', '.join(config.BINARIES)}.")
     configured = {node.arch for node in cluster.nodes}
     any_arch = not requested and None in configured
-    return [arch for arch in BINARIES if any_arch or arch in (requested or configured)]
+    return [arch for arch in config.BINARIES if any_arch or arch in (requested or configured)]
 
 
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
@@ -93,7 +92,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
     stated = release.parse_checksums(listing)
-    for file in (BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
+    for file in (config.BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"The list {source}/{name} has no checksum of {file}, so homelab cannot verify the file.")
         is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])

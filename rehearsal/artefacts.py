@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.cluster.k3s.config import BINARIES
 from provider.download import sha256_of
 from rehearsal import images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
 from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
-from rehearsal.releases import BINARIES, Release
+from rehearsal.releases import Release
 from rehearsal.webhook import STAND_IN_IMAGE
 
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

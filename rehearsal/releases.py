@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from components.cluster.k3s.config import BINARIES
 from provider.download import sha256_of
 from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
@@ -11,7 +12,6 @@ from rehearsal.shell import RehearsalError
 
 FILES_URL = "https://github.com/k3s-io/k3s/releases/download"
 SOURCE_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
 @dataclass(frozen=True)
