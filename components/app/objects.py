@@ -55,8 +55,7 @@ def namespace(app: AppSettings) -> Manifest:
 
 
 def disruption_budget(app: AppSettings, name: str, pods: Mapping[str, str]) -> Manifest:
-    """Return the PodDisruptionBudget of the pods with the labels `pods`, of which there must be several: for a single
-    pod, the PodDisruptionBudget would block every drain of its node."""
+    """Return a PodDisruptionBudget, which allows the eviction of one pod with the labels `pods` at a time."""
     spec = {"maxUnavailable": 1, "selector": {"matchLabels": dict(pods)}}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(app, name), "spec": spec}
 

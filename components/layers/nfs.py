@@ -1,4 +1,4 @@
-"""NFS volumes for many pods at the same time, on your own NFS server or on a node of the cluster."""
+"""NFS volumes, which many pods can mount at the same time, from your own NFS server or from a node of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -70,7 +70,7 @@ def _platform(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
 def _public_pod_network(cluster: ClusterSettings) -> Findings:
     """Yield a warning if flannel sends pod traffic in clear text between machines with public addresses.
 
-    In a home LAN, public IPv6 addresses are usual, so IPv6 addresses matter only outside the LAN.
+    Machines in a home LAN usually have public IPv6 addresses, so the check ignores IPv6 addresses in the LAN.
     """
     network, lan = cluster.network, ip_network(cluster.lan)
     if network.cni != "flannel" or network.flannel_backend == "wireguard-native" or len(cluster.nodes) < 2:
@@ -96,7 +96,8 @@ def _pools_with_servers(metallb: MetalLBSettings, cluster: ClusterSettings, plat
 
 
 def _servers(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
-    """Yield the path and the IP address of each server that settings name by its IP address."""
+    """Yield the path and the IP address of each server, such as a DNS server or a mirror, that a setting names by its
+    IP address."""
     if isinstance(value, Model):
         for field, inner in value.__dict__.items():
             step = (*loc, camel_case(field))

@@ -17,7 +17,7 @@ PORTS: tuple[tuple[range, str, str], ...] = (
 
 
 def is_for_services(user: str) -> bool:
-    """Whether Kubernetes gives ports with this user to Services."""
+    """Whether `user`, a result of the function `user()`, stands for Services of type NodePort and LoadBalancer."""
     return user == _SERVICES
 
 
