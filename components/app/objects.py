@@ -80,7 +80,7 @@ def secret_variable(name: str, secret: pulumi.Input[str] | None, key: str) -> di
 
 
 def several_pods_setting(app: AppSettings) -> str | None:
-    """Return the setting that requests several replicas, `autoscaling` or `replicas`, or None."""
+    """Return the name of the setting that requests several replicas (`autoscaling` or `replicas`), or None."""
     if app.autoscaling:
         return "autoscaling"
     return "replicas" if (app.replicas or 1) > 1 else None

@@ -45,8 +45,8 @@ def database_variables(app: AppSettings) -> tuple[str, ...]:
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Return the environment variables that other settings than `environment` define, mapped to the name of the
-    setting."""
+    """Return a mapping from environment variables to the name of the setting that defines the variable, without the
+    variables in `environment`."""
     origins = dict.fromkeys(database_variables(app), "postgres")
     origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}

@@ -87,7 +87,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that runs an NFS server, which accepts only nodes of the cluster as clients."""
+        """Return the host service that runs an NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()

@@ -73,7 +73,7 @@ class Rbac(Layer[RbacSettings]):
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that creates the RoleBindings and ClusterRoleBindings.
+        """Return the host service that creates the RoleBindings and ClusterRoleBindings.
 
         Every Pulumi run checks the RoleBindings for drift.
         """

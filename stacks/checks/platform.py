@@ -86,7 +86,7 @@ def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
 
 
 def _all_nodes_tainted(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Yield an error if the taints of all nodes keep the pods of Helm charts away.
+    """Yield an error if every node has taints that the pods of Helm charts do not tolerate.
 
     The check ignores CNI plugins, because they tolerate all taints. If the user's Helm values contain tolerations, the
     check accepts all taints.

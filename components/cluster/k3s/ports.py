@@ -1,4 +1,4 @@
-"""Ports that K3s uses on the nodes, so that no other program can listen on them."""
+"""Ports that K3s uses on the nodes. No other program can listen on these ports."""
 
 from components.cluster.settings import API_PORT
 

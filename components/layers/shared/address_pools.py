@@ -85,7 +85,7 @@ def _used_hosts(lab: LabContext) -> Iterator[tuple[str, str]]:
 
 
 def announcing_nodes(cluster: ClusterSettings) -> list[str]:
-    """Return the names of the nodes in the LAN, which alone can announce addresses in layer 2."""
+    """Return the names of the nodes in the LAN. Only these nodes can announce addresses in layer 2."""
     lan = cluster.lan
     return [node.name for node in cluster.nodes if any(overlap(address, lan) for address in node.addresses)]
 
