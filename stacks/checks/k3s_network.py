@@ -107,7 +107,7 @@ def _own_max_pods(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 
 def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
-    """Yield an error if flannel has fewer addresses for the pods of a node than the kubelet admits pods."""
+    """Yield an error if `max-pods` of the kubelet is greater than the number of addresses in a node's pod CIDR."""
     if cluster.network.cni != "flannel" or not re.fullmatch("[0-9]{1,9}", max_pods):
         return
     for network in map(ip_network, cluster.network.pods):
