@@ -1,4 +1,5 @@
-"""Root file systems from Debian packages: for the images of Argo CD and its Redis, and for the lab's Git server."""
+"""Small root file systems from Debian's packages, for the images of Argo CD, Redis and HAProxy, and for the lab's Git
+server."""
 
 import shutil
 from pathlib import Path
@@ -9,9 +10,9 @@ from rehearsal.debian import RootFilesystem
 
 PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "haproxy", "redis-server", "tini")
 REPOSITORIES = "/git"
-"""Folder of the Git repositories in the Git server's root file system."""
+"""Folder of the repositories in the root file system of the Git server."""
 ARGOCD = ("server", "repo-server", "application-controller", "applicationset-controller")
-"""Components of Argo CD. All of them run the same program, under the name `argocd-COMPONENT`."""
+"""Names under which the image starts Argo CD's only program, without the prefix `argocd-`."""
 GIT_SERVER = "git-server"
 GIT_UID = 60022
 """User ID and group ID of the Git server, in a range from which Debian assigns no IDs to local users."""
@@ -24,7 +25,7 @@ _SHELL_TOOLS = tuple(
     f"usr/bin/{name}"
     for name in ("bash", "cat", "cp", "date", "getent", "grep", "head", "mawk", "mkdir", "sed", "seq", "sleep")
 )
-"""Programs that the scripts of the replicated Redis call. The scripts need Bash, because they contain `[[`."""
+"""Programs that the scripts of the replicated Redis call. The scripts need bash, because they use `[[`."""
 _LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "mawk"}
 _NAME_RESOLUTION = {"etc/nsswitch.conf": "hosts: files dns\n"}
 ROOT_FILESYSTEMS = {
@@ -56,7 +57,8 @@ ROOT_FILESYSTEMS = {
 
 
 def recipe() -> Recipe:
-    """Recipe of all root file systems: `NAME.tar` for each image, and a folder for the Git server."""
+    """Recipe that builds all root file systems: the archive `NAME.tar` for each image, and a folder for the Git
+    server."""
 
     def make(folder: Path) -> None:
         work = folder / "work"

@@ -1,4 +1,4 @@
-"""All programs of the platform and of apps that the rehearsal can build."""
+"""The programs of the platform and of apps that the rehearsal builds."""
 
 from rehearsal.programs import (
     Program,
