@@ -39,7 +39,8 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. A Kubernetes Secret with the name of the Ray cluster contains a token.
+    """A Ray cluster. A Kubernetes Secret with the name of the Ray cluster contains the token with which clients
+    authenticate.
 
     Whoever has the token can run any code in the Ray cluster.
     """
