@@ -164,7 +164,7 @@ class RegistryAuthSettings(Model):
 
 
 class RegistriesSettings(Model):
-    """Image registries in the containerd configuration of all nodes."""
+    """Settings of image registries, which homelab writes into the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
     """Whether K3s' embedded registry mirror is enabled. Nodes then pull images of the registries under `mirrors` from
