@@ -25,7 +25,7 @@ Duration = Annotated[
 
 
 class AppMetricsSettings(Model):
-    """Metrics of the app's pods, which Prometheus scrapes through a PodMonitor."""
+    """Settings of the metrics of the app's pods, which Prometheus scrapes through a PodMonitor."""
 
     port: Port | None = None
     """TCP port of the metrics. Default: the app's port."""

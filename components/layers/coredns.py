@@ -19,7 +19,7 @@ _TTL = 60
 
 
 class ZoneSettings(Model):
-    """A DNS zone, which is a domain with all names below it."""
+    """Settings of a DNS zone, which is a domain with all names below it."""
 
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
     """Host names in the zone, each with a list of IP addresses."""

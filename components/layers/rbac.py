@@ -18,7 +18,7 @@ _EVERYWHERE = "*"
 
 
 class GroupSettings(Model):
-    """Permissions of a group as Kubernetes' user-facing roles, such as `view` and `edit`."""
+    """Settings of a group's permissions, which are Kubernetes' user-facing roles, such as `view` and `edit`."""
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster. The role `cluster-admin` has all permissions."""

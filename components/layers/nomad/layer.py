@@ -27,7 +27,7 @@ _LAST_PORT = 29999
 
 
 class NomadTLSSettings(Model):
-    """TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
+    """Settings of TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
 
     You must renew your own certificates before they expire.
     """
