@@ -17,7 +17,8 @@ class RequiredOutput:
     """A platform output that one of the app's settings needs, and the name that the output must contain, such as a
     StorageClass.
 
-    If `default` is set, the required name is the value of the platform output of that name.
+    If `default` is set, it is the name of the platform output that contains the required name, such as the name of the
+    default StorageClass.
     """
 
     output: OutputName

@@ -245,7 +245,7 @@ class ClusterSettings(Model):
         return tuple({login.bastion: None for login in map(self.ssh_of, self.nodes) if login.bastion})
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""
+        """Return a copy of the settings that also disables the packaged K3s components in `packaged`."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 

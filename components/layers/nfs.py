@@ -1,4 +1,4 @@
-"""NFS volumes for many pods at the same time, on your own NFS server or on a node of the cluster."""
+"""NFS volumes, which many pods can mount at the same time, from your own NFS server or from a node of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -87,7 +87,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that runs an NFS server, which accepts only nodes of the cluster as clients."""
+        """Return the host service that runs an NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()

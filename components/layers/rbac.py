@@ -59,7 +59,8 @@ class Rbac(Layer[RbacSettings]):
     """Layer for the RBAC roles of people, who get roles in namespaces or in the whole cluster through groups.
 
     A RoleBinding names people and not groups, so a person who is removed from the stack file loses all permissions at
-    once. A script instead of Pulumi creates the RoleBindings, because app stacks create the namespaces of apps later.
+    once. A script creates the RoleBindings, because Pulumi would fail for namespaces of apps that do not exist yet. The
+    script skips such a namespace, and creates its RoleBindings in a later Pulumi run.
     """
 
     key = "rbac"
@@ -72,7 +73,7 @@ class Rbac(Layer[RbacSettings]):
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that creates the RoleBindings and ClusterRoleBindings.
+        """Return the host service that creates the RoleBindings and ClusterRoleBindings.
 
         Every Pulumi run checks the RoleBindings for drift.
         """

@@ -28,7 +28,7 @@ class VectorSettings(Model):
 class Vector(Layer[VectorSettings]):
     """Layer for Vector, which runs on every node and sends logs to Loki.
 
-    Vector stores its read positions on the node, so it sends no log entry twice.
+    Vector stores its read positions on the node, so a restarted Vector pod sends no log entry twice.
     """
 
     key = "vector"

@@ -139,7 +139,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.app_of_apps(settings.root, *context)] if settings.root else ())]
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that removes the finalizers of all Applications when Pulumi deletes the layer.
+        """Return the host service that removes the finalizers of all Applications when Pulumi deletes the layer.
 
         Without Argo CD, the finalizers of Applications would block the deletion of the namespace.
         """

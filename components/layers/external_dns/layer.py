@@ -76,7 +76,8 @@ class ExternalDns(Layer[ExternalDnsSettings]):
         return {_NAME: values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that deletes ExternalDNS' records before Pulumi deletes the layer, if `sync` is set."""
+        """If `sync` is set, return the host service that deletes ExternalDNS' records before Pulumi deletes the
+        layer."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
         run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
         return [HostService("records", "", run, undo, variables=variables, runs_last=True)]

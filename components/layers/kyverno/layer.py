@@ -40,7 +40,8 @@ class Kyverno(Layer[KyvernoSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.
 
-        Kyverno's webhooks ignore exempt namespaces, so pods of layers can start while Kyverno is down.
+        Kyverno's webhooks ignore exempt namespaces and the namespaces of layers, so pods of layers can start while
+        Kyverno is down.
         """
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {

@@ -120,7 +120,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that prepare the disks, and then wait until Ceph uses all disks.
+        """Return the host services that prepare the disks, and then wait until Ceph uses all disks.
 
         homelab cannot undo the preparation of a disk.
         """

@@ -59,7 +59,8 @@ class Vault(Layer[VaultSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        A Vault pod becomes ready only after Vault is unsealed, so homelab does not wait for ready pods.
+        A Vault pod becomes ready only after Vault is unsealed, which may need your action. homelab therefore does not
+        wait for ready pods.
         """
         return {
             "vault": {

@@ -90,7 +90,7 @@ def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) 
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for a quoted HCL string inside a template of `str.format()`."""
+    """Escape `value` for use in a quoted HCL string inside a template of `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 
