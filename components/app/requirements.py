@@ -26,11 +26,10 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether the required name is an IP address, which one of the address ranges in the platform's output must
-    contain."""
+    """Whether `name` is an IP address that must be in one of the address ranges of the platform output."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix in the error message if the platform's output does not contain the required name. The fix is a
-    change of the platform's stack file."""
+    """Reason and fix in the error message if the platform output does not contain the required name. The fix describes
+    a change of the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:

@@ -28,7 +28,7 @@ _CONTROLLER_AFFINITY = {
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. The NFS server must give root on all nodes write access (`no_root_squash`)."""
+    """Settings of your own NFS server, which must give root on all nodes write access (`no_root_squash`)."""
 
     address: fields.Host
     """Host name or IP address of the NFS server."""
@@ -37,7 +37,7 @@ class ExternalServerSettings(Model):
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server.
+    """Settings of an NFS server that runs on a node.
 
     The node is a single point of failure: while the node is down, pods with NFS volumes wait.
     """

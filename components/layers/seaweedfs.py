@@ -46,7 +46,7 @@ class SeaweedFSSettings(Model):
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """Layer for SeaweedFS, with one S3 key for all buckets.
+    """Layer for SeaweedFS, an S3 service with one access key for all buckets.
 
     If the cluster has two or more untainted nodes, SeaweedFS stores two replicas of all data.
     """

@@ -24,7 +24,7 @@ Folder = Annotated[
 
 
 class ObjectStoreSettings(Model):
-    """A bucket in an S3 service."""
+    """Settings of a bucket in an S3 service."""
 
     endpoint: Url | None = None
     """URL of the S3 service. Default: Amazon S3."""

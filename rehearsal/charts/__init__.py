@@ -82,7 +82,7 @@ class PackedChart:
     origin: str
     sha256: str
     reason: str = ""
-    """Why the original chart is not available, although the lab is online."""
+    """Why the original chart cannot be downloaded, as a clause; empty if the rehearsal has no Internet access."""
 
     @property
     def real(self) -> bool:

@@ -17,7 +17,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA.
+    """Settings of the lab's own CA.
 
     Install the CA certificate on your devices, so that your devices trust the certificates of the lab.
     """

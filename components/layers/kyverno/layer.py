@@ -14,7 +14,8 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Settings of Kyverno: its policies forbid privileged containers, and require memory limits and image versions."""
+    """Settings of Kyverno, whose policies forbid privileged containers, and require memory limits and image
+    versions."""
 
     enforce: StrictBool = False
     """Whether Kyverno rejects pods that violate a policy. Default: Kyverno reports violations, and rejects no pod."""

@@ -25,7 +25,7 @@ class RetainedStorageSettings(Model):
     """Settings of the storage and retention of logs or traces."""
 
     retention_days: PositiveInt = 30
-    """Number of days after which Loki or Tempo deletes data."""
+    """Retention period in days, after which Loki or Tempo deletes the data."""
     size: Size = "10Gi"
     """Size of the volume. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None

@@ -25,7 +25,8 @@ _CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: stores secrets. Initialize Vault yourself after the first `pulumi up`, see docs/vault.md."""
+    """Settings of Vault, which stores secrets. Initialize Vault yourself after the first `pulumi up` (see
+    docs/vault.md)."""
 
     seal: VaultSealSettings | None = None
     """Auto-unseal. Default: none, so people unseal Vault with the unseal keys from its initialization."""
