@@ -41,7 +41,7 @@ TREES = {
         (*_SCRIPTED, "usr/bin/redis-server", "usr/bin/redis-cli"),
         (_ROOT, "redis:x:999:999::/:/bin/sh"),
         files=_NAMES,
-        links={**_LINKS, "usr/bin/redis-sentinel": "redis-server"},  # one program, which goes by its name
+        links={**_LINKS, "usr/bin/redis-sentinel": "redis-server"},  # if called by this name, Redis is Sentinel
     ),
     "haproxy": Tree(
         (*_SCRIPTED, "usr/sbin/haproxy"), (_ROOT, "haproxy:x:99:99::/:/bin/sh"), files=_NAMES, links=_LINKS

@@ -45,7 +45,7 @@ def check(name: str, text: str) -> None:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             problems += scan.event_problems(event)
     except yaml.YAMLError as error:
-        load(text)  # prefers the error of ruamel.yaml, which also reads the values
+        load(text)  # if ruamel.yaml cannot parse the text either, report the error of ruamel.yaml
         raise SettingsError([syntax_problem(name, text, error)]) from None
     if problems:
         raise SettingsError(problems)

@@ -104,7 +104,7 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
             opened.setdefault((number, protocol), {}).setdefault(path, f"{path}.{'.'.join(loc)}")
     for (number, protocol), settings in opened.items():
         count = len(settings)
-        # of many apps, only pairs and all apps together: the number of all groups doubles with each app
+        # with many apps, check only pairs and all apps together: each additional app doubles the number of groups
         sizes = range(2, count + 1) if count <= _MANY_APPS else (2, count)
         groups = (group for size in sizes for group in combinations(settings, size))
         for group in groups:

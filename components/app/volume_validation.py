@@ -27,7 +27,8 @@ def volume_problems(app: AppSettings) -> Findings:
 
 
 def _reserved_names(app: AppSettings) -> Findings:
-    # users cannot rename an existing volume, so only apps with devices or remoteSecretFiles reserve these names
+    # reserve these names only in apps with devices or remoteSecretFiles: an existing volume of another app may have
+    # such a name, and users cannot rename a volume
     for_remote_files = ["remote-secret-files"] if app.remote_secret_files else []
     for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:

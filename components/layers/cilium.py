@@ -47,7 +47,8 @@ class Cilium(Layer[CiliumSettings]):
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
-            "policyCIDRMatchMode": ["nodes"],  # NetworkPolicies allow the API by the servers' IP addresses
+            # NetworkPolicies allow connections to servers by IP address, which Cilium supports only in this mode
+            "policyCIDRMatchMode": ["nodes"],
             "kubeProxyReplacement": self.settings.replace_kube_proxy,
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,

@@ -99,7 +99,7 @@ def _follow(found: Target, created: str) -> int:
     options: list[str] = []
     while True:
         found.kubectl.stream("logs", name, "--follow", *options)
-        # the stream also ends when the API server restarts, or before Kubernetes records the container's exit code
+        # the stream can end too early: when the API server restarts, or before Kubernetes records the exit code
         options = [f"--since-time={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
         pod = found.kubectl.find("pod", name)
         if pod is None:

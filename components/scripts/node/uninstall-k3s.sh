@@ -7,7 +7,8 @@
 remove_cilium() {
   local link links tables rules
   links=$(ip -o link show | sed -nE 's/^[0-9]+: (cilium_[^:@]+).*/\1/p')
-  for link in $links; do ip link delete "$link" 2>/dev/null || true; done # some go in pairs
+  # the second deletion of a veth pair fails, because the first one has deleted both interfaces
+  for link in $links; do ip link delete "$link" 2>/dev/null || true; done
   for tables in iptables ip6tables; do
     rules=$("$tables-save" 2>/dev/null || true)
     if grep -qi cilium <<<"$rules"; then grep -iv cilium <<<"$rules" | "$tables-restore" || true; fi
