@@ -53,7 +53,8 @@ def _pod_security(app: AppSettings) -> Findings:
     needs = [need for need in security.level_requirements(app) if need[0] != "podSecurity"]
     for setting, level in needs:
         if security.LEVELS.index(level) >= security.LEVELS.index(app.pod_security):
-            yield ("podSecurity",), f"has no effect: {setting} already needs the level {level}", "remove it"
+            reason = f"has no effect: {setting} already requires the Pod Security level {level}"
+            yield ("podSecurity",), reason, "remove it"
             return
 
 

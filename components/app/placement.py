@@ -112,9 +112,11 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
             pods = sum(_max_pods(apps[path]) for path in group)
             if matching and pods > len(matching):
                 others = " and ".join(settings[path] for path in group[:-1])
-                reason = f"opens {protocol} {number} on the nodes, like {others}: {pods} pods need {pods} nodes"
-                fix = "choose another port, or other nodes"
-                yield settings[group[-1]], f"{reason}, but the matching nodes are {', '.join(sorted(matching))}", fix
+                reason = (
+                    f"opens {protocol} port {number} on the nodes, like {others}: only one pod per node can open it, "
+                )
+                reason += f"so {pods} pods need {pods} nodes, but the matching nodes are {', '.join(sorted(matching))}"
+                yield settings[group[-1]], reason, "choose another port, or other nodes"
                 break
 
 

@@ -44,7 +44,7 @@ def _several_pods(app: AppSettings) -> Findings:
     paths = " and ".join(f"volumes.{name}" for name in single)
     per_pod = any(app.volumes[name].is_provisioned for name in single)
     alternative = ", or perPod: true for a separate volume in each pod" if per_pod else ""
-    fix = f"remove {setting}, or set shared: true for one volume in all pods{alternative}"
+    fix = f"remove {setting}, or set shared: true to mount the same volume in all pods{alternative}"
     yield (setting,), f"requests several pods, but only one pod may mount {paths}", fix
 
 

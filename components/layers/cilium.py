@@ -116,7 +116,7 @@ class Cilium(Layer[CiliumSettings]):
         if disabled and not replaces:
             yield (), f"needs kube-proxy for Services, but {_OPTION} disables kube-proxy", "set replaceKubeProxy: true"
         if replaces and cluster.api.vip and cluster.api.by == "kube-vip":
-            reason = "conflicts with api.by: kube-vip, which reaches the API through a Service"
+            reason = "conflicts with api.by: kube-vip, which needs kube-proxy to reach the API"
             yield ("replaceKubeProxy",), reason, "set api.by: keepalived"
 
 

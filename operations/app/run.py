@@ -88,7 +88,8 @@ def _mountable(app: AppSettings, mounted: list[str]) -> list[str]:
             raise StackError(f"--volume {name}: {reason}; {fix}")
         if app.volumes[name].access_mode == "ReadWriteOncePod":
             raise StackError(
-                f"--volume {name}: has ReadWriteOncePod, so only the app's own pod can mount it; remove it"
+                f"--volume {name}: only the app's own pod can mount this volume, because its access mode is "
+                "ReadWriteOncePod; omit the option"
             )
     return mounted
 
