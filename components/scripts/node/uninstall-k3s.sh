@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Uninstall K3s, server or agent, and delete its data. Before that, stop its processes and unmount all volumes below its
-# folders, so that no data of a volume are deleted.
+# folders, because the deletion of the folders would otherwise delete data in the volumes.
 
 # remove_cilium: delete Cilium's interfaces before K3s, or the machine may lose its network. K3s's uninstaller does not
 # remove Cilium's firewall rules either.
