@@ -97,12 +97,13 @@ def restore_pod(pod: Json, snapshot: str) -> Json:
     return restoring
 
 
-def list_pod(pod: Json) -> Json:
-    """Return the pod spec that lists the snapshots, made from the pod spec of the CronJob."""
+def list_pod(pod: Json, snapshot: str = "") -> Json:
+    """Return the pod spec that lists the snapshots, made from the pod spec of the CronJob. With a `snapshot`, the pod
+    prints only this snapshot, and fails if it does not exist."""
     listing: Json = {key: value for key, value in pod.items() if key not in ("affinity", "initContainers")}
     (restic,) = pod["containers"]
     mounts = [mount for mount in restic["volumeMounts"] if mount["name"] == _CACHE]
-    command = ["restic", "snapshots", "--no-lock"]
+    command = ["restic", *(("cat", "snapshot", snapshot) if snapshot else ("snapshots",)), "--no-lock"]
     cache = [volume for volume in pod["volumes"] if volume["name"] == _CACHE]
     return {**listing, "containers": [{**restic, "command": command, "volumeMounts": mounts}], "volumes": cache}
 

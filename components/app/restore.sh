@@ -2,7 +2,7 @@
 # any time: when it runs again, it completes the restore.
 snapshot=$1
 restic unlock
-restic snapshots --no-lock "$snapshot"
+restic cat snapshot "$snapshot" >/dev/null # fails if the snapshot does not exist
 restic backup --retry-lock 5m --host "$APP" --tag before-restore --exclude lost+found /backup
 echo "Restoring $snapshot. The backup before this restore has the tag before-restore."
 restic restore --retry-lock 5m "$snapshot:/backup" --target /backup --exclude lost+found --delete

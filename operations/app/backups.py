@@ -47,6 +47,7 @@ def restore(
             return
         if not _SNAPSHOT.fullmatch(snapshot):
             raise StackError(f"--snapshot {snapshot}: is not the ID of a backup; use an ID of `./homelab app restore`")
+        _run(found, "backups", backups.list_pod(pod, snapshot))  # fails before the app stops if there is no backup
         if not yes:
             typer.confirm(f"Replace the current data of {found.app.name} with the backup {snapshot}?", abort=True)
         _restore(found, backups.restore_pod(pod, snapshot))

@@ -112,7 +112,8 @@ def test_a_restore_stops_and_starts_the_app(shop: Shop) -> None:
     assert "affinity" not in spec
     assert spec["containers"][0]["command"][-1] == SNAPSHOT
     calls = [call.split()[0] for call in shop.kubectl.calls]
-    assert calls.index("create") > calls.index("patch")
+    assert [call for call in calls if call in ("create", "patch")][:2] == ["create", "patch"], "the backup exists"
+    assert calls.count("create") == 2
 
 
 def test_nothing_is_restored_while_a_pod_uses_the_volume(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,14 +121,17 @@ def test_nothing_is_restored_while_a_pod_uses_the_volume(shop: Shop, monkeypatch
     user = pod("shop-0")
     user["spec"]["volumes"] = [CLAIM]
     running(shop, user)
+    job_runs(shop)
     done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
     assert done.exit_code == 1
     assert "these pods still use the volumes: shop-0 on pi-1. No data was changed. shop is stopped" in done.stderr
-    assert not [call for call in shop.kubectl.calls if call.startswith("create")]
+    assert len([call for call in shop.kubectl.calls if call.startswith("create")]) == 1
 
 
 def test_a_failed_restore_leaves_the_app_stopped(shop: Shop) -> None:
     running(shop)
+    ended = {"state": {"terminated": {"exitCode": 0}}}
+    shop.kubectl.answer_list("get pods --selector=job-name=shop-x *", pod("p", "restic", **ended), once=True)
     job_runs(shop, code=1)
     done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
     assert done.exit_code == 1
@@ -160,9 +164,20 @@ def test_only_ids_of_backups_are_accepted(shop: Shop, snapshot: str) -> None:
 
 def test_a_restore_asks_first(shop: Shop) -> None:
     shop.kubectl.answer("get cronjob shop-backup *", cron_job())
+    job_runs(shop)
     done = shop.run("restore", "--snapshot", SNAPSHOT, answer="n\n")
     assert done.exit_code == 1
-    assert not [call for call in shop.kubectl.calls if call.startswith(("patch", "create"))]
+    assert not [call for call in shop.kubectl.calls if call.startswith("patch")]
+
+
+def test_an_unknown_backup_stops_nothing(shop: Shop) -> None:
+    shop.kubectl.answer("get cronjob shop-backup *", cron_job())
+    job_runs(shop, code=1)
+    done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
+    assert done.stderr == "The container restic of the Job shop-x failed with code 1.\n"
+    command = shop.kubectl.input["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert command == ["restic", "cat", "snapshot", SNAPSHOT, "--no-lock"]
+    assert not [call for call in shop.kubectl.calls if call.startswith("patch")]
 
 
 def test_an_app_without_backup(shop: Shop) -> None:
