@@ -59,6 +59,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "nfsClient",
         "podSecurityLevels",
         "gpuResources",
+        "clusterReaders",
     }
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 
