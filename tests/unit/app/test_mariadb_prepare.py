@@ -13,7 +13,9 @@ PROGRAMS = {
     "mariadbd": """case "$*" in *--version) echo "mariadbd $VERSION"; exit 0 ;; esac
 echo "server $*" >>"$CALLS"
 [ "$SERVER" = fails ] && exit 1
-exec sleep 30""",
+echo $$ >"$CALLS.pid"
+trap 'exit 0' TERM
+while :; do sleep 0.1; done""",
     "mariadb-install-db": """for word; do case "$word" in --datadir=*) folder=${word#*=} ;; esac; done
 echo install >>"$CALLS"
 mkdir "$folder"
@@ -21,7 +23,7 @@ mkdir "$folder"
 touch "$folder/complete" """,
     "mariadb-admin": """case "$*" in
   *ping) grep -q ^server "$CALLS" ;;
-  *shutdown) echo shutdown >>"$CALLS"; pkill -P "$PPID" sleep; true ;;
+  *shutdown) echo shutdown >>"$CALLS"; kill "$(cat "$CALLS.pid")" ;;
 esac""",
     "mariadb-upgrade": """echo upgrade >>"$CALLS"; [ "$UPGRADE" != fails ]""",
     "sync": "true",
