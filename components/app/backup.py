@@ -16,7 +16,8 @@ from components.kubernetes.manifest import Json, Manifest
 from components.platform.layer import resources
 from components.settings.errors import Findings
 
-_FOLDER, _CACHE_FOLDER, _DUMP_FOLDER = "/backup/volumes", "/cache", "/backup/mariadb"
+_ROOT = "/backup"
+_FOLDER, _DUMP_FOLDER, _CACHE_FOLDER = f"{_ROOT}/volumes", f"{_ROOT}/mariadb", "/cache"
 _CACHE, _DUMP = "restic-cache", "mariadb-dump"
 """Names of the pod's own volumes."""
 RESTIC, DUMP, LOAD = "restic", "dump", "load"
@@ -87,7 +88,7 @@ def restore_pod(pod: Json, snapshot: str) -> Json:
     """
     restoring: Json = deepcopy({key: value for key, value in pod.items() if key != "affinity"})  # the app is stopped
     (restic,) = restoring["containers"]
-    restic["command"] = ["sh", "-euc", _RESTORE, RESTIC, snapshot]
+    restic["command"] = ["sh", "-euc", _RESTORE, RESTIC, snapshot, _ROOT]
     for mount in restic["volumeMounts"]:
         mount.pop("readOnly", None)
     init = restoring.get("initContainers") or []

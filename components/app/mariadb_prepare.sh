@@ -2,6 +2,7 @@
 # at any time, and completes its work when it runs again. $1 is the folder of the volume, $2 a folder for sockets.
 volume=$1 run=$2
 data=$volume/data upgraded=$volume/upgraded
+export TMPDIR="$run"
 version=$(mariadbd --no-defaults --version)
 
 if [ ! -d "$data" ]; then

@@ -78,14 +78,14 @@ def test_the_restore_can_write_and_does_not_need_the_app(blog: Recording) -> Non
     assert "affinity" not in pod
     *_, restic = pod["initContainers"]
     assert [each["name"] for each in pod["initContainers"]] == ["mariadb", "dump", "restic"]
-    assert restic["command"][-1] == "0123abcd"
+    assert restic["command"][-2:] == ["0123abcd", "/backup"]
     assert not [each for each in restic["volumeMounts"] if each.get("readOnly")]
     (load,) = pod["containers"]
     assert load["name"] == "load"
     assert load["command"][-1].startswith("mariadb --no-defaults")
     small = pod_of(run_fixture("shop-dev", backup=BACKUP, volumes={"a": {"path": "/a", "size": "1Gi"}}), "shop-dev")
     (only,) = backup.restore_pod(small, "0123abcd")["containers"]
-    assert only["command"][-1] == "0123abcd"
+    assert only["command"][-2:] == ["0123abcd", "/backup"]
     assert small["containers"][0]["volumeMounts"][0]["readOnly"] is True, "the original stays"
 
 
@@ -98,9 +98,9 @@ def test_the_list_mounts_no_volume(blog: Recording) -> None:
 
 RESTIC = """#!/bin/sh
 echo "$*" >>"$CALLS"
-case "$1 $2" in
-  "cat config") exit "$CONFIG" ;;
-  "$FAILS "*) exit 3 ;;
+case "$1 $2 $3" in
+  "cat config "*) exit "$CONFIG" ;;
+  "$FAILS"*) exit 3 ;;
 esac
 """
 
@@ -114,17 +114,20 @@ def run_script(name: str, folder: Path, config: int = 0, fails: str = "none") ->
     environment = {"CALLS": str(calls), "CONFIG": str(config), "FAILS": fails, "PATH": f"{folder}:{os.environ['PATH']}"}
     script = Path(backup.__file__).with_name(name).read_text()
     done = subprocess.run(
-        ["sh", "-euc", script, "restic", "0123abcd"], env=environment | variables, check=False, capture_output=True
+        ["sh", "-euc", script, "restic", "0123abcd", str(folder)],
+        env=environment | variables,
+        check=False,
+        capture_output=True,
     )
-    return done.returncode, [line.split()[0] for line in calls.read_text().splitlines()]
+    return done.returncode, [" ".join(line.split()[:2]) for line in calls.read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
     ("config", "code", "calls"),
     [
-        (0, 0, ["cat", "unlock", "backup", "forget"]),
-        (10, 0, ["cat", "init", "unlock", "backup", "forget"]),
-        (1, 1, ["cat"]),
+        (0, 0, ["cat config", "unlock", "backup --retry-lock", "forget --retry-lock"]),
+        (10, 0, ["cat config", "init", "unlock", "backup --retry-lock", "forget --retry-lock"]),
+        (1, 1, ["cat config"]),
     ],
 )
 def test_only_a_missing_repository_is_created(config: int, code: int, calls: list[str], tmp_path: Path) -> None:
@@ -132,13 +135,24 @@ def test_only_a_missing_repository_is_created(config: int, code: int, calls: lis
 
 
 def test_a_failed_backup_deletes_no_older_backup(tmp_path: Path) -> None:
-    assert run_script("back_up.sh", tmp_path, fails="backup") == (3, ["cat", "unlock", "backup"])
+    assert run_script("back_up.sh", tmp_path, fails="backup") == (3, ["cat config", "unlock", "backup --retry-lock"])
 
 
-@pytest.mark.parametrize("fails", ["cat", "backup"])
-def test_nothing_is_restored_without_the_backup_before_it(fails: str, tmp_path: Path) -> None:
-    code, calls = run_script("restore.sh", tmp_path, fails=fails)
-    assert code == 3
-    assert "restore" not in calls
-    (tmp_path / "calls").unlink()
-    assert run_script("restore.sh", tmp_path) == (0, ["unlock", "cat", "backup", "restore"])
+BEFORE_RESTORE = ["unlock", "cat snapshot", "backup --retry-lock"]
+
+
+@pytest.mark.parametrize(("fails", "calls"), [("cat snapshot", BEFORE_RESTORE[:2]), ("backup", BEFORE_RESTORE)])
+def test_nothing_is_restored_without_the_backup_before_it(fails: str, calls: list[str], tmp_path: Path) -> None:
+    (tmp_path / "volumes/data").mkdir(parents=True)
+    assert run_script("restore.sh", tmp_path, fails=fails) == (3, calls)
+
+
+def test_a_volume_that_the_backup_does_not_contain_stays_unchanged(tmp_path: Path) -> None:
+    for name in ("data", "new"):
+        (tmp_path / "volumes" / name).mkdir(parents=True)
+    missing = f"cat tree 0123abcd:{tmp_path}/volumes/new"
+    code, calls = run_script("restore.sh", tmp_path, fails=missing)
+    assert (code, calls) == (0, [*BEFORE_RESTORE, "cat tree", "restore --retry-lock", "cat tree"])
+    restored = [line for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("restore")]
+    target = f"{tmp_path}/volumes/data"
+    assert restored == [f"restore --retry-lock 5m 0123abcd:{target} --target {target} --exclude lost+found --delete"]

@@ -110,7 +110,7 @@ def test_a_restore_stops_and_starts_the_app(shop: Shop) -> None:
     ]  # fmt: skip
     spec = shop.kubectl.input["spec"]["template"]["spec"]
     assert "affinity" not in spec
-    assert spec["containers"][0]["command"][-1] == SNAPSHOT
+    assert spec["containers"][0]["command"][-2] == SNAPSHOT
     calls = [call.split()[0] for call in shop.kubectl.calls]
     assert [call for call in calls if call in ("create", "patch")][:2] == ["create", "patch"], "the backup exists"
     assert calls.count("create") == 2
