@@ -8,5 +8,6 @@ elif [ "$code" -ne 0 ]; then
 fi
 restic unlock # removes only the locks of programs that ended more than half an hour ago
 restic backup --retry-lock 5m --host "$APP" --exclude lost+found /backup
-restic forget --retry-lock 5m --host "$APP" --group-by host --prune \
+# without the group by tags, the backup before a restore would replace the nightly backup of its day
+restic forget --retry-lock 5m --host "$APP" --group-by host,tags --prune \
   --keep-daily "$KEEP_DAILY" --keep-weekly "$KEEP_WEEKLY" --keep-monthly "$KEEP_MONTHLY"

@@ -4,6 +4,10 @@ volume=$1 run=$2
 data=$volume/data upgraded=$volume/upgraded
 export TMPDIR="$run"
 version=$(mariadbd --no-defaults --version)
+record_version() {
+  printf '%s' "$version" >"$upgraded.new"
+  mv "$upgraded.new" "$upgraded"
+}
 
 if [ ! -d "$data" ]; then
   rm -rf "$volume/new"
@@ -11,6 +15,7 @@ if [ ! -d "$data" ]; then
     --auth-root-authentication-method=socket --auth-root-socket-user="$(id -un)"
   sync
   mv "$volume/new" "$data"
+  record_version
 fi
 if [ "$(cat "$upgraded" 2>/dev/null)" = "$version" ]; then
   exit 0
@@ -33,5 +38,4 @@ mariadb-upgrade --no-defaults --socket="$socket" --user="$(id -un)"
 mariadb-admin --no-defaults --socket="$socket" --user="$(id -un)" shutdown
 wait "$server"
 trap - EXIT
-printf '%s' "$version" > "$upgraded.new"
-mv "$upgraded.new" "$upgraded"
+record_version

@@ -21,7 +21,7 @@ TOOLS = (
 PROGRAMS = (
     "usr/bin/mariadb", "usr/bin/mariadb-admin", "usr/bin/mariadb-check", "usr/bin/mariadb-dump",
     "usr/bin/mariadb-install-db", "usr/bin/mariadb-upgrade", "usr/bin/my_print_defaults", "usr/bin/resolveip",
-    "usr/sbin/mariadbd", "usr/share/mariadb", "usr/share/mysql",
+    "usr/sbin/mariadbd", "usr/share/mariadb",
 )  # fmt: skip
 TREE = Tree(
     (*PROGRAMS, *(f"usr/bin/{name}" for name in TOOLS)),

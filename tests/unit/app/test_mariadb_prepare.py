@@ -57,7 +57,7 @@ def volume(tmp_path: Path) -> Volume:
 
 
 def test_a_new_volume_gets_files_of_this_version(volume: Volume) -> None:
-    assert volume.prepare() == (0, ["install", "server", "upgrade", "shutdown"])
+    assert volume.prepare() == (0, ["install"])
     assert (volume.folder / "data/complete").exists()
     assert volume.prepare() == (0, []), "the files are those of this version"
 
@@ -72,8 +72,15 @@ def test_an_interrupted_installation_begins_again(volume: Volume) -> None:
     code, _ = volume.prepare(INSTALL="fails")
     assert code == 1
     assert not (volume.folder / "data").exists()
-    assert volume.prepare() == (0, ["install", "server", "upgrade", "shutdown"])
+    assert volume.prepare() == (0, ["install"])
     assert not (volume.folder / "new").exists()
+
+
+def test_a_volume_without_a_version_is_upgraded(volume: Volume) -> None:
+    """The script was interrupted after it had created the files."""
+    volume.prepare()
+    (volume.folder / "upgraded").unlink()
+    assert volume.prepare() == (0, ["server", "upgrade", "shutdown"])
 
 
 @pytest.mark.parametrize("fails", ["UPGRADE", "SERVER"])
