@@ -152,7 +152,8 @@ def test_policy_covers_every_write_that_the_roles_allow() -> None:
 
 @pytest.mark.parametrize("recording", RECORDED, ids=[file.stem for file in APPS])
 def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recording) -> None:
-    (binding,) = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    bindings = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    (binding,) = (each for each in bindings if each.plain["metadata"]["name"] == rights.NAMESPACE_ROLE)
     (namespace,) = (each for each in created(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.NAMESPACE_ROLE
     assert binding.plain["subjects"] == [
