@@ -24,6 +24,7 @@ APP: dict[str, Any] = {
     "image": IMAGE,
     "command": ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1; done"],
     "user": 1000,
+    "probes": {"readiness": {"command": ["sh", "-c", "true"], "period": 2}},
     "volumes": {"data": {"path": "/data", "size": "64Mi"}},
     "before": {"command": ["sh", "-c", f"echo 'CREATE TABLE IF NOT EXISTS orders (id INT)' | {CLIENT}"]},
     "cron": {"tidy": {"schedule": "0 5 * * *", "command": ["sh", "-c", "true"], "volumes": ["data"]}},
