@@ -14,7 +14,7 @@ from operations.app.run import EXPIRES_SECONDS, POLL_SECONDS, START_SECONDS
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.checks.layer import pod_cause
 from operations.console import say
-from operations.kubectl import Object
+from operations.kubectl import KubectlError, Object
 from operations.pulumi_stack import StackError, StackFile
 
 STOP_SECONDS = 600
@@ -54,6 +54,20 @@ def restore(
 
 
 def _restore(found: Target, pod: Object) -> None:
+    try:
+        _restore_stopped(found, pod)
+    except (KubectlError, StackError) as error:
+        command = f"./homelab app restore --stack {found.stack} --snapshot ID"
+        raise StackError(
+            f"{error}\n{found.app.name} may be stopped, and its data may be incomplete. Run `{command}` again, which "
+            "completes the restore and starts the app. If the restore had begun, the data before it is in the backup with "
+            "the tag before-restore."
+        ) from None
+    say(f"Restored {found.app.name}, and started it again.")
+
+
+def _restore_stopped(found: Target, pod: Object) -> None:
+    """Stop the app, its workers and its CronJobs, restore the data, and start them again."""
     claims = {each["persistentVolumeClaim"]["claimName"] for each in pod["volumes"] if "persistentVolumeClaim" in each}
     parts = workloads(found.app)
     for part in parts:
@@ -61,19 +75,11 @@ def _restore(found: Target, pod: Object) -> None:
     for name in _cron_jobs(found):
         _suspend(found, name)
     _await_unused(found, claims)
-    try:
-        _run(found, "restore", pod)
-    except StackError as error:
-        name = f"./homelab app restore --stack {found.stack} --snapshot ID"
-        raise StackError(
-            f"{error}\n{found.app.name} is stopped, because its data may be incomplete. Run `{name}` again; the data "
-            "before the restore is in the backup with the tag before-restore."
-        ) from None
+    _run(found, "restore", pod)
     for name in _cron_jobs(found):
         _resume(found, name)
     for part in parts:
         _start(found, part)
-    say(f"Restored {found.app.name}, and started it again.")
 
 
 def _pod(found: Target) -> Any:
@@ -126,8 +132,7 @@ def _await_unused(found: Target, claims: Collection[str]) -> None:
     while users := list(_users(found.kubectl.items("pods"), claims)):
         if time.monotonic() > deadline:
             raise StackError(
-                f"After {STOP_SECONDS} s, these pods still use the volumes: {', '.join(users)}. No data was changed. "
-                f"{found.app.name} is stopped: when the pods have ended, run the command again."
+                f"After {STOP_SECONDS} s, these pods still use the volumes: {', '.join(users)}. No data was changed."
             )
         time.sleep(POLL_SECONDS)
 

@@ -124,7 +124,7 @@ def test_nothing_is_restored_while_a_pod_uses_the_volume(shop: Shop, monkeypatch
     job_runs(shop)
     done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
     assert done.exit_code == 1
-    assert "these pods still use the volumes: shop-0 on pi-1. No data was changed. shop is stopped" in done.stderr
+    assert "these pods still use the volumes: shop-0 on pi-1. No data was changed.\nshop may be stopped" in done.stderr
     assert len([call for call in shop.kubectl.calls if call.startswith("create")]) == 1
 
 
@@ -135,8 +135,18 @@ def test_a_failed_restore_leaves_the_app_stopped(shop: Shop) -> None:
     job_runs(shop, code=1)
     done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
     assert done.exit_code == 1
-    assert "shop is stopped, because its data may be incomplete. Run `./homelab app restore" in done.stderr
+    assert "shop may be stopped, and its data may be incomplete. Run `./homelab app restore" in done.stderr
     assert {spec.get("replicas", 0) for _, spec in patches(shop)} == {0}
+
+
+def test_a_restore_that_loses_the_api_says_how_to_continue(shop: Shop) -> None:
+    shop.kubectl.answer("get cronjob shop-backup *", cron_job())
+    job_runs(shop)
+    shop.kubectl.answer("get statefulset shop *", err="connection refused", code=1)
+    done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
+    assert done.exit_code == 1
+    assert "connection refused" in done.stderr
+    assert "Run `./homelab app restore --stack shop --snapshot ID` again" in done.stderr
 
 
 def test_an_interrupted_restore_continues_with_the_first_number_of_replicas(shop: Shop) -> None:
