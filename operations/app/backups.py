@@ -60,8 +60,8 @@ def _restore(found: Target, pod: Object) -> None:
         command = f"./homelab app restore --stack {found.stack} --snapshot ID"
         raise StackError(
             f"{error}\n{found.app.name} may be stopped, and its data may be incomplete. Run `{command}` again, which "
-            "completes the restore and starts the app. If the restore had begun, the data before it is in the backup with "
-            "the tag before-restore."
+            "completes the restore and starts the app. The backup with the tag before-restore has the data before the "
+            "restore."
         ) from None
     say(f"Restored {found.app.name}, and started it again.")
 
