@@ -37,7 +37,7 @@ class ConfigSources:
     mariadb: pulumi.Input[str] | None = None
     valkey: pulumi.Input[str] | None = None
     roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Name of the Secret with the role's password, by additional role of the database."""
+    """Names of the Secrets with the passwords of the database's additional roles, by role."""
     server_images: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Images of the app's database servers, by the name of the init container of Jobs that waits for the server."""
 

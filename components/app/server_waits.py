@@ -1,8 +1,8 @@
 """Init containers of an app's Jobs, which wait until the app's database servers accept connections from the pod of the
 Job.
 
-K3s' NetworkPolicy controller admits a new pod to a server only after the pod has started. A program that connects at
-once and exits after an error would fail in each new pod of its Job.
+K3s' NetworkPolicy controller allows connections from a new pod to a server only after the pod has started. Without the
+init containers, a program that connects at once and exits after an error would fail in each new pod of its Job.
 """
 
 from collections.abc import Iterator, Mapping

@@ -97,21 +97,20 @@ def service_account_problems(app: AppSettings) -> Findings:
     if not (account.rules or account.cluster_read):
         yield ("serviceAccount",), "has no rights", "add rules or clusterRead: true, or remove serviceAccount"
     for index, rule in enumerate(account.rules):
-        for resource in _refused(rule):
-            reason = f"must not grant {', '.join(rule.verbs)} on {resource}"
-            fix = "list resources by name; an app may read all resources of its namespace, and change pods, Jobs, "
-            fix += "Deployments, StatefulSets, ConfigMaps, Secrets, PersistentVolumeClaims and Leases"
-            yield ("serviceAccount", "rules", index), reason, fix
+        for number in _refused(rule):
+            reason = f"must not be granted with {', '.join(rule.verbs)}"
+            fix = "allow only get, list and watch, or changes of pods, Jobs, CronJobs, Deployments, StatefulSets, "
+            fix += "ConfigMaps, Secrets, PersistentVolumeClaims, Events and Leases"
+            yield ("serviceAccount", "rules", index, "resources", number), reason, fix
 
 
-def _refused(rule: AppPolicyRuleSettings) -> Iterator[str]:
+def _refused(rule: AppPolicyRuleSettings) -> Iterator[int]:
+    """Yield the index of each resource that the ValidatingAdmissionPolicy would refuse in a Role."""
     reads = set(rule.verbs) <= set(READ)
-    for group in rule.api_groups:
-        for resource in rule.resources:
-            is_readable = "*" not in resource and ("/" not in resource or resource in READABLE_SUBRESOURCES)
-            allowed = reads and is_readable and "*" not in group
-            if not (allowed or f"{group}/{resource}" in WRITABLE):
-                yield resource
+    for number, resource in enumerate(rule.resources):
+        is_readable = reads and ("/" not in resource or resource in READABLE_SUBRESOURCES)
+        if not (is_readable or all(f"{group}/{resource}" in WRITABLE for group in rule.api_groups)):
+            yield number
 
 
 def _rule(rule: AppPolicyRuleSettings) -> Json:

@@ -6,10 +6,17 @@ from pydantic import AfterValidator
 
 from components.settings.errors import setting_error
 from components.settings.fields import StrictBool, Text
+from components.settings.kubernetes_fields import matching
 from components.settings.model import Model
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 READ: tuple[Verb, ...] = ("get", "list", "watch")
+
+
+ApiGroup = Annotated[str, matching("API group", "[a-z0-9.-]*", "write it as in `kubectl api-resources`, such as apps")]
+Resource = Annotated[
+    str, matching("plural of a resource", "[a-z0-9]+(/[a-z]+)?", "write it as in `kubectl api-resources`, such as pods")
+]
 
 
 def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -21,9 +28,9 @@ def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
 class AppPolicyRuleSettings(Model):
     """A rule of a Kubernetes Role (PolicyRule)."""
 
-    api_groups: Annotated[tuple[str, ...], AfterValidator(_not_empty)]
+    api_groups: Annotated[tuple[ApiGroup, ...], AfterValidator(_not_empty)]
     """API groups of the resources, such as `apps`; the API group of pods and ConfigMaps is `""`."""
-    resources: Annotated[tuple[Text, ...], AfterValidator(_not_empty)]
+    resources: Annotated[tuple[Resource, ...], AfterValidator(_not_empty)]
     """Resources by their plural, such as `pods` or `pods/log`."""
     verbs: Annotated[tuple[Verb, ...], AfterValidator(_not_empty)]
     """Allowed verbs, such as `get`, `list` and `watch`."""

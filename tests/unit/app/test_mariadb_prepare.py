@@ -11,8 +11,8 @@ from components.app import mariadb
 SCRIPT = Path(mariadb.__file__).with_name("mariadb_prepare.sh").read_text()
 PROGRAMS = {
     "mariadbd": """case "$*" in *--version) echo "mariadbd $VERSION"; exit 0 ;; esac
-echo "server $*" >>"$CALLS"
 [ "$SERVER" = fails ] && exit 1
+echo "server $*" >>"$CALLS"
 echo $$ >"$CALLS.pid"
 trap 'exit 0' TERM
 while :; do sleep 0.1; done""",
