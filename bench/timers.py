@@ -51,7 +51,7 @@ class EmptyProgram:
         return time.monotonic() - start
 
     def _pulumi(self, *arguments: str) -> None:
-        command = self._engine.lab.namespace.command(self._engine.program, *arguments, "--non-interactive")
+        command = self._engine.lab.netns.command(self._engine.program, *arguments, "--non-interactive")
         run(command, cwd=self._folder, env=self._engine.environment)
 
 
@@ -69,5 +69,5 @@ def time_baseline(session: Session) -> float:
     }
     nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
     start = time.monotonic()
-    run(lab.namespace.command(BASELINE), stdin=nodes, env=environment)
+    run(lab.netns.command(BASELINE), stdin=nodes, env=environment)
     return time.monotonic() - start

@@ -17,7 +17,7 @@ from rehearsal.cache import Recipe, Report, write_atomically
 from rehearsal.controllers.lets_encrypt import CA_FILE, HOSTS_FILE
 from rehearsal.lab import Lab
 from rehearsal.name_server import NameServer
-from rehearsal.namespace import url_host, wait
+from rehearsal.network_namespace import url_host, wait
 from rehearsal.paths import ACME_FOLDER
 from stacks.settings import LabStack
 
@@ -90,8 +90,8 @@ def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
     program = tools.obtain_program(recipe, report)
     log = lab.folder / ACME_FOLDER / f"{recipe.name}.log"
-    lab.namespace.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
+    lab.netns.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
 
 
 def _answers(lab: Lab, port: int) -> bool:
-    return lab.namespace.answers(lab.address, port)
+    return lab.netns.answers(lab.address, port)

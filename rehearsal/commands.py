@@ -169,7 +169,7 @@ def down(
         for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
             if force:
-                lab.namespace.delete()
+                lab.netns.delete()
             with lab.locked():
                 lab.remove()
             console.print(f"the lab of {name} was removed")

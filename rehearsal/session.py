@@ -30,7 +30,7 @@ from rehearsal import (
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
-from rehearsal.namespace import url_host
+from rehearsal.network_namespace import url_host
 from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import BuiltPrograms, catalog
 from rehearsal.pulumi import Engine

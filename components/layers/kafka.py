@@ -146,7 +146,4 @@ class Kafka(Layer[KafkaSettings]):
         if cluster is None:
             return
         yield from volumes.findings(self.lab, cluster.storage_class, "cluster")
-        count = len(self.lab.schedulable_nodes)
-        if cluster.members and cluster.members > count:
-            reason = f"exceeds the number of untainted nodes ({count})"
-            yield ("cluster", "members"), reason, "use 1, or add nodes"
+        yield from volumes.member_findings(self.lab, cluster.members, "use 1, or add nodes")

@@ -216,6 +216,14 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
     ]
 
 
+def disruption_budget(replicas: int, **limit: int) -> Json:
+    """Return the Helm values of a PodDisruptionBudget with `minAvailable` or `maxUnavailable` as `limit`.
+
+    A PodDisruptionBudget of a single replica would block every drain, so it is disabled.
+    """
+    return {"enabled": True, **limit} if replicas > 1 else {"enabled": False}
+
+
 def evicted_after(seconds: int) -> list[Json]:
     """Return tolerations with which pods stay `seconds` instead of 300 seconds on a not-ready or unreachable node."""
     return [

@@ -9,7 +9,7 @@ from provider.tasks.steps import TaskRun
 
 UNINSTALL_SCRIPT = "node/uninstall-k3s.sh"
 """Script that uninstalls K3s from a machine that is removed from the lab."""
-GUARD_SCRIPT = "platform/refuse-data-loss.sh"
+GUARD_SCRIPT = "platform/check-remaining-data.sh"
 """Script that refuses to remove a layer while the layer has data."""
 
 

@@ -133,11 +133,12 @@ class Runner:
         Raises TaskError. If no server answers within `CHECK_SECONDS`, homelab skips the check; the removal of each node
         repeats the check.
         """
-        variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
+        removed = {"REMOVED_SERVERS": " ".join(servers), "NODES": " ".join(nodes)}
+        variables = {**removed, "FLAGS": " ".join(self.settings.flags)}
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
             status, _, details = await self._connections.run(
-                server, steps.load_script(variables, "cluster/check-quorum.sh"), no_progress
+                server, steps.load_script(variables, "cluster/check-node-removal.sh"), no_progress
             )
         except (TaskError, TimeoutError):
             return

@@ -55,7 +55,7 @@ def build(
 ) -> BuiltPrograms:
     """Build each program of `programs` that the charts or the apps run, unless the cache already has the program.
 
-    `app_images` are the images that apps run, with any tag.
+    `app_images` contains the names of the images that apps run; their tags do not matter.
     """
     wanted, repositories = {chart.name for chart in charts}, {repository_of(full_name(name)) for name in app_images}
     needed = [program for program in programs if wanted & set(program.charts) or repositories & _repositories(program)]

@@ -17,7 +17,7 @@ from components.layers.argocd.applications import (
 from components.layers.argocd.repositories import RepositorySettings
 from components.layers.shared.web_ui import WebUI
 from components.layers.traefik.layer import INGRESS_CLASS
-from components.platform.layer import Layer, resources
+from components.platform.layer import Layer, disruption_budget, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -91,7 +91,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def _replicated(self, cpu: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
-        budget = {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False}
+        budget = disruption_budget(replicas, maxUnavailable=1)
         return {"replicas": replicas, "pdb": budget, **self._component(cpu, memory)}
 
     def _configs(self) -> dict[str, Json]:

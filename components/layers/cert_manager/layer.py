@@ -7,7 +7,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
 from components.layers.cert_manager.webhook import WebhookSolverSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.domains import is_public
 from components.settings.errors import Finding
 from components.settings.fields import Text
@@ -101,7 +101,7 @@ class CertManager(Layer[CertManagerSettings]):
         labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
         return {
             "replicaCount": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "resources": resources("25m", memory),
             "topologySpreadConstraints": topology_spread(labels),
         }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.kyverno import policies
 from components.layers.kyverno.policies import ImageSource
-from components.platform.layer import Layer, resources, uncapped_resources
+from components.platform.layer import Layer, disruption_budget, resources, uncapped_resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
@@ -61,7 +61,7 @@ class Kyverno(Layer[KyvernoSettings]):
         return {
             **self._component(),
             "replicas": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "initContainer": {"resources": uncapped_resources("10m", "256Mi")},
             "container": {"resources": resources("50m", "384Mi")},
         }

@@ -4,14 +4,14 @@ With `store: s3`, a volume still contains the newest data and the index.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.shared import volumes
-from components.platform.layer import LabContext
+from components.platform.layer import LabContext, Layer
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, PositiveInt
@@ -88,6 +88,29 @@ class RetainedStorage:
         elif settings.store == "s3" and self.bucket is None:
             yield ("s3",), "is missing, and the platform has no objectStore", MISSING_BUCKET_FIX
         yield from volumes.findings(self.lab, settings.storage_class)
+
+
+S = TypeVar("S", bound=RetainedStorageSettings)
+
+
+class RetainedStorageLayer(Layer[S]):
+    """Base class of the layers for logs and traces, which have one replica with retained storage."""
+
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+
+    @property
+    def storage(self) -> RetainedStorage:
+        """The storage of the logs or traces."""
+        return RetainedStorage(self.lab, self.key, self.settings)
+
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Kubernetes Secret with the credentials for the layer's S3 bucket."""
+        return [*self.storage.credential_secrets(self.namespace)]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in the settings of the layer's volume and S3 bucket."""
+        return self.storage.findings()
 
 
 def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
