@@ -1,16 +1,16 @@
-"""MariaDB for apps, out of Debian's packages."""
+"""MariaDB for apps, from Debian's packages."""
 
 import shutil
 from pathlib import Path
 
 from rehearsal import debian
-from rehearsal.cache import Recipe
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of
+from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
 from rehearsal.programs import Program
 
 VERSION = "11.8"
-"""What that release of Debian has."""
+"""Version in this release of Debian."""
 PACKAGES = ("mariadb-client", "mariadb-server")
 IMAGE = f"docker.io/library/mariadb:{VERSION}"
 USER = 999
@@ -23,7 +23,7 @@ PROGRAMS = (
     "usr/bin/mariadb-install-db", "usr/bin/mariadb-upgrade", "usr/bin/my_print_defaults", "usr/bin/resolveip",
     "usr/sbin/mariadbd", "usr/share/mariadb",
 )  # fmt: skip
-TREE = Tree(
+ROOT_FILESYSTEM = RootFilesystem(
     (*PROGRAMS, *(f"usr/bin/{name}" for name in TOOLS)),
     ("root:x:0:0::/:/bin/sh", f"mysql:x:{USER}:{USER}::/:/bin/sh"),
     folders=("run/mysqld", "var/lib/mysql"),
@@ -36,11 +36,11 @@ def recipe() -> Recipe:
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        debian.plant(TREE, debian.unpack(PACKAGES, work), work / "mariadb")
+        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), work / "mariadb")
         debian.pack(work / "mariadb", folder / "mariadb.tar")
         shutil.rmtree(work)
 
-    ingredients = (*PACKAGES, repr(TREE), Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
     return Recipe("mariadb", VERSION, ingredients, "from Debian's packages, a minute", make)
 
 

@@ -1,19 +1,19 @@
-"""restic for backups of apps, out of Debian's packages."""
+"""restic for backups of apps, from Debian's packages."""
 
 import shutil
 from pathlib import Path
 
 from rehearsal import debian
-from rehearsal.cache import Recipe
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of
+from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
 from rehearsal.programs import Program
 
 VERSION = "0.18"
-"""What that release of Debian has."""
+"""Version in this release of Debian."""
 PACKAGES = ("ca-certificates", "restic")
 IMAGE = f"docker.io/restic/restic:{VERSION}"
-TREE = Tree(("usr/bin/restic", "usr/bin/cat", "usr/bin/sh"), ("root:x:0:0::/:/bin/sh",))
+ROOT_FILESYSTEM = RootFilesystem(("usr/bin/restic", "usr/bin/cat", "usr/bin/sh"), ("root:x:0:0::/:/bin/sh",))
 
 
 def recipe() -> Recipe:
@@ -22,11 +22,11 @@ def recipe() -> Recipe:
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        debian.plant(TREE, debian.unpack(PACKAGES, work), work / "restic")
+        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), work / "restic")
         debian.pack(work / "restic", folder / "restic.tar")
         shutil.rmtree(work)
 
-    ingredients = (*PACKAGES, repr(TREE), Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
     return Recipe("restic", VERSION, ingredients, "from Debian's packages, half a minute", make)
 
 
