@@ -16,7 +16,7 @@ from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
 from components.settings.model import NAMESPACE
-from stacks.catalog import VALKEY_IMAGE
+from stacks.catalog import APP_IMAGES
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -32,12 +32,11 @@ def deploy() -> None:
         provider = create_provider(_without_single_app(platform))
         apps = open_egress(stack.apps)
         outputs = {
-            app.name: _outputs(app, App(app, platform, path, provider, valkey_image=VALKEY_IMAGE))
-            for path, app in apps.items()
+            app.name: _outputs(app, App(app, platform, path, provider, images=APP_IMAGES)) for path, app in apps.items()
         }
         pulumi.export("apps", outputs)
     else:
-        app = App(stack.app, platform, stack.section_path, valkey_image=VALKEY_IMAGE)
+        app = App(stack.app, platform, stack.section_path, images=APP_IMAGES)
         for name, value in _outputs(stack.app, app).items():
             pulumi.export(name, value)
 

@@ -201,6 +201,8 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     elif kind == "model_type" and without_none(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set the secret with `pulumi config set --secret NAME`"
         words = ("must name a secret, not contain it", fix)
+    elif kind == "string_type" and isinstance(value, dict) and "environment" in detail["loc"]:
+        words = ("must be text, not a reference to a secret", f"move {detail['loc'][-1]} to the app's `secrets`")
     elif kind in _BOUNDS:
         reason, bound, beyond = _BOUNDS[kind]
         words = (reason, f"use {context[bound]} or {beyond}")

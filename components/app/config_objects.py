@@ -29,16 +29,17 @@ _HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 @dataclass(frozen=True)
 class ConfigSources:
     """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets, registry credentials and
-    Valkey's password."""
+    the passwords of MariaDB and Valkey."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     image_pull_secret: pulumi.Input[str] | None = None
+    mariadb: pulumi.Input[str] | None = None
     valkey: pulumi.Input[str] | None = None
     roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Names of the Secrets with the passwords of the database's additional roles, by role."""
-    database_image: pulumi.Input[str] | None = None
-    """Image of the database, which the init container of Jobs also uses."""
+    server_images: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Images of the app's database servers, by the name of the init container of Jobs that waits for the server."""
 
 
 def config_map(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:

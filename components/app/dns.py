@@ -50,7 +50,7 @@ def dns_problems(app: AppSettings) -> Findings:
         reason = "needs dnsConfig.nameservers, because the pods would have no DNS server"
         yield ("dnsPolicy",), reason, "add DNS servers, such as dnsConfig: {nameservers: [192.168.1.1]}"
     if app.dns_policy == "None":
-        for setting in ("postgres", "valkey", "traces"):
+        for setting in ("postgres", "mariadb", "valkey", "traces"):
             if getattr(app, setting):
                 reason = f"leaves the pods without the cluster's DNS server, which the pods need for {setting}"
                 yield ("dnsPolicy",), reason, f"remove dnsPolicy, or remove {setting}"

@@ -70,7 +70,7 @@ def _host_network(app: AppSettings) -> Findings:
         reason = "starts new pods before old pods stop, but with hostNetwork only one pod per node can open the ports"
         yield ("strategy",), reason, remove
     reason = "accepts connections only from pods' addresses, but pods with hostNetwork have their node's address"
-    for setting, server in (("postgres", app.postgres), ("valkey", app.valkey)):
+    for setting, server in (("postgres", app.postgres), ("mariadb", app.mariadb), ("valkey", app.valkey)):
         if server:
             yield (setting,), reason, remove
     reason = "has no effect with hostNetwork: NetworkPolicies do not apply to the app's pods"

@@ -45,7 +45,8 @@ def has_protected_data(app: AppSettings) -> bool:
 def has_data(app: AppSettings) -> bool:
     """Whether the deletion of the app's namespace would delete a database or a volume."""
     has_volume = any(volume.deleted_with_namespace for volume in app.volumes.values())
-    return app.postgres is not None or has_volume or bool(app.valkey and app.valkey.size)
+    has_server = app.postgres is not None or app.mariadb is not None or bool(app.valkey and app.valkey.size)
+    return has_server or has_volume
 
 
 def namespace(app: AppSettings) -> Manifest:

@@ -7,7 +7,7 @@ import pulumi
 
 
 class ObjectStoreOutput(TypedDict):
-    """The S3 bucket for database backups, with its access keys."""
+    """An S3 bucket for backups, with its access keys."""
 
     endpoint: str
     bucket: str
@@ -96,6 +96,10 @@ class AppPlatformOutputs:
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
     """S3 bucket for database backups, and its access keys, as a Pulumi secret output."""
+    volume_backup: pulumi.Output[ObjectStoreOutput | None] = field(
+        default_factory=none_output, metadata=since("0.3.0", "objectStore", secret=True)
+    )
+    """S3 bucket for backups of apps' volumes, and its access keys, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
     )
@@ -121,6 +125,10 @@ class AppPlatformOutputs:
 
     gpu_resources: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.3.0", "gpu"))
     """Extended resources by which pods can request GPUs, such as nvidia.com/gpu."""
+    cluster_readers: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.3.0", "cluster.apps.clusterRead")
+    )
+    """Apps whose ServiceAccounts may read objects of all namespaces."""
 
 
 OutputName = Literal[
@@ -135,6 +143,7 @@ OutputName = Literal[
     "database_storage_class",
     "database_operator",
     "database_backup",
+    "volume_backup",
     "secret_stores",
     "traces_endpoint",
     "metrics_endpoint",
@@ -143,4 +152,5 @@ OutputName = Literal[
     "nfs_client",
     "pod_security_levels",
     "gpu_resources",
+    "cluster_readers",
 ]

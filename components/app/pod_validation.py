@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from components.app import devices, security
+from components.app import devices, security, server_waits
 from components.app.exposure import PORT
 from components.app.pods import PRE_STOP_SECONDS
 from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
@@ -128,6 +128,9 @@ def _cron(app: AppSettings) -> Findings:
         if len(f"{app.name}-{name}") > _MAX_CRON_NAME:
             reason = f"results in the name {app.name}-{name}, which has more than {_MAX_CRON_NAME} characters"
             yield ("cron", name), reason, "use a shorter name"
+        if name in server_waits.names(app):
+            reason = "is the name of the init container that waits for the app's server"
+            yield ("cron", name), reason, "choose another name"
         for index, volume in enumerate(settings.volumes):
             for reason, fix in mount_problems(app, settings.volumes, index):
                 yield ("cron", name, "volumes", index), reason, fix

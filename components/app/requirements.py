@@ -42,12 +42,7 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("ingress_class", "hosts")
         yield from _ingress_needs(app)
         yield from dict.fromkeys(_issuer_needs(app))  # several hosts can need the same issuer
-    for name, volume in app.volumes.items():
-        yield from _volume_needs(f"volumes.{name}", volume)
-    for variable, remote in app.remote_secrets.items():
-        yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
-    for path, remote in app.remote_secret_files.items():
-        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
+    yield from _storage_needs(app)
     if app.load_balancer:
         address = app.load_balancer.address
         setting = "loadBalancer.address" if address else "loadBalancer"
@@ -60,10 +55,38 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("gpu_resources", "gpu", devices.gpu_resource(app))
     if app.traces:
         yield RequiredOutput("traces_endpoint", "traces")
+    yield from _account_needs(app)
     monitoring = (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards))
     yield from (RequiredOutput("metrics_endpoint", setting) for setting, value in monitoring if value)
+    yield from _server_needs(app)
+
+
+def _storage_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    for name, volume in app.volumes.items():
+        yield from _volume_needs(f"volumes.{name}", volume)
+    for variable, remote in app.remote_secrets.items():
+        yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    for path, remote in app.remote_secret_files.items():
+        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
+
+
+def _account_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    if app.service_account and app.service_account.cluster_read:
+        reason = f"lets {app.name} read objects of all namespaces, which the platform does not allow"
+        missing_error = (reason, f"set `apps: {{clusterRead: [{app.name}]}}` under homelab:cluster")
+        setting = "serviceAccount.clusterRead"
+        yield RequiredOutput("cluster_readers", setting, app.name, missing_error=missing_error)
+
+
+def _server_needs(app: AppSettings) -> Iterator[RequiredOutput]:
     if app.postgres:
         yield from _database_needs(app.postgres)
+    if app.backup:
+        yield RequiredOutput("volume_backup", "backup")
+    if app.mariadb and app.mariadb.storage_class:
+        yield RequiredOutput("storage_classes", "mariadb.storageClass", app.mariadb.storage_class)
+    elif app.mariadb:
+        yield RequiredOutput("storage_class", "mariadb")
     if app.valkey:
         yield from _valkey_needs(app.valkey)
 

@@ -6,10 +6,12 @@ from pydantic import Field
 
 from components.app.allow_settings import AppAllowSettings
 from components.app.autoscaling_settings import AppAutoscalingSettings
+from components.app.backup_settings import AppBackupSettings
 from components.app.container_settings import AppContainerSettings, AppCronSettings, AppWorkerSettings
 from components.app.dns_settings import AppDnsConfigSettings, AppHostAliasSettings
 from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
+from components.app.mariadb_settings import AppMariadbSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
 from components.app.patch_settings import AppPatchSettings
 from components.app.placement_settings import AppTopologySpreadSettings
@@ -17,6 +19,7 @@ from components.app.port_settings import AppLoadBalancerSettings, AppPortSetting
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.secret_settings import AppPullSettings, AppRemoteSecretSettings
+from components.app.service_account_settings import AppServiceAccountSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.valkey_settings import AppValkeySettings
 from components.app.volume_settings import AppVolumeSettings
@@ -145,6 +148,9 @@ class AppSettings(Model):
     image_pull_secret: AppPullSettings | None = None
     """Credentials for the registry of the app's image (imagePullSecrets). Default: the registry's credentials in
     `cluster.registries` of the platform, or none."""
+    service_account: AppServiceAccountSettings | None = None
+    """ServiceAccount of the app's pods, with rights in the Kubernetes API. Default: none, so the pods have no token and
+    cannot connect to the Kubernetes API."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
     """CPU architecture of the nodes on which the app runs, for an image that does not support the architectures of all
     nodes."""
@@ -187,8 +193,12 @@ class AppSettings(Model):
     """Grafana dashboards of the app: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
+    mariadb: AppMariadbSettings | None = None
+    """MariaDB server of the app. Default: none."""
     valkey: AppValkeySettings | None = None
     """Valkey server of the app, which uses the Redis protocol. Default: none."""
+    backup: AppBackupSettings | None = None
+    """Backup of the app's volumes and of its MariaDB database. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False

@@ -11,6 +11,10 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 """Environment variables of an app with a database."""
 SUPERUSER_VARIABLES = ("PGSUPERUSER", "PGSUPERPASSWORD")
 """Environment variables of an app with superuser access to its database."""
+MARIADB_VARIABLES = (
+    "MARIADB_HOST", "MARIADB_PORT", "MARIADB_DATABASE", "MARIADB_USER", "MARIADB_PASSWORD", "MARIADB_URL",
+)  # fmt: skip
+"""Environment variables of an app with a MariaDB server."""
 VALKEY_VARIABLES = ("VALKEY_HOST", "VALKEY_PORT", "VALKEY_PASSWORD", "REDIS_URL")
 """Environment variables of an app with a Valkey server."""
 HOST_VARIABLE = "HOMELAB_HOST"
@@ -48,6 +52,7 @@ def predefined_variables(app: AppSettings) -> dict[str, str]:
     """Return a mapping from environment variables to the name of the setting that defines the variable, without the
     variables in `environment`."""
     origins = dict.fromkeys(database_variables(app), "postgres")
+    origins |= dict.fromkeys(MARIADB_VARIABLES, "mariadb") if app.mariadb else {}
     origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}

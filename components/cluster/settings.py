@@ -158,6 +158,9 @@ class AppsSettings(Model):
     nfs: StrictBool = False
     """Whether homelab installs an NFS client on all machines, so that apps can mount NFS shares. An app that mounts an
     NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
+    cluster_read: tuple[DnsLabel, ...] = ()
+    """Names of the apps that may read objects of all namespaces, except Secrets and ConfigMaps, with their
+    `serviceAccount`. Default: none."""
 
 
 def _limit_nodes(value: object) -> object:

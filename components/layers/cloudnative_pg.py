@@ -64,13 +64,4 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
 
     def _store(self) -> Json:
         s3 = self.lab.object_store(self.settings.backup, "databases")
-        if s3 is None:
-            return None
-        return {
-            "endpoint": s3.url,
-            "bucket": s3.bucket,
-            "region": s3.region,
-            "path": s3.path or "",
-            "accessKey": s3.access_key,
-            "secretKey": s3.secret_key,
-        }
+        return s3.output() if s3 else None

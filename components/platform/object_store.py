@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from components.kubernetes.manifest import Json
 from components.settings.fields import Bucket, Url
 from components.settings.kubernetes_fields import matching
 from components.settings.model import Model, SecretRef
@@ -43,3 +44,14 @@ class ObjectStoreSettings(Model):
     def url(self) -> str:
         """URL of the S3 service. If `endpoint` is missing, the service is Amazon S3 in the bucket's region."""
         return self.endpoint or f"https://s3.{self.region}.amazonaws.com"
+
+    def output(self) -> dict[str, Json]:
+        """Return the bucket as a stack output, which contains references to the secrets."""
+        return {
+            "endpoint": self.url,
+            "bucket": self.bucket,
+            "region": self.region,
+            "path": self.path or "",
+            "accessKey": self.access_key,
+            "secretKey": self.secret_key,
+        }

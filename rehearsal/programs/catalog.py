@@ -7,8 +7,10 @@ from rehearsal.programs import (
     cert_manager,
     cloudnative_pg,
     frr,
+    mariadb,
     metallb,
     postgres,
+    restic,
     traefik,
     valkey,
 )
@@ -17,7 +19,19 @@ from stacks.settings import LabStack
 
 PROGRAMS = tuple(
     module.PROGRAM
-    for module in (argocd, barman_cloud, cert_manager, cloudnative_pg, frr, metallb, postgres, traefik, valkey)
+    for module in (
+        argocd,
+        barman_cloud,
+        cert_manager,
+        cloudnative_pg,
+        frr,
+        mariadb,
+        metallb,
+        postgres,
+        restic,
+        traefik,
+        valkey,
+    )
 )
 
 
