@@ -9,7 +9,7 @@ import pulumi
 import yaml
 
 from components.cluster.k3s import hardening
-from components.cluster.settings import ClusterSettings, NodeSettings, SnapshotSettings
+from components.cluster.settings import ClusterSettings, K3sSettings, NodeSettings, SnapshotSettings
 from components.settings.addresses import bracketed
 from components.settings.model import SecretRef
 
@@ -120,7 +120,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
         "service-cidr": ",".join(network.services),
         "flannel-backend": network.flannel_backend if flannel else "none",
         "disable-network-policy": not flannel,
-        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s.version), *cluster.k3s.disable])),
+        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s), *cluster.k3s.disable])),
         "embedded-registry": cluster.registries.embedded,
         "secrets-encryption": cluster.k3s.secrets_encryption,
         "write-kubeconfig-mode": "0600",
@@ -128,10 +128,10 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
     }
 
 
-def _disabled_components(version: str) -> list[str]:
-    """Return the packaged K3s components that homelab always disables, because layers of the platform replace them."""
-    names = ["traefik", "servicelb"]
-    return [*names, "gateway-api-crd"] if minor_version(version) >= GATEWAY_API_MINOR else names
+def _disabled_components(settings: K3sSettings) -> list[str]:
+    """Return the packaged K3s components that homelab disables, because layers of the platform replace them."""
+    names = ["traefik"] if settings.servicelb else ["traefik", "servicelb"]
+    return [*names, "gateway-api-crd"] if minor_version(settings.version) >= GATEWAY_API_MINOR else names
 
 
 def minor_version(version: str) -> int:

@@ -59,6 +59,8 @@ _POD_SECURITY = {
 }
 _SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
 _INGRESS = "traefik"
+SERVICELB_LABEL = "svccontroller.k3s.cattle.io/svcname"
+"""Label of the pods of K3s' ServiceLB, whose value is the name of the Service."""
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +158,10 @@ def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the manifests of `cis`: NetworkPolicies, and `default` ServiceAccounts that mount no tokens into pods."""
     if cluster.hardening != "cis" or node.role == "agent":
         return ""
-    return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
+    policies = [*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services()]
+    if cluster.k3s.servicelb:
+        policies.append(_policy("servicelb", "kube-system", [{"key": SERVICELB_LABEL, "operator": "Exists"}], {}))
+    return _yaml([*policies, *map(_account, _SYSTEM[1:])])
 
 
 def _allow_own_namespace(namespace: str) -> dict[str, Any]:
@@ -174,13 +179,16 @@ def _allow_services() -> Iterator[dict[str, Any]]:
     yield _policy("metrics-server", "kube-system", {"k8s-app": "metrics-server"}, metrics_api)
 
 
-def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[str, Any]) -> dict[str, Any]:
+def _policy(
+    name: str, namespace: str, pods: Mapping[str, str] | list[dict[str, str]], rule: Mapping[str, Any]
+) -> dict[str, Any]:
+    selector = {"matchExpressions": pods} if isinstance(pods, list) else {"matchLabels": dict(pods)}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": f"homelab-{name}", "namespace": namespace},
         "spec": {
-            "podSelector": {"matchLabels": dict(pods)} if pods else {},
+            "podSelector": selector if pods else {},
             "policyTypes": ["Ingress"],
             "ingress": [dict(rule)],
         },

@@ -98,6 +98,7 @@ _FIXES = {
     "set k3s.secretsEncryption instead": "secrets-encryption",
     "set k3s.snapshots instead": "etcd-disable-snapshots",
     "set registries.embedded instead": "embedded-registry",
+    "remove the option: NetworkPolicies of apps expect ServiceLB in the namespace kube-system": "servicelb-namespace",
     "set vpn-auth-file instead, which keeps the secret out of the configuration": "vpn-auth",
 }
 
@@ -126,7 +127,7 @@ RESERVED_OPTIONS = (
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
     egress-selector-mode flannel-ipv6-masq secrets-encryption-provider
-    service-node-port-range servicelb-namespace
+    service-node-port-range
 """
 SAME_ON_SERVERS = frozenset(_IDENTICAL.split())
 """K3s options that must have the same value on all servers."""

@@ -26,7 +26,7 @@ Options = dict[OptionName, OptionValue]
 
 
 _ALWAYS_OFF = {
-    "servicelb": "the layer metallb assigns load-balancer IPs instead",
+    "servicelb": "k3s.servicelb decides whether K3s' ServiceLB runs",
     "traefik": "the layer traefik serves Ingresses instead",
     "gateway-api-crd": "otherwise K3s would replace the CRDs of the layer traefik",
 }
@@ -36,7 +36,8 @@ _OFF_BY_OPTION = ("cloud-controller", "helm-controller", "kube-proxy")
 def _packaged_component(value: object) -> object:
     """Explain why homelab does not disable a component that K3s can disable."""
     if isinstance(value, str) and value in _ALWAYS_OFF:
-        raise setting_error(f"is always disabled: {_ALWAYS_OFF[value]}", "remove it")
+        reason = "is disabled by default" if value == "servicelb" else "is always disabled"
+        raise setting_error(f"{reason}: {_ALWAYS_OFF[value]}", "remove it")
     if value in _OFF_BY_OPTION:
         fix = f"set k3s.serverOptions: {{disable-{value}: true}}"
         raise setting_error("is not a packaged component of K3s", fix)
@@ -132,8 +133,11 @@ class K3sSettings(Model):
     """Rotation numbers of tokens, certificates and kubeconfigs. To rotate a credential, add 1 to its rotation number,
     and run `pulumi up` without any other change."""
     disable: tuple[PackagedComponent, ...] = ()
-    """Packaged components of K3s that homelab disables. homelab always disables traefik, servicelb and
-    gateway-api-crd."""
+    """Packaged components of K3s that homelab disables. homelab always disables traefik and gateway-api-crd, and
+    disables servicelb unless `servicelb` is true."""
+    servicelb: StrictBool = False
+    """Whether K3s' ServiceLB serves Services of type LoadBalancer at the nodes' own addresses, instead of the layer
+    `metallb` or `cilium`."""
     options: Options = Field(default_factory=dict)
     """Additional K3s options for all nodes, in the format of K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
