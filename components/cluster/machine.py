@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pulumi
 
 from components.cluster.machine_settings import MachineMountSettings, MachineSettings
+from components.cluster.reboot import REBOOT
 from components.provider_resources import step
 
 NEEDED_PACKAGES = (
@@ -15,14 +16,6 @@ NEEDED_PACKAGES = (
 
 CREDENTIALS = "/etc/homelab/credentials"
 """Folder of the files with the credentials of mounts."""
-
-REBOOT = (
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"]),
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"], turn=True),
-    step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
-    step("node/reboot.sh", when=["reboot"], reboots=True),
-)
-"""Steps that reboot a machine in its turn if an earlier step has raised the flag `reboot`."""
 
 CONFIGURE = (
     step("node/configure-machine.sh"),

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from components.cluster.machine_commands import MachineCommandSettings
 from components.settings.errors import setting_error
-from components.settings.fields import Address, Host, StrictBool
+from components.settings.fields import Address, DnsLabel, Host, StrictBool
 from components.settings.kubernetes_fields import AbsolutePath, MultilineText, TimeZone, matching
 from components.settings.model import Model, SecretRef
 
@@ -161,6 +162,8 @@ class MachineSettings(Model):
     """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
     disks: dict[AbsolutePath, MachineDiskSettings] = Field(default_factory=dict)
     """Data disks to mount at every boot: folder on the machine → disk."""
+    commands: dict[DnsLabel, MachineCommandSettings] = Field(default_factory=dict)
+    """Your own scripts, in the order of their names: name → command."""
     watchdog: WatchdogSeconds | None = None
     """Seconds after which the machine's hardware watchdog resets a machine that hangs (`RuntimeWatchdogSec` of
     systemd)."""
