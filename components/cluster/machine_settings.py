@@ -109,12 +109,13 @@ class MachineFileSettings(Model):
 
 
 class MachineMountSettings(Model):
-    """A network file system that the machine mounts."""
+    """A network file system that the machine mounts, or a folder of the machine that appears at a second path."""
 
-    type: Literal["nfs", "cifs"]
-    """Type of the file system: `nfs`, or `cifs` for SMB shares."""
+    type: Literal["nfs", "cifs", "bind"]
+    """Type of the file system: `nfs`, `cifs` for SMB shares, or `bind` for a folder of the machine."""
     device: MountDevice
-    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS."""
+    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS. For `bind`, the path of the
+    folder, which homelab creates."""
     options: tuple[MountOption, ...] = ()
     """Mount options. homelab adds `nofail` and `_netdev`, so that a machine boots without the server."""
     username: MountUser | None = None
@@ -159,7 +160,7 @@ class MachineSettings(Model):
     files: dict[AbsolutePath, MachineFileSettings] = Field(default_factory=dict)
     """Files on the machine: path → file."""
     mounts: dict[AbsolutePath, MachineMountSettings] = Field(default_factory=dict)
-    """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
+    """File systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
     disks: dict[AbsolutePath, MachineDiskSettings] = Field(default_factory=dict)
     """Data disks to mount at every boot: folder on the machine → disk."""
     commands: dict[DnsLabel, MachineCommandSettings] = Field(default_factory=dict)

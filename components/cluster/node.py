@@ -232,6 +232,7 @@ class Node(pulumi.ComponentResource):
             "INTERFACE": node.interface or "",
             "CONFIG": config.config_yaml(cluster, node),
             "MANIFESTS": "---\n".join(filter(None, manifests)),
+            "OWN_MANIFESTS": config.own_manifests(cluster, node),
             "ADMISSION": hardening_files[hardening.ADMISSION_FILE],
             "AUDIT": hardening_files[hardening.AUDIT_FILE],
             "ENDPOINT": config.api_endpoint(cluster),

@@ -33,7 +33,9 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
         yield from _too_few(*pool, wanted, lab)
     elif wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
         reason = "needs a load balancer for its Service: K3s' ServiceLB is disabled, and no layer replaces it"
-        fix = f"{_addresses_fix(lab)}, set k3s.servicelb: true, or set values.traefik.service for your own load balancer"
+        fix = (
+            f"{_addresses_fix(lab)}, set k3s.servicelb: true, or set values.traefik.service for your own load balancer"
+        )
         yield ("traefik",), reason, fix
 
 

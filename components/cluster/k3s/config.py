@@ -9,6 +9,7 @@ import pulumi
 import yaml
 
 from components.cluster.k3s import hardening
+from components.cluster.k3s.settings import MirrorSettings, RegistryTlsSettings
 from components.cluster.settings import ClusterSettings, K3sSettings, NodeSettings, SnapshotSettings
 from components.settings.addresses import bracketed
 from components.settings.model import SecretRef
@@ -40,18 +41,35 @@ def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.O
 
 def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
     """Render `registries.yaml` of K3s, which contains the passwords of image registries."""
-    mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
-    auth = cluster.registries.auth
-    if not mirrors and not auth:
+    mirrors = {name: _mirror(mirror) for name, mirror in cluster.registries.mirrors.items()}
+    auth, tls = cluster.registries.auth, cluster.registries.tls
+    if not mirrors and not auth and not tls:
         return pulumi.Output.from_input("")
 
     def render(passwords: Mapping[str, str]) -> str:
-        logins = {
+        configs: dict[str, Any] = {
             name: {"auth": {"username": login.username, "password": passwords[name]}} for name, login in auth.items()
         }
-        return _yaml({"mirrors": mirrors, "configs": logins})
+        for name, settings in tls.items():
+            configs.setdefault(name, {})["tls"] = _tls(settings)
+        return _yaml({"mirrors": mirrors, "configs": configs})
 
     return _with_secrets({name: login.password for name, login in auth.items()}, render)
+
+
+def own_manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Return the manifests of the stack file for servers, as one text of several YAML documents."""
+    texts = [text.rstrip("\n") for _, text in sorted(cluster.k3s.manifests.items())] if node.role == "server" else []
+    return "\n---\n".join(texts)
+
+
+def _mirror(mirror: MirrorSettings) -> dict[str, Any]:
+    return {"endpoint": list(mirror.endpoints), **({"rewrite": mirror.rewrite} if mirror.rewrite else {})}
+
+
+def _tls(settings: RegistryTlsSettings) -> dict[str, Any]:
+    files = settings.model_dump(exclude_none=True, exclude={"insecure_skip_verify"})
+    return files | ({"insecure_skip_verify": True} if settings.insecure_skip_verify else {})
 
 
 def release_variables(cluster: ClusterSettings) -> dict[str, str]:

@@ -32,12 +32,15 @@ _KUBELET = {
     "seccomp-default": "true",
     "streaming-connection-idle-timeout": "5m",
 }
-_API = {
-    "anonymous-auth": "false",
+_AUDIT = {
     "audit-log-maxage": "30",
     "audit-log-maxbackup": "10",
     "audit-log-maxsize": "100",
     "audit-log-path": AUDIT_LOG,
+}
+_API = {
+    "anonymous-auth": "false",
+    **_AUDIT,
     _PLUGINS: "NodeRestriction,EventRateLimit,DenyServiceExternalIPs",
     "profiling": "false",
     "service-account-extend-token-expiration": "false",
@@ -68,8 +71,10 @@ def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Ma
 
     `folder` is the folder of the hardening files on the node.
     """
-    by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
-    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
+    by_option = hardened_arguments(cluster.hardening, node.role, folder)
+    if has_audit_log(cluster, node):
+        by_option["kube-apiserver-arg"] |= _AUDIT | {"audit-policy-file": f"{folder}/{AUDIT_FILE}"}
+    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option.items()}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
@@ -92,11 +97,16 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the content of each hardening file by file name. homelab removes a file whose content is empty."""
-    server, cis = node.role == "server", cluster.hardening == "cis"
+    server = node.role == "server"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
-        AUDIT_FILE: _yaml([_audit()]) if server and cis else "",
+        AUDIT_FILE: _yaml([_audit()]) if has_audit_log(cluster, node) else "",
     }
+
+
+def has_audit_log(cluster: ClusterSettings, node: NodeSettings) -> bool:
+    """Whether the node writes an audit log of the API server."""
+    return node.role == "server" and (cluster.hardening == "cis" or cluster.k3s.audit)
 
 
 def _admission(level: str) -> dict[str, Any]:

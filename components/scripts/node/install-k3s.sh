@@ -53,9 +53,11 @@ END
 # K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
-  local manifests=$data/server/manifests/homelab.yaml
-  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then write_atomically $manifests 600 <$staged/manifests.yaml; fi
+  install_manifests $staged/manifests.yaml $data/server/manifests/homelab.yaml
+  install_manifests $staged/own-manifests.yaml $data/server/manifests/homelab-own.yaml
 }
+
+install_manifests() { if [ -n "$(cat "$1")" ] || [ -e "$2" ]; then write_atomically "$2" 600 <"$1"; fi; }
 
 install_k3s() {
   cmp -s "$release/k3s" /usr/local/bin/k3s || copy_atomically "$release/k3s" /usr/local/bin/k3s
