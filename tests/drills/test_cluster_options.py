@@ -38,7 +38,7 @@ AFTER = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
-    document = stack_document(1, 1)
+    document = stack_document(1, 1, k3s={"servicelb": True})
     document["config"]["homelab:platform"] = {"traefik": {"certificate": None}}
     with rehearse("options", document, tmp_path_factory.mktemp("options")) as found:
         own = certificates.ensure(found.lab.folder / "registry", found.lab.address)
