@@ -57,7 +57,8 @@ install_server_files() {
   install_manifests $staged/own-manifests.yaml $data/server/manifests/homelab-own.yaml
 }
 
-install_manifests() { if [ -n "$(cat "$1")" ] || [ -e "$2" ]; then write_atomically "$2" 600 <"$1"; fi; }
+# install_manifests FILE TARGET: install the staged manifests, if there are any.
+install_manifests() { if grep -qs . "$1" || [ -e "$2" ]; then write_atomically "$2" 600 < <(cat "$1" 2>/dev/null || true); fi; }
 
 install_k3s() {
   cmp -s "$release/k3s" /usr/local/bin/k3s || copy_atomically "$release/k3s" /usr/local/bin/k3s
