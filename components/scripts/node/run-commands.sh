@@ -125,7 +125,11 @@ reboot_if_needed() {
   else rm -f "$record/reboot"; fi
 }
 
-remove_record() { rm -rf "$record"; rmdir --ignore-fail-on-non-empty $state/commands; rmdir --ignore-fail-on-non-empty $state; }
+remove_record() {
+  local folder
+  rm -rf "$record"
+  for folder in $state/commands $state; do [ ! -d "$folder" ] || rmdir --ignore-fail-on-non-empty "$folder"; done
+}
 
 main() {
   local names=() scripts=() sizes text
@@ -147,6 +151,6 @@ main() {
   apply_commands
   rm -f "$record/running"
   reboot_if_needed
-  [ -z "${UNDO:-}" ] || [ -e "$record/reboot" ] || [ ! -d "$record" ] || remove_record
+  [ -z "${UNDO:-}" ] || [ -e "$record/reboot" ] || remove_record
 }
 main </dev/null
