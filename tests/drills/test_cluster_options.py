@@ -5,6 +5,7 @@ The tests depend on their order.
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -76,13 +77,17 @@ def answer(lab: RehearsedLab, url: str) -> str:
     return run(lab.lab.namespace.command("curl", "-sk", "--max-time", "10", "-w", " %{http_code}", url))
 
 
+def has_traefik(lab: RehearsedLab, address: str) -> bool:
+    return answer(lab, f"https://{address}/").endswith("404")
+
+
 def commands_of(lab: RehearsedLab, machine: str, stage: str) -> list[str]:
     return lab.run_as_root(machine, f"cat /var/tmp/{stage}").splitlines()
 
 
 def test_traefik_answers_at_the_address_of_every_node(lab: RehearsedLab) -> None:
     for address in ADDRESSES.values():
-        wait_until(lambda at=address: answer(lab, f"https://{at}/").endswith("404"), f"Traefik answers at {address}")
+        wait_until(partial(has_traefik, lab, address), f"Traefik answers at {address}")
         assert answer(lab, f"https://{address}/") == "404 page not found\n 404"
         assert answer(lab, f"http://{address}/").endswith(("301", "308"))
     assert "metallb" not in lab.kubectl("get", "namespaces")
@@ -172,7 +177,7 @@ def test_a_command_that_fails_is_named_and_run_again(lab: RehearsedLab) -> None:
 
 
 def test_homelab_connects_to_another_address_of_a_machine(lab: RehearsedLab) -> None:
-    lab.run_as_root("a1", f"ip address add {SSH_ADDRESS}/24 dev host0")
+    lab.run_as_root("a1", f"ip address add {SSH_ADDRESS}/24 dev eth0")
     lab.node_settings("a1")["ssh"] = {"address": SSH_ADDRESS}
     lab.reopen()
     connections = f"ss -Htn state established src {SSH_ADDRESS}:22"
