@@ -25,6 +25,11 @@ CONFIGURE = (
     step("node/reboot.sh", when=["reboot"], reboots=True),
     step("node/configure-machine.sh", when=["reboot"]),
 )
+RUN_COMMANDS = (
+    step("node/run-commands.sh"),
+    step("node/reboot.sh", when=["reboot"], reboots=True),
+    step("node/run-commands.sh", when=["reboot"]),
+)
 STAGE = (step("node/stage-k3s.sh"),)
 STOP = (step("node/stop-k3s.sh"),)
 RECEIVE = (step("etcd/receive-snapshot.sh"),)
@@ -151,6 +156,8 @@ class RestoreRunner:
     async def _prepare(self, name: str) -> None:
         if configure := self._tasks.get(f"{name}-machine"):
             await self._runner.run(self._access.task(name, *CONFIGURE, base=configure), progress(self._say))
+        if commands := self._tasks.get(f"{name}-before-k3s"):
+            await self._runner.run(self._access.task(name, *RUN_COMMANDS, base=commands), progress(self._say))
         prepared = self._access.task(name, *PREPARE, base=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
         await self._run_steps(name, STAGE)

@@ -22,6 +22,7 @@ HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS_VERSION}"
 METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER_VERSION}"
+KLIPPER_LB = "docker.io/rancher/klipper-lb:v0.4.13"  # the image of ServiceLB in the K3s that is built here
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
 PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
@@ -65,7 +66,7 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     needed = [
         recipes.pause(),
         recipes.podinfo(),
-        *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
+        *([] if release.images else [recipes.coredns(), recipes.metrics_server(), recipes.klipper_lb()]),
     ]
     ours = {recipe.name: tools.obtain_program(recipe, report) for recipe in needed}
     files = (release.program, release.installer, release.images, *ours.values(), PODINFO_HTML)
@@ -150,6 +151,7 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
             Image.of(PAUSE, programs["pause"], NOBODY),
             Image.of(COREDNS, programs["coredns"]),
             Image.of(METRICS_SERVER, programs["metrics-server"]),
+            Image.of(KLIPPER_LB, programs["klipper-lb"]),
         )
         images.write_archive((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
@@ -173,5 +175,11 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
         Row("K3s", release.origin, release.real),
         Row(f"K3s for {others}", f"the binary for {HOST}, with a suffix", real=False),
         Row("installer", release.origin, real=True),
-        *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
+        *(_image_row(name, release) for name in names),
     )
+
+
+def _image_row(name: str, release: Release) -> Row:
+    if name == KLIPPER_LB and not release.images:
+        return Row(f"image {name}", "a program that forwards connections, instead of rules for iptables", real=False)
+    return Row(f"image {name}", "the release's" if release.images else "built here", real=True)

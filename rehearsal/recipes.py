@@ -85,6 +85,11 @@ def pause() -> Recipe:
     return _static("pause", OWN_VERSION, SOURCES / "pause", "building it takes some seconds")
 
 
+def klipper_lb() -> Recipe:
+    """Recipe that builds a program that forwards connections, as the image of K3s' ServiceLB does with iptables."""
+    return _static("klipper-lb", OWN_VERSION, SOURCES / "klipper-lb", "building, seconds")
+
+
 def podinfo() -> Recipe:
     """Recipe that builds podinfo, the sample app's program, as a statically linked binary."""
     source = SOURCES / "podinfo"

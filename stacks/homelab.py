@@ -113,6 +113,7 @@ def _outputs(
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),
+        **({"load_balancer_addresses": _addresses(cluster)} if cluster.k3s.servicelb else {}),
     }
     for name, value in (output for layer in layers for output in layer.outputs().items()):
         outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
@@ -125,6 +126,11 @@ def _node(node: NodeSettings) -> dict[str, Json]:
     required = {"name": node.name, "role": node.role, "address": node.address}
     optional = {"arch": node.arch} if node.arch else {}  # Pulumi drops None from outputs
     return {**required, **optional, "labels": dict(node.labels), "taints": list(node.taints)}
+
+
+def _addresses(cluster: ClusterSettings) -> list[str]:
+    """Return the addresses at which clients reach Services through K3s' ServiceLB."""
+    return [address for node in cluster.nodes for address in node.addresses]
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutpu
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
+from components.cluster.k3s.hardening import SERVICELB_LABEL
 from components.kubernetes.manifest import Json, Manifest
 
 SOLVER_LABEL = {"acme.cert-manager.io/http01-solver": "true"}
@@ -66,6 +67,7 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
         rules.append(_rule("from", [_namespace(MONITORING_NAMESPACE)], [number]))
     if app.load_balancer:
         rules.append({"from": _load_balancer_clients(app.load_balancer, platform), "ports": extra_ports})
+        rules.append({"from": [_servicelb(f"{app.name}-lb")], "ports": extra_ports})
     return rules
 
 
@@ -75,6 +77,14 @@ def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: AppPlatf
     if settings.from_:
         return [{"ipBlock": {"cidr": network}} for network in settings.from_]
     return platform.cluster_networks.apply(destinations.peers_outside)
+
+
+def _servicelb(service: str) -> Json:
+    """Return the NetworkPolicy peer for the pods of K3s' ServiceLB, which hide the client's IP address.
+
+    These pods accept only clients in the Service's loadBalancerSourceRanges.
+    """
+    return {**_namespace("kube-system"), **_pods({SERVICELB_LABEL: service})}
 
 
 def _egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:

@@ -97,8 +97,8 @@ def _ingress_needs(app: AppSettings) -> Iterator[RequiredOutput]:
         missing_error = (reason, f"set `{Traefik.key}: {{}}` under homelab:platform")
         yield RequiredOutput("ingress_class", "ingress", INGRESS_CLASS, missing_error=missing_error)
     if app.ingress.allow_from:
-        reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster hides"
-        missing_error = (reason, f"set `{Traefik.key}: {{externalTrafficPolicy: Local}}` under homelab:platform")
+        reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster and K3s' ServiceLB hide"
+        missing_error = (reason, f"use metallb, and `{Traefik.key}: {{externalTrafficPolicy: Local}}`")
         yield RequiredOutput("ingress_traffic_policy", "ingress.allowFrom", "Local", missing_error=missing_error)
 
 

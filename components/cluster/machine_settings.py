@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from components.cluster.machine_commands import MachineCommandSettings
 from components.settings.errors import setting_error
-from components.settings.fields import Address, Host, StrictBool
+from components.settings.fields import Address, DnsLabel, Host, StrictBool
 from components.settings.kubernetes_fields import AbsolutePath, MultilineText, TimeZone, matching
 from components.settings.model import Model, SecretRef
 
@@ -109,12 +110,13 @@ class MachineFileSettings(Model):
 
 
 class MachineMountSettings(Model):
-    """A network file system that the machine mounts."""
+    """A network file system that the machine mounts, or a folder of the machine that appears at a second path."""
 
-    type: Literal["nfs", "cifs"]
-    """Type of the file system: `nfs`, or `cifs` for SMB shares."""
+    type: Literal["nfs", "cifs", "bind"]
+    """Type of the file system: `nfs`, `cifs` for SMB shares, or `bind` for a folder of the machine."""
     device: MountDevice
-    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS."""
+    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS. For `bind`, the path of the
+    folder, which homelab creates."""
     options: tuple[MountOption, ...] = ()
     """Mount options. homelab adds `nofail` and `_netdev`, so that the machine also boots while the server is
     unreachable."""
@@ -161,9 +163,11 @@ class MachineSettings(Model):
     files: dict[AbsolutePath, MachineFileSettings] = Field(default_factory=dict)
     """Files on the machine: path → file."""
     mounts: dict[AbsolutePath, MachineMountSettings] = Field(default_factory=dict)
-    """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
+    """File systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
     disks: dict[AbsolutePath, MachineDiskSettings] = Field(default_factory=dict)
     """Data disks to mount at every boot: folder on the machine → disk."""
+    commands: dict[DnsLabel, MachineCommandSettings] = Field(default_factory=dict)
+    """Your own scripts, in the order of their names: name → command."""
     watchdog: WatchdogSeconds | None = None
     """Seconds after which the machine's hardware watchdog resets a machine that hangs (`RuntimeWatchdogSec` of
     systemd)."""

@@ -6,12 +6,13 @@ from typing import TypedDict, Unpack
 
 import pulumi
 
-from components.cluster import machine
+from components.cluster import machine, machine_commands
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import HostRequirements
 from components.cluster.k3s import config, hardening
 from components.cluster.machine_settings import MachineSettings
+from components.cluster.reboot import REBOOT
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
 from components.settings.addresses import is_ipv6
@@ -42,7 +43,7 @@ DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
-    *machine.REBOOT,
+    *REBOOT,
     step("node/prepare.sh", when=["reboot"]),
     step("cluster/uncordon.sh", on="server", when=["reboot", "member"]),
 )
@@ -116,10 +117,15 @@ class Node(pulumi.ComponentResource):
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, self._configure(), drift_check="drift/host.sh",
+            f"{settings.name}-prepare", PREPARE, self._before_k3s(), drift_check="drift/host.sh",
             variables=self._prepare_variables(), secrets={}, undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
+
+    def _before_k3s(self) -> list[Task]:
+        """Create the tasks that change the machine before it is prepared for K3s."""
+        configured = self._configure()
+        return [*configured, *self.run_commands("beforeK3s", configured)]
 
     def _configure(self) -> list[Task]:
         """Create the task that applies the settings of `machine`; return an empty list if the stack file has no such
@@ -128,13 +134,30 @@ class Node(pulumi.ComponentResource):
         All other tasks of the node depend on this task, so Pulumi undoes it last.
         """
         settings = self._shared.cluster.machine_of(self.settings)
-        if settings == MachineSettings():
+        if settings.model_copy(update={"commands": {}}) == MachineSettings():
             return []
         variables = {**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), **machine.variables(settings)}
         return [
             self._task(
                 f"{self.settings.name}-machine", machine.CONFIGURE, [], drift_check="drift/machine.sh",
                 variables=variables, secrets=machine.secrets(settings), undo=machine.CONFIGURE,
+            )
+        ]  # fmt: skip
+
+    def run_commands(self, stage: machine_commands.Stage, after: Sequence[pulumi.Resource]) -> list[Task]:
+        """Create the task that runs the commands of a stage; the list is empty if the stack file has none."""
+        commands = machine_commands.of_stage(self._shared.cluster.machine_of(self.settings).commands, stage)
+        if not commands:
+            return []
+        before = stage == "beforeK3s"
+        return [
+            self._task(
+                f"{self.settings.name}-{'before' if before else 'after'}-k3s", machine_commands.RUN, after,
+                drift_check=f"drift/commands-{'before' if before else 'after'}-k3s.sh", secrets={},
+                undo=machine_commands.RUN, variables={
+                    **self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS),
+                    **machine_commands.variables(commands, stage),
+                },
             )
         ]  # fmt: skip
 
@@ -210,6 +233,7 @@ class Node(pulumi.ComponentResource):
             "INTERFACE": node.interface or "",
             "CONFIG": config.config_yaml(cluster, node),
             "MANIFESTS": "---\n".join(filter(None, manifests)),
+            "OWN_MANIFESTS": config.own_manifests(cluster, node),
             "ADMISSION": hardening_files[hardening.ADMISSION_FILE],
             "AUDIT": hardening_files[hardening.AUDIT_FILE],
             "ENDPOINT": config.api_endpoint(cluster),

@@ -121,7 +121,7 @@ class NodeSettings(Model):
     role: Literal["server", "agent"]
     """Role of the node. A `server` runs the control plane, etcd and workloads; an `agent` runs only workloads."""
     address: Address
-    """IP address of the machine, which homelab uses for SSH and for joining the cluster."""
+    """IP address of the machine, which homelab uses for joining the cluster and, without `ssh.address`, for SSH."""
     second_address: Address | None = None
     """IP address of the machine in the other IP family: IPv6 if `address` is IPv4, or IPv4 if `address` is IPv6. In a
     dual-stack cluster, every node needs a second address."""

@@ -110,6 +110,14 @@ unmount() {
     "Stop the programs and pods that use it (\`fuser -vm\` lists them)."
 }
 
+# make_source FILE: if the systemd unit mounts a folder at a second path, create the folder on its own disk.
+make_source() {
+  local folder
+  grep -qs '^Options=bind' "$1" || return 0
+  folder=$(sed -n 's/^What=//p' "$1")
+  mkdir -p "$folder" || refuse mounts "$folder cannot be created." "Correct the path."
+}
+
 # apply_pending: perform the actions that changed files need.
 apply_pending() {
   local key action unit
@@ -119,7 +127,7 @@ apply_pending() {
     say "applying: $action ${unit:-}"
     case $action in
       restart)
-        case $unit in *.mount) systemctl -q enable "$unit" ;; esac
+        case $unit in *.mount) make_source "/etc/systemd/system/$unit"; systemctl -q enable "$unit" ;; esac
         systemctl restart "$unit" || refuse "$key" "$unit does not start with its new configuration:" "$(journal "$unit")" "Correct the setting." ;;
       reload) systemctl reload "$unit" || refuse "$key" "$unit does not reload its configuration:" "$(journal "$unit")" "Correct the setting." ;;
       try-restart) if systemctl cat "$unit" >/dev/null 2>&1; then systemctl try-restart "$unit" || say "$unit does not restart"; else systemctl -q stop "$unit" 2>/dev/null || true; fi ;;
@@ -316,6 +324,8 @@ check_mount() {
   local key=$1; shift
   [ -d "$1" ] || return 0
   ! mountpoint -q "$1" || refuse "$key" "another file system is mounted on $1." "Choose another folder, or remove its line from /etc/fstab and unmount it."
+  [ "$1" != $data ] || ! has_k3s_data || refuse "$key" "$1 contains K3s' data already, which cannot be moved while the machine is a node." \
+    "To move the data: remove $NODE from \`nodes\`, \`pulumi up\`, add it again with this setting, \`pulumi up\`."
   [ -z "$(ls -A "$1")" ] || refuse "$key" "$1 contains files, which the mount would hide." "Choose an empty folder, or move the files."
 }
 

@@ -53,9 +53,12 @@ END
 # K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
-  local manifests=$data/server/manifests/homelab.yaml
-  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then write_atomically $manifests 600 <$staged/manifests.yaml; fi
+  install_manifests $staged/manifests.yaml $data/server/manifests/homelab.yaml
+  install_manifests $staged/own-manifests.yaml $data/server/manifests/homelab-own.yaml
 }
+
+# install_manifests FILE TARGET: install the staged manifests, if there are any.
+install_manifests() { if grep -qs . "$1" || [ -e "$2" ]; then write_atomically "$2" 600 < <(cat "$1" 2>/dev/null || true); fi; }
 
 install_k3s() {
   cmp -s "$release/k3s" /usr/local/bin/k3s || copy_atomically "$release/k3s" /usr/local/bin/k3s

@@ -44,8 +44,8 @@ main() {
   restore_command_line
   restore_hosts
   restore_hostname
-  # the undo of the settings of `machine` still needs its record
-  find $state -mindepth 1 -maxdepth 1 ! -name machine -exec rm -rf {} +
+  # the undo of the settings under `machine` still needs their records
+  find $state -mindepth 1 -maxdepth 1 ! -name machine ! -name commands -exec rm -rf {} +
   rmdir --ignore-fail-on-non-empty $state
 }
 main </dev/null

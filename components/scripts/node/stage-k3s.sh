@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Download and verify K3s, and write its new configuration next to the current one; nothing that runs is changed.
-# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS OWN_MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -96,6 +96,10 @@ stage_configuration() {
   write_atomically $staged/secrets.yaml 600 <<<"$SECRET_CONFIG"
   write_atomically $staged/registries.yaml 600 <<<"$REGISTRIES"
   write_atomically $staged/manifests.yaml 600 <<<"$MANIFESTS"
+  # without manifests there is no file, so that nodes of older versions of homelab are not restarted
+  if [ -n "${OWN_MANIFESTS:-}" ] || [ -e $staged/own-manifests.yaml ]; then
+    write_atomically $staged/own-manifests.yaml 600 <<<"${OWN_MANIFESTS:-}"
+  fi
   write_atomically $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION")
   write_atomically $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
   write_atomically $staged/version 600 <<<"$VERSION"
