@@ -37,13 +37,14 @@ async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[
     targets = [machines.from_node(node, lab) for node in lab.nodes]
     variables = [
         {
+            "NODE": node.name,
             "ADDRESS": node.address,
             "INTERFACE": node.interface or "",
             "ROLE": node.role,
             "PACKAGES": " ".join(packages(lab, node, host)),
             "PORTS": " ".join(k3s.ports(node, lab)),
             "MODULES": " ".join(kernel_modules(lab, host)),
-            "VIP": (lab.api.vip or "") if node.role == "server" and lab.api.by == "keepalived" else "",
+            "VIP": (lab.api.vip or "") if lab.api.by == "keepalived" else "",
         }
         for node in lab.nodes
     ]

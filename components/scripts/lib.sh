@@ -183,6 +183,17 @@ hosts_without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
 # has_hosts_entry NODE: succeed if /etc/hosts has an entry for this machine's own name, also beside other names.
 has_hosts_entry() { grep -qE "^127\.0\.1\.1[[:space:]]([^#]*[[:space:]])?$1([[:space:]#]|\$)" /etc/hosts; }
 
+# hosts_rewritten_for NODE: print the name for which cloud-init rewrites the machine's own entry in /etc/hosts at every
+# boot; nothing if cloud-init does not rewrite it, or writes NODE. User data override the files below /etc/cloud.
+hosts_rewritten_for() {
+  local value name
+  [ -d /etc/cloud/ ] && [ ! -e /etc/cloud/cloud-init.disabled ] || return 0
+  value=$(cat /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d/*.cfg /var/lib/cloud/instance/cloud-config.txt 2>/dev/null | sed -n 's/^manage_etc_hosts:[[:space:]]*//p' | tail -n 1 | tr -d "\"'" | tr '[:upper:]' '[:lower:]') || true
+  case $value in true | yes | on | 1 | template | localhost) ;; *) return 0 ;; esac
+  name=$(cut -d. -f1 /var/lib/cloud/data/previous-hostname 2>/dev/null) || true
+  [ "$name" = "$1" ] || echo "${name:-another name}"
+}
+
 # is_container: succeed if this machine is a container, such as LXC, whose kernel belongs to its host.
 is_container() { systemd-detect-virt -cq 2>/dev/null; }
 

@@ -45,13 +45,25 @@ def _search_domains(machine: MachineState) -> Finding:
     return fine(check, "no wildcard answers")
 
 
-CHECKS: Sequence[Callable[[MachineState], Finding]] = (_wireless, _dynamic_address, _search_domains)
+def _names(machine: MachineState) -> Finding:
+    """Report that cloud-init replaces the entry of the machine's name in /etc/hosts at every boot."""
+    other = machine.facts.text("hosts-rewritten-for")
+    if not other:
+        return fine("names", "no program rewrites /etc/hosts")
+    says = f"cloud-init rewrites /etc/hosts for {other} at every boot (manage_etc_hosts), without {machine.node.name}"
+    fix = (
+        f"name the machine {machine.node.name} in cloud-init's user data, or run `touch /etc/cloud/cloud-init.disabled`"
+    )
+    return note("names", says, fix)
+
+
+CHECKS: Sequence[Callable[[MachineState], Finding]] = (_names, _wireless, _dynamic_address, _search_domains)
 
 
 def virtual_ip_conflicts(states: Mapping[str, MachineState]) -> dict[str, Finding]:
-    """Return a finding for each server that holds the virtual IP although another machine holds it as well.
+    """Return a finding for each machine that holds the virtual IP although another machine holds it as well.
 
-    A machine that is not part of the lab shows itself by its MAC address in the ARP caches of the servers.
+    A machine that is not part of the lab shows itself by its MAC address in the ARP caches of the machines.
     """
     states = {name: state for name, state in states.items() if state.facts.text("vip-held")}
     holders = {name: state.facts.text("mac") for name, state in states.items() if state.facts.is_yes("vip-held")}

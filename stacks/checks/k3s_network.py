@@ -64,6 +64,10 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
             yield loc, "is not an IP address", f"write an address of network.services, such as {services[0][10]}"
         elif "coredns" in cluster.k3s.disable:
             continue  # a DNS server of the user's own may have an address outside the Service CIDRs
+        elif ip_address(entry).is_link_local:
+            reason = "is a link-local address, but CoreDNS is a Service, whose address is in network.services"
+            fix = "remove it: a NodeLocal DNSCache can also listen at the address of CoreDNS' Service"
+            yield loc, reason, f"{fix}, {services[0][10]} by default"
         elif not any(ip_address(entry) in network for network in services):
             reason = f"is not in network.services ({', '.join(map(str, services))}), but CoreDNS is a Service"
             yield loc, reason, f"use an address of network.services, such as {services[0][10]}"
@@ -91,8 +95,10 @@ def _node_ports(cluster: ClusterSettings) -> Findings:
     taken = {login.port: "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
     taken |= {number: user for used, _, user in ports.PORTS if not ports.is_for_services(user) for number in used}
     taken |= {cluster.api.port: "the Kubernetes API"} if cluster.api.external is None else {}
-    if hit := next((number for number in sorted(taken) if first <= number <= last), None):
-        yield loc, f"contains port {hit} of {taken[hit]}", "use ports that no program of a node uses: 30000-32767"
+    hits = [f"{number} ({taken[number]})" for number in sorted(taken) if first <= number <= last]
+    if hits:
+        reason = f"contains ports of programs on the nodes: {', '.join(hits)}"
+        yield loc, reason, "use ports that no program of a node uses: 30000-32767"
 
 
 def _max_pods(cluster: ClusterSettings) -> Findings:

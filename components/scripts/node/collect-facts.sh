@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Print facts about a machine as lines `name=value`. Read-only: it changes nothing, takes no lock and does not judge.
-# ADDRESS INTERFACE ROLE PACKAGES PORTS (protocol/number) MODULES VIP
+# NODE ADDRESS INTERFACE ROLE PACKAGES PORTS (protocol/number) MODULES VIP
 
 fact() { printf '%s=%s\n' "$1" "$2"; }
 yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
@@ -17,6 +17,7 @@ system() {
   fact systemd "$(yes_if [ -d /run/systemd/system ])"
   fact arch "$(architecture 2>/dev/null || true)"
   fact uname "$(uname -m), $(getconf LONG_BIT)-bit"
+  fact hosts-rewritten-for "$(hosts_rewritten_for "$NODE")"
   fact machine-id "$(cat /etc/machine-id 2>/dev/null || true)"
 }
 

@@ -156,6 +156,16 @@ start() {
   fi
 }
 
+# remove_old_programs: delete the programs that older releases of K3s unpacked. K3s never deletes them; it uses those of
+# `current` and `previous`, and pods that survived an upgrade use the programs with which they were started.
+remove_old_programs() {
+  local folder kept; kept=$(readlink -f $data/data/current $data/data/previous || true)
+  for folder in "$data"/data/*; do
+    [[ ${folder##*/} =~ ^[0-9a-f]{64}$ ]] && ! grep -qxF -- "$(readlink -f "$folder")" <<<"$kept" || continue
+    [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(readlink -f "$folder")/*" 2>/dev/null | head -n 1)" ] || rm -rf "$folder"
+  done
+}
+
 main() {
   lock
   if is_managed $keepalived_conf; then systemctl start keepalived; fi # an interrupted run may have left it stopped
@@ -168,6 +178,7 @@ main() {
   rotate_certificates
   start
   rm -f $first
+  remove_old_programs
   install_token # by now the bootstrapping server has its CA, too
   write_atomically $state/fixed 600 <<<"$FIXED"
   write_atomically $state/program 600 < <(program_fingerprint)

@@ -39,7 +39,8 @@ fetch_release() {
     verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
   write_atomically "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
-  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
+  # the release that was applied last stays, too, so that it needs no download if somebody has to return to it
+  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" ! -name "$(cat $state/version 2>/dev/null || echo none)" -exec rm -rf {} +
 }
 
 fetch_installer() {
