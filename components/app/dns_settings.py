@@ -9,7 +9,9 @@ from components.settings.model import Model
 
 SearchDomain = Annotated[
     str,
-    matching("search domain", rf"{DOMAIN_PATTERN}\.?", "use lower-case labels separated by dots, such as lab.example.com"),
+    matching(
+        "search domain", rf"{DOMAIN_PATTERN}\.?", "use lower-case labels separated by dots, such as lab.example.com"
+    ),
 ]
 """A search domain, which may end in a dot, as Kubernetes allows."""
 

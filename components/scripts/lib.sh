@@ -206,6 +206,9 @@ has_module() {
   esac
 }
 
+# kernel_was_updated: succeed if an update has replaced the modules of the running kernel.
+kernel_was_updated() { [ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(compgen -G '/lib/modules/*/modules.dep')" ]; }
+
 # module_package: print the package that has more modules for the running kernel; nothing if it is not known.
 module_package() {
   local kernel distribution; kernel=$(uname -r)

@@ -23,7 +23,7 @@ def _modules(machine: MachineState) -> Finding:
     if facts.is_yes("container"):
         says = f"{names}: unknown, because the machine is a container, which uses the kernel of its host"
         return fine(check, says)
-    if not facts.is_yes("kernel-files"):
+    if facts.is_yes("kernel-updated"):
         says = f"{names}: missing, because the kernel was updated and {kernel} still runs without its modules"
         return note(check, says, "run `pulumi up`, which reboots the machine, or reboot the machine")
     package = facts.text("module-package")
@@ -38,7 +38,7 @@ def _reboot(machine: MachineState) -> Finding:
     if facts.is_yes("reboot-required"):
         packages = facts.text("reboot-packages")
         return note(check, f"updates need a reboot{f': {packages}' if packages else ''}", fix)
-    if facts.text("kernel-files") == "no" and not facts.is_yes("container"):
+    if facts.is_yes("kernel-updated") and not facts.is_yes("container"):
         return note(check, f"the kernel was updated, but {facts.text('kernel')} still runs", fix)
     return fine(check, "not needed")
 

@@ -66,6 +66,7 @@ def virtual_ip_conflicts(states: Mapping[str, MachineState]) -> dict[str, Findin
     A machine that is not part of the lab shows itself by its MAC address in the ARP caches of the machines.
     """
     states = {name: state for name, state in states.items() if state.facts.text("vip-held")}
+    known = {state.facts.text("mac") for state in states.values()}
     holders = {name: state.facts.text("mac") for name, state in states.items() if state.facts.is_yes("vip-held")}
     findings = {}
     for name in holders:
@@ -76,7 +77,7 @@ def virtual_ip_conflicts(states: Mapping[str, MachineState]) -> dict[str, Findin
             findings[name] = wrong("virtual IP", says, f"{fix}: journalctl -u keepalived")
     for name, state in states.items():
         neighbour = state.facts.text("vip-neighbour")
-        if name not in holders and neighbour and holders and neighbour not in holders.values():
+        if name not in holders and neighbour and neighbour not in known:
             says = f"a machine with the MAC address {neighbour} answers for the virtual IP {state.cluster.api.vip}"
             findings[name] = wrong("virtual IP", says, "change the address of that machine, or choose another api.vip")
     return findings

@@ -139,9 +139,7 @@ class MetalLB(Layer[MetalLBSettings]):
             ),
         )
 
-    def _cluster_conflicts(
-        self, ranges: Iterable[tuple[str, SettingPath, str]], on_request: bool
-    ) -> Iterator[Finding]:
+    def _cluster_conflicts(self, ranges: Iterable[tuple[str, SettingPath, str]], on_request: bool) -> Iterator[Finding]:
         """Yield conflicts of the pools that Services get only on request, or of all other pools."""
         automatic = {name: pool.auto_assign for name, pool in self.settings.all_pools().items()}
         chosen = [(path, entry) for name, path, entry in ranges if automatic[name] is not on_request]

@@ -66,7 +66,11 @@ def cluster_conflicts(
     Used addresses are those of nodes, the API, bastions, the NFS server, BGP routers (`routers`), pods and Services. A
     range that Services get only `on_request` may contain the NFS server, because it can be such a Service.
     """
-    owners = [*_used_hosts(lab), *(() if on_request else _nfs_server(lab)), *((router, "a BGP router") for router in routers)]
+    owners = [
+        *_used_hosts(lab),
+        *(() if on_request else _nfs_server(lab)),
+        *((router, "a BGP router") for router in routers),
+    ]
     owners += [(network, "a pod CIDR") for network in lab.cluster.network.pods]
     owners += [(network, "a Service CIDR") for network in lab.cluster.network.services]
     for path, entry in ranges:

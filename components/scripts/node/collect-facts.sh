@@ -24,7 +24,7 @@ system() {
 kernel() {
   local module swap
   fact kernel "$(uname -r)"
-  fact kernel-files "$(yes_if [ -d "/lib/modules/$(uname -r)" ])"
+  fact kernel-updated "$(yes_if kernel_was_updated)"
   fact module-package "$(module_package)"
   fact container "$(yes_if is_container)"
   for module in $MODULES; do fact module "$module $(yes_if has_module "$module")"; done

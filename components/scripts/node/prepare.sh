@@ -91,7 +91,7 @@ load_modules() {
   local module missing=() kernel package; kernel=$(uname -r)
   for module in $MODULES; do modprobe -q "$module" 2>/dev/null || has_module "$module" || missing+=("$module"); done
   [ "${#missing[@]}" -gt 0 ] && ! is_container || return 0
-  if [ ! -d "/lib/modules/$kernel" ] && [ -n "$(compgen -G '/lib/modules/*/modules.dep')" ]; then
+  if kernel_was_updated; then
     ! rebooted_in_vain || die "The running kernel $kernel has no modules (${missing[*]}) even after a reboot. Kernels with modules: $(cd /lib/modules && echo *)" \
       "Find out which kernel the machine boots, and install its modules."
     request_reboot "the kernel was updated, and the modules of the running kernel $kernel are gone (${missing[*]})"
@@ -198,6 +198,7 @@ Restart=always
 RestartSec=2"
   else
     rm -f $keepalived_unit $prepared_files$keepalived_unit
+    rmdir ${keepalived_unit%/*} 2>/dev/null || true
   fi
   [ "$(systemctl show -p NeedDaemonReload --value keepalived 2>/dev/null)" != yes ] || systemctl daemon-reload
 }
