@@ -44,6 +44,7 @@ POD: dict[str, Any] = {
 }
 """A pod that runs the programs of its machine, because the image of pause contains none. Its end takes ten seconds."""
 LATE_ADDRESS = """
+systemctl mask -q systemd-networkd-wait-online
 mv /etc/systemd/network/10-lan.network /etc/late.network
 cat >/etc/systemd/system/late.service <<'END'
 [Service]
@@ -119,6 +120,7 @@ def test_keepalived_starts_when_its_address_comes_late(lab: RehearsedLab) -> Non
     lab.lab.power_off("s1")
     lab.lab.power_on("s1")
     lab.run_as_root("s1", "systemctl disable -q late; rm /etc/systemd/system/late.service")
+    lab.run_as_root("s1", "systemctl unmask -q systemd-networkd-wait-online")
     wait_until(lab.api_answers, "the API answers at its VIP")
     assert int(lab.run_as_root("s1", "systemctl show -p NRestarts --value keepalived")) > 0
     wait_until(lambda: lab.ready_nodes() == {"s1", "a1"}, "both nodes are Ready")
