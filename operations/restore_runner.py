@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.provider_resources import Step, step
-from operations import files, snapshot_catalog
+from operations import snapshot_catalog
 from operations.cluster_access import NO_VALUES, ClusterAccess, Say, progress, run_concurrently
 from operations.snapshot_catalog import BEFORE_RESTORE, S3, Snapshot, SnapshotError, SnapshotInventory
+from provider.download import sha256_of
 from provider.errors import TaskError, Unreachable
 from provider.model import Task
 
@@ -139,7 +140,8 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users in the snapshot."""
+        """Bind the users of the stack's kubeconfigs to their RBAC roles; delete the bindings of older users that are in
+        the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions of homelab set no RIGHTS
             await self._runner.run(
@@ -178,7 +180,7 @@ class RestoreRunner:
         self._say(f"{first}: sending {file.name}")
         await self._access.connections().upload(self._access.machines[first], file, UPLOAD_PATH)
         await self._run_steps(
-            first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=files.sha256(file)
+            first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=sha256_of(file)
         )
 
     async def _run_steps(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rehearsal import download, images, k3s, recipes, releases, tools
+from components.cluster.k3s.config import BINARIES
+from provider.download import sha256_of
+from rehearsal import images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
 from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
-from rehearsal.releases import BINARIES, Release
+from rehearsal.releases import Release
 from rehearsal.webhook import STAND_IN_IMAGE
 
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -94,7 +96,7 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
     listing, extra = _images(release, folder, ours)
     pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
-    pins["installer"] = download.sha256_of(folder / "install.sh")
+    pins["installer"] = sha256_of(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
     (folder / RECORD_FILE).write_text(json.dumps(made))
@@ -130,7 +132,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
         with target.open("ab") as binary:
             binary.write(f"\nrehearsed as {arch}\n".encode())
     target.chmod(0o755)
-    return download.sha256_of(target)
+    return sha256_of(target)
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
@@ -160,9 +162,9 @@ def _list(folder: Path, arch: str, binary: str) -> str:
     """Write one architecture's checksum file in the format of K3s releases; return the checksum file's SHA-256."""
     archive = folder / f"k3s-airgap-images-{arch}.tar.zst"
     listed = folder / f"sha256sum-{arch}.txt"
-    lines = (f"{binary}  {BINARIES[arch]}", f"{download.sha256_of(archive)}  {archive.name}")
+    lines = (f"{binary}  {BINARIES[arch]}", f"{sha256_of(archive)}  {archive.name}")
     listed.write_text("".join(f"{line}\n" for line in lines))
-    return download.sha256_of(listed)
+    return sha256_of(listed)
 
 
 def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
+from provider.download import sha256_of
 from rehearsal import go
 from rehearsal.archive import Packer, packed
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.download import sha256_of
 
 DEFAULT_LABEL = "v1.35.0+k3s1"
 MODULE = "github.com/k3s-io/k3s"

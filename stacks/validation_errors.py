@@ -193,7 +193,8 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     elif kind == "invalid_key":
         words = ("must be text", "put the key in quotes")
     elif kind == "missing":
-        words = ("is missing", f"add it: {_first_sentence(field.meaning)}")
+        command = "run `./homelab trust`, or " if detail["loc"][-1] == "hostKey" else ""
+        words = ("is missing", f"{command}add it: {_first_sentence(field.meaning)}")
     elif kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from rehearsal import go
-from rehearsal.cache import Recipe
+from rehearsal.cache import Recipe, code_of
 from rehearsal.recipes import SOURCES, sources
 from rehearsal.shell import run
 
@@ -39,7 +39,7 @@ def recipe(module: str, version: str, required_by: Path) -> Recipe:
         shutil.rmtree(work)
 
     takes = "building from its Go module and npm packages: 1 minute"
-    ingredients = (*sources(SOURCE), *sources(required_by), Path(__file__).read_bytes())
+    ingredients = (*sources(SOURCE), *sources(required_by), code_of(__file__))
     return Recipe("argo-cd-login", version, ingredients, takes, make)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rehearsal import debian
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.namespace import wait
+from rehearsal.network_namespace import wait
 from rehearsal.shell import RehearsalError
 
 INSTALLED = shutil.which("chromium") is not None

@@ -15,6 +15,8 @@ from components.settings.model import SecretRef
 
 CONFIG_FOLDER = "/etc/rancher/k3s"
 RELEASES_URL = "https://github.com/k3s-io/k3s/releases/download"
+BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+"""File names of K3s' binary in a release, by CPU architecture."""
 SOURCES_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES_ARCHIVE = "k3s-airgap-images"
 GATEWAY_API_MINOR = 37

@@ -7,7 +7,7 @@ from pydantic import Field
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.external_secrets import stores as secret_stores
 from components.layers.external_secrets.stores import SecretStoreSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
@@ -16,7 +16,7 @@ _NAME = "external-secrets"
 
 
 class ExternalSecretsSettings(Model):
-    """External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
+    """Settings of External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
 
     stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
     """Secret stores (AWS services or Vault servers) by a name of your choice. A Kubernetes user who may create
@@ -53,7 +53,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
         replicas = self.lab.replicas(2)
         return {
             "replicaCount": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "resources": resources("10m", memory),
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": name}),
         }

@@ -11,7 +11,7 @@ from components.layers.shared import address_pools
 from components.layers.shared.web_ui import public_ca_refusal
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
@@ -74,7 +74,7 @@ class Traefik(Layer[TraefikSettings]):
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
         values: dict[str, Json] = {
             "deployment": {"replicas": replicas},
-            "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, maxUnavailable=1),
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "traefik"}),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("100m", "256Mi"),

@@ -68,7 +68,8 @@ public
 
 
 def firewall(output: str, name: str = "", *, fact: str = "rule", trusted: str = "") -> Finding:
-    state = seen(**{fact: output.splitlines(), "firewall": name, "trusted": trusted})
+    facts: dict[str, Any] = {fact: output.splitlines(), "firewall": name, "trusted": trusted}
+    state = seen(**facts)
     return next(each for each in machine.check(state) if each.check == "firewall")
 
 

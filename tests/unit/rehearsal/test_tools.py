@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from provider.download import sha256_of
 from rehearsal import cache, download, go, host_packages, recipes, releases, tools
 from rehearsal.cache import Recipe, obtain
 from rehearsal.download import UnreachableError
@@ -119,7 +120,7 @@ def release(root: Path, content: bytes = b"#!/bin/sh\necho v9.9.9\n") -> str:
         tar.addfile(member, io.BytesIO(content))
     sums = root / "v9.9.9" / "pulumi-9.9.9-checksums.txt"
     sums.parent.mkdir()
-    sums.write_text(f"{'0' * 64}  other.tar.gz\n{download.sha256_of(root / name)}  {name}\n")
+    sums.write_text(f"{'0' * 64}  other.tar.gz\n{sha256_of(root / name)}  {name}\n")
     return name
 
 

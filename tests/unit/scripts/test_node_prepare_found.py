@@ -40,7 +40,7 @@ def test_a_missing_module_is_named_with_its_package(
     machine.file("/etc/os-release").write_text(f"ID={system}\n")
     machine.file(f"/lib/modules/{kernel}/modules.dep").touch()
     named = FakeMachine(
-        machine.root, machine.tools | {"uname": f"case $* in -r) echo {kernel} ;; *) echo x86_64 ;; esac"}
+        machine.root, {**machine.tools, "uname": f"case $* in -r) echo {kernel} ;; *) echo x86_64 ;; esac"}
     )
     done = run(named, MODULES="overlay\nvxlan")
     assert done.status == 1
@@ -54,7 +54,7 @@ def test_a_module_that_is_built_in_is_not_missing(machine: FakeMachine) -> None:
 
 
 def test_a_container_has_the_modules_of_its_host(machine: FakeMachine) -> None:
-    container = FakeMachine(machine.root, machine.tools | {"systemd-detect-virt": ""})
+    container = FakeMachine(machine.root, {**machine.tools, "systemd-detect-virt": ""})
     assert run(container, MODULES="vxlan").status == 0
 
 
