@@ -126,3 +126,18 @@ def test_cloud_init_that_rewrites_the_names_is_named(
     found = machine.run("drift/host").output
     assert ("because cloud-init rewrites it for pve-vm at every boot (manage_etc_hosts)" in found) is bool(named)
     assert "/etc/hosts has no entry for the machine's name" in found
+
+
+def test_keepalived_waits_for_its_address(machine: FakeMachine) -> None:
+    """keepalived 2.2.7 ends for good if its interface does not exist."""
+    unit = machine.file("/etc/systemd/system/keepalived.service.d/homelab.conf")
+    reloads = 'case $* in show*) echo yes ;; "-q is-active"*) exit 3 ;; esac'
+    with_systemd = FakeMachine(machine.root, {**machine.tools, "systemctl": reloads})
+    done = run(with_systemd, KEEPALIVED="# homelab")
+    assert done.status == 0, done.errors
+    assert "\nExecStartPre=/bin/sh -c 'ip -o addr show to 10.0.0.11 | grep -q .'\nRestart=always\n" in unit.read_text()
+    assert done.calls.index("systemctl daemon-reload") < done.calls.index("systemctl reload-or-restart keepalived")
+    unit.write_text("")
+    assert "/etc/systemd/system/keepalived.service.d/homelab.conf was changed" in with_systemd.run("drift/host").output
+    assert run(with_systemd, KEEPALIVED="").status == 0
+    assert not unit.parent.exists()
