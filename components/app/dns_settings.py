@@ -1,7 +1,19 @@
 """Settings of the DNS resolution of an app's pods."""
 
+from typing import Annotated
+
+from components.settings.domains import DOMAIN_PATTERN
 from components.settings.fields import Domain, PodAddress, Text
+from components.settings.kubernetes_fields import matching
 from components.settings.model import Model
+
+SearchDomain = Annotated[
+    str,
+    matching(
+        "search domain", rf"{DOMAIN_PATTERN}\.?", "use lower-case labels separated by dots, such as lab.example.com"
+    ),
+]
+"""A search domain, which may end in a dot, as Kubernetes allows."""
 
 
 class AppHostAliasSettings(Model):
@@ -28,7 +40,7 @@ class AppDnsConfigSettings(Model):
     nameservers: tuple[PodAddress, ...] = ()
     """IP addresses of DNS servers outside the cluster, or 127.0.0.1 for a DNS server in a sidecar. The app's
     NetworkPolicies allow connections to port 53 of these DNS servers."""
-    searches: tuple[Domain, ...] = ()
+    searches: tuple[SearchDomain, ...] = ()
     """Search domains."""
     options: tuple[AppDnsOptionSettings, ...] = ()
     """Options of the resolver."""

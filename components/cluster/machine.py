@@ -9,7 +9,7 @@ from components.cluster.reboot import REBOOT
 from components.provider_resources import step
 
 NEEDED_PACKAGES = (
-    "ca-certificates", "curl", "haproxy", "iproute2", "iptables", "keepalived", "kmod", "nfs-common",
+    "ca-certificates", "curl", "dbus", "haproxy", "iproute2", "iptables", "keepalived", "kmod", "nfs-common",
     "nfs-kernel-server", "open-iscsi", "openssl", "procps", "unzip", "zfsutils-linux",
 )  # fmt: skip
 """apt packages that a lab or one of its layers can need. homelab never removes these packages from a machine."""

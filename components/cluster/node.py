@@ -17,7 +17,7 @@ from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
 from components.settings.addresses import is_ipv6
 
-PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
+PACKAGES = ("ca-certificates", "curl", "dbus", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
 """Number of servers, and number of agents, that may join the cluster at the same time. If more machines join the
@@ -38,6 +38,8 @@ SYSCTL = {
 SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
 """Kernel parameters that homelab sets only in clusters with IPv6, because kernels with IPv6 forwarding ignore router
 advertisements, and some kernels lack IPv6."""
+
+_FLANNEL_MODULES = {"vxlan": ("vxlan",), "wireguard-native": ("wireguard",)}
 
 DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
@@ -203,9 +205,6 @@ class Node(pulumi.ComponentResource):
 
     def _prepare_variables(self) -> dict[str, str]:
         host = self._shared.host
-        modules = ["br_netfilter", "overlay", *host.modules]
-        if self._shared.cluster.network.flannel_backend == "wireguard-native":
-            modules.append("wireguard")
         return {
             **self._identity(),
             "DRAIN_SECONDS": str(DRAIN_SECONDS),
@@ -213,7 +212,7 @@ class Node(pulumi.ComponentResource):
             "INTERFACE": self.settings.interface or "",
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
-            "MODULES": "\n".join(modules),
+            "MODULES": "\n".join(kernel_modules(self._shared.cluster, host)),
             "FIXED": config.immutable_settings(self._shared.cluster, self.settings),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
             **virtual_ip.variables(self._shared.cluster, self.settings),
@@ -267,6 +266,12 @@ def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequenc
 def packages(cluster: ClusterSettings, node: NodeSettings, host: HostRequirements) -> list[str]:
     """Return the names of the apt packages that homelab installs on the machine."""
     return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
+
+
+def kernel_modules(cluster: ClusterSettings, host: HostRequirements) -> list[str]:
+    """Return the names of the kernel modules that K3s and the layers need on every machine."""
+    backend = _FLANNEL_MODULES.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
+    return ["br_netfilter", "overlay", *host.modules, *backend]
 
 
 def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:

@@ -139,6 +139,9 @@ def host(value: str) -> str:
 
 def host_port(value: str) -> str:
     """Validate a host with an optional port, such as `s3.lan:9000` or `[fd00::1]:9000`."""
+    if ":" in value and is_address(value):
+        fix = "write the address in brackets, and a port after the brackets, such as [fd00::1] or [fd00::1]:53"
+        raise setting_error("is an IPv6 address without brackets", fix)
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
         raise setting_error(

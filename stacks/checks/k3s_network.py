@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from components.cluster.k3s import ports
 from components.cluster.k3s.arguments import arguments
 from components.cluster.k3s.options import as_tuple
-from components.cluster.settings import ClusterSettings, NodeSettings
+from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import is_address
 from components.settings.domains import DOMAIN_PATTERN
 from components.settings.errors import Findings
@@ -64,6 +64,10 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
             yield loc, "is not an IP address", f"write an IP address in network.services, such as {services[0][10]}"
         elif "coredns" in cluster.k3s.disable:
             continue  # a DNS server of the user's own may have an address outside the Service CIDRs
+        elif ip_address(entry).is_link_local:
+            reason = "is a link-local address, but CoreDNS is a Service, whose address is in network.services"
+            fix = "remove it: a NodeLocal DNSCache can also listen at the address of CoreDNS' Service"
+            yield loc, reason, f"{fix}, {services[0][10]} by default"
         elif not any(ip_address(entry) in network for network in services):
             reason = f"is not in the Service CIDR ({', '.join(map(str, services))}), but CoreDNS is a Service"
             yield loc, reason, f"use an IP address in network.services, such as {services[0][10]}"
@@ -88,11 +92,15 @@ def _node_ports(cluster: ClusterSettings) -> Findings:
     if not 1 <= first <= last <= 65535:
         yield loc, "is not a range of ports", "write FIRST-LAST with ports from 1 to 65535, such as 30000-32767"
         return
-    taken = {login.port: "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
-    taken |= {number: user for used, _, user in ports.PORTS if not ports.is_for_services(user) for number in used}
-    taken |= {cluster.api.port: "the Kubernetes API"} if cluster.api.external is None else {}
-    if hit := next((number for number in sorted(taken) if first <= number <= last), None):
-        yield loc, f"contains port {hit} of {taken[hit]}", "use ports that no program of a node uses: 30000-32767"
+    taken = {range(login.port, login.port + 1): "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
+    taken |= {used: user for used, _, user in ports.PORTS if not ports.is_for_services(user)}
+    if cluster.api.external is None and cluster.api.port not in range(API_PORT, API_PORT + 2):
+        taken[range(cluster.api.port, cluster.api.port + 1)] = "the Kubernetes API"
+    hits = sorted((used[0], used[-1], user) for used, user in taken.items() if used[0] <= last and used[-1] >= first)
+    if hits:
+        texts = [f"{low}{f'-{high}' if high > low else ''} ({user})" for low, high, user in hits]
+        fix = "use ports that no program of a node uses: 30000-32767"
+        yield loc, f"contains ports of programs on the nodes: {', '.join(texts)}", fix
 
 
 def _max_pods(cluster: ClusterSettings) -> Findings:

@@ -92,7 +92,7 @@ def snapshot_metrics_values() -> dict[str, Json]:
     resource = {
         "groupVersionKind": kind,
         "metricNamePrefix": "k3s_etcd_snapshot",
-        "labelsFromPath": {"node": ["spec", "nodeName"]},
+        "labelsFromPath": {"node": ["spec", "nodeName"], "ready": ["status", "readyToUse"]},
         "metrics": [{"name": "created", "help": "When it was taken.", "each": created}],
     }
     config = {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
@@ -105,10 +105,13 @@ def _snapshot_alerts(lab: LabContext) -> Iterator[Alert]:
     days = cron.longest_interval_days(snapshots.schedule) + 1
     locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
     for name, sign, where in locations:
-        metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
+        # K3s also records failed snapshots, with a creation time
+        metric, failed = (f'k3s_etcd_snapshot_created{{node{sign}"s3", ready="{each}"}}' for each in ("true", "false"))
         summary = f"There is no snapshot of etcd {where} that is younger than {days} days."
         expression = f"absent({metric}) or time() - max({metric}) > {days * 86400}"
         yield f"EtcdSnapshot{name}Missing", "warning", expression, 60, summary
+        expression = f"max({failed}) > (max({metric}) or vector(0))"
+        yield f"EtcdSnapshot{name}Failed", "warning", expression, 5, f"The last snapshot of etcd {where} failed."
 
 
 def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Json:

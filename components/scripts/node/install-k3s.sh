@@ -12,6 +12,7 @@ install_files() {
   write_atomically $etc/config.yaml 600 <$staged/config.yaml
   write_atomically $etc/config.yaml.d/secrets.yaml 600 <$staged/secrets.yaml
   write_atomically $etc/registries.yaml 600 <$staged/registries.yaml
+  write_atomically $kubelet_conf 600 <$staged/kubelet.conf
   install_token
   local file
   for file in admission audit; do
@@ -38,16 +39,6 @@ install_images() {
   if [ ! -e "$1" ] || [ "$1" -ef "$2" ]; then return; fi
   mkdir -p $data/agent/images
   ln -f "$1" "$2" 2>/dev/null || cp -f "$1" "$2"
-}
-
-# K3s enforces NetworkPolicies, and starts an agent, only after the kubelet's first status report since the pod network
-# came up. By default the kubelet reports every 5 minutes.
-report_often() {
-  write_atomically $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END'
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-nodeStatusReportFrequency: 10s
-END
 }
 
 # K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
@@ -170,19 +161,29 @@ start() {
   fi
 }
 
+# remove_old_programs: delete the programs that older releases of K3s unpacked. K3s never deletes them; it uses those of
+# `current` and `previous`, and pods that survived an upgrade use the programs with which they were started.
+remove_old_programs() {
+  local folder kept; kept=$(readlink -f $data/data/current $data/data/previous || true)
+  for folder in "$data"/data/*; do
+    [[ ${folder##*/} =~ ^[0-9a-f]{64}$ ]] && ! grep -qxF -- "$(readlink -f "$folder")" <<<"$kept" || continue
+    [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(readlink -f "$folder")/*" 2>/dev/null | head -n 1)" ] || rm -rf "$folder"
+  done
+}
+
 main() {
   lock
   if is_managed $keepalived_conf; then systemctl start keepalived; fi # an interrupted run may have left it stopped
   if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files
-  report_often
   install_k3s
   hand_over_address
   first_start
   rotate_certificates
   start
   rm -f $first
+  remove_old_programs
   install_token # by now the bootstrapping server has its CA, too
   write_atomically $state/fixed 600 <<<"$FIXED"
   write_atomically $state/program 600 < <(program_fingerprint)

@@ -39,7 +39,8 @@ fetch_release() {
     verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
   write_atomically "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
-  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
+  # the release that was applied last stays, too, so that it needs no download if somebody has to return to it
+  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" ! -name "$(cat $state/version 2>/dev/null || echo none)" -exec rm -rf {} +
 }
 
 fetch_installer() {
@@ -104,6 +105,19 @@ stage_configuration() {
   write_atomically $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
   write_atomically $staged/version 600 <<<"$VERSION"
   write_atomically $staged/certificates 600 <<<"$CERTIFICATES"
+  stage_kubelet
+}
+
+# K3s enforces NetworkPolicies, and starts an agent, only after the kubelet's first status report since the pod network
+# came up. By default the kubelet reports every 5 minutes, and pods are killed without notice when a machine shuts down.
+stage_kubelet() {
+  write_atomically $staged/kubelet.conf 600 <<'END'
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+nodeStatusReportFrequency: 10s
+shutdownGracePeriod: 60s
+shutdownGracePeriodCriticalPods: 15s
+END
 }
 
 # name_ca: add the CA's hash to the token in use, without a restart, because K3s reads the token only when it starts.

@@ -117,6 +117,8 @@ remove_rest() {
   rm -f /usr/local/bin/k3s /usr/local/bin/k3s.homelab-new /usr/local/bin/k3s-killall.sh
   for tool in kubectl crictl ctr; do if [ "$(readlink "/usr/local/bin/$tool")" = k3s ]; then rm -f "/usr/local/bin/$tool"; fi; done
   rm -rf /etc/rancher/k3s /etc/rancher/node
+  rm -f /etc/systemd/logind.conf.d/99-kubelet.conf # with this file, the kubelet may delay a shutdown
+  rmdir /etc/systemd/logind.conf.d 2>/dev/null || true
   rmdir /etc/rancher 2>/dev/null || true
   systemctl daemon-reload
 }
