@@ -69,12 +69,12 @@ def start_registry(lab: RehearsedLab, own: certificates.Certificates) -> None:
     script = PROJECT / "tests/drills/registry_proxy.py"
     mirror = f"http://{lab.lab.address}:{HTTP_PORT}"
     arguments = [lab.lab.address, str(PORT), str(own.server), str(own.key), mirror]
-    lab.lab.namespace.start([sys.executable, script, *arguments], lab.lab.folder / "registry.log", cwd=PROJECT)
+    lab.lab.netns.start([sys.executable, script, *arguments], lab.lab.folder / "registry.log", cwd=PROJECT)
 
 
 def answer(lab: RehearsedLab, url: str) -> str:
     """Return the status and the body of an answer to a client in the LAN."""
-    return run(lab.lab.namespace.command("curl", "-sk", "--max-time", "10", "-w", " %{http_code}", url))
+    return run(lab.lab.netns.command("curl", "-sk", "--max-time", "10", "-w", " %{http_code}", url))
 
 
 def has_traefik(lab: RehearsedLab, address: str) -> bool:
