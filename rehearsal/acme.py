@@ -43,7 +43,8 @@ def serve(lab: Lab, settings: LabStack, report: Report) -> list[Row]:
         (folder / HOSTS_FILE).touch()
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has lost all ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
+        # Pebble loses all ACME accounts when it stops: delete the CA file, because the rehearsal resets the accounts of
+        # the issuers if the CA file is new
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):

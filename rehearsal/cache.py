@@ -87,7 +87,7 @@ def obtain(recipe: Recipe, report: Report) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_maker(folder, report):
         if not folder.is_dir():
-            report(f"{recipe.name} {recipe.version}: {recipe.takes}, once")
+            report(f"{recipe.name} {recipe.version}: {recipe.takes}; later runs use the result")
             _make(recipe, folder)
     return folder
 

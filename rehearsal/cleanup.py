@@ -28,7 +28,7 @@ def _broken_builds() -> Iterator[int]:
     for part in cache.root().glob(".*.part"):
         if part.is_dir():
             with _locked(part.with_suffix(".lock")) as free:
-                if free and part.is_dir():  # not the folder of a build that ended meanwhile
+                if free and part.is_dir():  # a build that has ended in the meantime has renamed its folder
                     size = sum(file.lstat().st_size for file in part.rglob("*") if not file.is_symlink())
                     shutil.rmtree(part, ignore_errors=True)
                     yield size
@@ -47,7 +47,7 @@ def _unused_downloads() -> Iterator[int]:
         return
     with _locked(image_cache.lock_file()) as free:
         for file in folder.rglob("[!.]*") if free else ():
-            content = file.with_suffix("")  # a .json file describes an image's content, and stays as long as that
+            content = file.with_suffix("")  # a .json file describes an image, and is deleted together with the image
             if file.is_file() and not (file.suffix == ".json" and content.exists()):
                 yield from _deleted(file, time.time() - UNUSED_SECONDS)
                 if file.suffix == "" and not file.exists():

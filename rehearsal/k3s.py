@@ -48,7 +48,7 @@ def source() -> Recipe:
 
 def program(label: str, report: Report) -> Recipe:
     """Recipe that builds K3s with the version `label`."""
-    takes = "building from its Go module: 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
+    takes = "building it takes 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
     ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS)
     return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label))
 

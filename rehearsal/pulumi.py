@@ -78,7 +78,7 @@ class Engine:
 
     def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
         """Start a `./homelab` command in the network of the rehearsed lab, with the rehearsal's stack file."""
-        # in `./homelab app COMMAND`, the options belong to COMMAND
+        # in `./homelab app COMMAND`, the options --stack and --config-file must follow COMMAND
         command, options = ((verb, *arguments[:1]), arguments[1:]) if verb == "app" else ((verb,), arguments)
         words = [*command, "--stack", self.stack, "--config-file", str(self.stack_file), *options]
         return subprocess.Popen(

@@ -46,7 +46,7 @@ def built_pulumi() -> Recipe:
         go.release()
         go.build(CLI_PACKAGE, folder / "pulumi", folder=source, variables={CLI_VERSION_VARIABLE: f"v{PULUMI_VERSION}"})
 
-    takes = "building from its Go module: 4 minutes on two cores"
+    takes = "building it from its Go module takes about 4 minutes on two cores"
     return Recipe("pulumi-built", PULUMI_VERSION, sources(source), takes, make)
 
 
@@ -70,32 +70,32 @@ def built_provider() -> Recipe:
         )
         schema.unlink()
 
-    takes = "building from its Go module: 7 minutes on two cores"
+    takes = "building it from its Go module takes about 7 minutes on two cores"
     return Recipe("pulumi-resource-kubernetes", PROVIDER_VERSION, sources(source), takes, make)
 
 
 def coredns() -> Recipe:
     """Recipe that builds CoreDNS as a statically linked binary."""
-    return _static(
-        "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
-    )
+    takes = "building it from its Go module takes about 2 minutes on two cores"
+    return _static("coredns", COREDNS_VERSION, SOURCES / "coredns", takes)
 
 
 def pause() -> Recipe:
     """Recipe that builds the program of stand-in images, which sleeps, or exits at once with the argument `exit`."""
-    return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
+    return _static("pause", OWN_VERSION, SOURCES / "pause", "building it takes some seconds")
 
 
 def podinfo() -> Recipe:
     """Recipe that builds podinfo, the sample app's program, as a statically linked binary."""
     source = SOURCES / "podinfo"
-    takes = "building from its Go module: 1 minute on two cores"
+    takes = "building it from its Go module takes about 1 minute on two cores"
     return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
     """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a statically linked binary."""
-    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
+    takes = "building it from its Go module takes about 1 minute on two cores"
+    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", takes)
 
 
 def metrics_server() -> Recipe:
@@ -105,7 +105,7 @@ def metrics_server() -> Recipe:
     unavailable.
     """
     source = SOURCES / "metrics-server"
-    takes = "building from its Go module: 4 minutes on two cores"
+    takes = "building it from its Go module takes about 4 minutes on two cores"
     return _static(
         "metrics-server", METRICS_SERVER_VERSION, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server"
     )

@@ -85,8 +85,9 @@ def _without_single_app(platform: PlatformOutputs) -> PlatformOutputs:
 
 def _checked(kubeconfig: str, single_app: str | None) -> str:
     if single_app is not None:
-        reason = f"this stack deployed the app {single_app} with {NAMESPACE}:app; no changes were made"
-        raise pulumi.RunError(f"{NAMESPACE}:apps: {reason}: use a new stack, or write {NAMESPACE}:app again")
+        reason = f"this stack deployed the app {single_app} with {NAMESPACE}:app, and cannot move it"
+        fix = f"use a new stack, or configure the app with {NAMESPACE}:app again"
+        raise pulumi.RunError(f"{NAMESPACE}:apps: {reason}; no changes were made: {fix}")
     return kubeconfig
 
 

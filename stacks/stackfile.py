@@ -72,7 +72,7 @@ def _document(file: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise SettingsError([yaml_text.syntax_problem(file.name, text, error)]) from None
     except ValueError:
-        raise SettingsError([Problem(file.name, "contains an invalid number", "put text in quotes")]) from None
+        raise SettingsError([Problem(file.name, "contains an invalid number", "put the value in quotes")]) from None
     if not isinstance(document, dict):
         raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
     if "config" not in document and (key := next((key for key in document if _is_own(key)), None)):

@@ -233,7 +233,8 @@ class App(pulumi.ComponentResource):
 
     def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
         manifests = workers.deployments(self._settings, self._platform, sources)
-        # the API server refuses a change from RollingUpdate to Recreate while `rollingUpdate` has its default values
+        # replace a Deployment whose strategy changes to Recreate: the API server has filled in defaults for
+        # `rollingUpdate`, and rejects the strategy Recreate together with these defaults
         replacement = {"replace_on_changes": ["spec.strategy"], "delete_before_replace": True}
         deployments = self._create_all(manifests, after, **replacement)
         self._create_all(workers.disruption_budgets(self._settings), deployments)

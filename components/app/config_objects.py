@@ -89,7 +89,7 @@ def htpasswd(app: AppSettings, settings: AppBasicAuthSettings, path: str) -> Man
 
 
 def _htpasswd_line(app: str, user: str, password: str) -> str:
-    # the salt comes from the user's name, so the hash is the same in every Pulumi run
+    # the salt is derived from the names of app and user: a random salt would change the Secret in every Pulumi run
     salt = hashlib.sha256(f"{app}/{user}".encode()).hexdigest()[:32]
     return f"{user}:{bcrypt_hash(password, salt, _HTPASSWD_COST)}"
 

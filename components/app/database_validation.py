@@ -112,7 +112,7 @@ def _valkey(app: AppSettings) -> Findings:
         yield ("valkey", "memory"), reason, f"use at least {_LEAST_VALKEY_MEBIBYTES}Mi"
     volume = app.volumes.get("valkey")
     if app.valkey.size and volume and volume.is_provisioned and volume.shared:
-        reason = f"results in the claim {server_name(app)}, which is the claim of Valkey's volume"
+        reason = f"results in the PersistentVolumeClaim {server_name(app)}, which Valkey already uses"
         yield ("volumes", "valkey"), reason, "choose another name"
 
 

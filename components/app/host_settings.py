@@ -11,7 +11,7 @@ DevicePath = Annotated[
     matching(
         "path below /dev",
         r"/dev(/(?!\.{1,2}(/|$))[A-Za-z0-9._:@+-]+)+",
-        "write it as /dev/ttyUSB0, without a slash at the end",
+        "write a path such as /dev/ttyUSB0, without a slash at the end",
     ),
 ]
 DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/snd")

@@ -135,8 +135,8 @@ def _cron(app: AppSettings) -> Findings:
             for reason, fix in mount_problems(app, settings.volumes, index):
                 yield ("cron", name, "volumes", index), reason, fix
             if _is_mountable(app, volume) and app.volumes[volume].access_mode == "ReadWriteOncePod":
-                reason = "has ReadWriteOncePod, so only the app's own pod can mount it"
-                yield ("cron", name, "volumes", index), reason, "remove it, or remove accessMode"
+                reason = "has the access mode ReadWriteOncePod, so only the app's own pod can mount it"
+                yield ("cron", name, "volumes", index), reason, "remove it here, or remove the volume's accessMode"
 
 
 def mount_problems(app: AppSettings, mounted: Sequence[str], index: int) -> Iterator[tuple[str, str]]:

@@ -85,7 +85,8 @@ def for_app_stacks(
 
 def role_binding(app: AppSettings, user: Json) -> Manifest:
     """Return the RoleBinding that lets the app's stack read and delete objects in the app's namespace."""
-    # patchForce lets the app's stack overwrite the RoleBinding's user, which the platform's stack changed last
+    # a task of the platform's stack also changes the RoleBinding's user, and then owns this field; with patchForce, the
+    # app's stack overwrites the field
     annotations = {"pulumi.com/patchForce": "true"}
     return {
         **rbac.binding("RoleBinding", user, NAMESPACE_ROLE),
@@ -144,18 +145,21 @@ def _validations(levels: Sequence[str], reserved: Sequence[str]) -> list[Json]:
         f"{namespaces} || ({_is_app('namespaceObject', levels)})",
     ]
     message = (
-        "app stacks may write to namespaces of apps only: the label app.kubernetes.io/name is the namespace's name, "
-        f"pod-security.kubernetes.io/enforce is {' or '.join(levels)}, and its version is the latest"
+        "app stacks may write to namespaces of apps only: the label app.kubernetes.io/name must be the namespace's "
+        f"name, pod-security.kubernetes.io/enforce must be {' or '.join(levels)}, and "
+        "pod-security.kubernetes.io/enforce-version must be latest or missing"
     )
     # a Service with externalIPs could intercept the cluster's traffic to any address
     no_external_ips = "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
-    # Prometheus may connect to pods of all namespaces: relabelings, a proxy or OAuth 2.0 could give it any address
+    # NetworkPolicies let Prometheus connect to pods of all namespaces, so a PodMonitor must not select other targets
+    # than the app's pods: relabelings, a proxy or OAuth 2.0 could contain any address
     own_targets = (
         "request.resource.resource != 'podmonitors' || object == null || !has(object.spec.namespaceSelector) && "
         "(!has(object.spec.podMetricsEndpoints) || object.spec.podMetricsEndpoints.all(each, "
         f"{' && '.join(f'!has(each.{field})' for field in _ADDRESS_FIELDS)}))"
     )
-    # Traefik joins namespace and name with a dash: a-b/c would overwrite a/b-c of another namespace
+    # Traefik identifies a Middleware by NAMESPACE-NAME, so a Middleware `c` in the namespace `a-b` could replace the
+    # Middleware `b-c` in the namespace `a`
     own_names = (
         f"request.resource.group != '{_TRAEFIK}' || object == null || "
         "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
@@ -163,8 +167,8 @@ def _validations(levels: Sequence[str], reserved: Sequence[str]) -> list[Json]:
     return [
         *({"expression": expression, "message": message} for expression in validations),
         *_reserved_namespaces(namespaces, reserved),
-        {"expression": own_names, "message": "app stacks may name Middlewares only NAMESPACE-NAME"},
-        {"expression": no_external_ips, "message": "app stacks may not give a Service externalIPs"},
+        {"expression": own_names, "message": "app stacks must name Traefik objects NAMESPACE-NAME"},
+        {"expression": no_external_ips, "message": "app stacks may not set externalIPs of a Service"},
         {"expression": _role_rules(), "message": "app stacks may let an app change only pods and what pods use"},
         {"expression": own_targets, "message": "app stacks may let Prometheus scrape only pods of their namespace"},
     ]
@@ -193,7 +197,8 @@ def _role_rules() -> str:
 def _reserved_namespaces(is_namespace: str, names: Sequence[str]) -> list[Json]:
     if not names:
         return []
-    # the RoleBinding of an app in the namespace of a later layer would give app stacks access to the layer's Secrets
+    # if an app used a layer's namespace before the layer is installed, the app's RoleBinding would give app stacks
+    # access to the layer's Secrets
     expression = (
         f"!({is_namespace} ? object != null && object.metadata.name in {list(names)}"
         f" : namespaceObject.metadata.name in {list(names)})"

@@ -94,7 +94,7 @@ def image(postgres: PostgresSettings, cluster: pulumi.CustomResource) -> pulumi.
 def _image_name(spec: Json) -> str:
     if _IMAGE_FIELD not in spec and not pulumi.runtime.is_dry_run():
         raise pulumi.RunError(
-            "the Cluster of the app's database has no spec.imageName, which CloudNativePG's webhook sets: "
+            "CloudNativePG's webhook has not set spec.imageName in the Cluster of the app's database: "
             "set postgres.image in the stack file"
         )
     return str(spec.get(_IMAGE_FIELD, _UNKNOWN_IMAGE))

@@ -162,7 +162,7 @@ def _discard(app: AppSettings) -> Findings:
 def plaintext_secrets(app: AppSettings) -> list[str]:
     """Return the names of environment variables with a literal value whose names look like secrets, such as
     API_TOKEN."""
-    # match whole words, so that TOKENIZER does not count as a secret; ignore values that are paths or references
+    # match whole words, because TOKENIZER does not name a secret; ignore values that are paths or references
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]

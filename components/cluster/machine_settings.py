@@ -72,7 +72,8 @@ def _sysctl_value(value: Any) -> str:
     text = str(value)
     if not text.isprintable() or not text.strip() or re.search("  |^ | $", text):
         raise setting_error(
-            "must be one line, without spaces at its ends", 'write several numbers with one space, such as "4096 87380"'
+            "must be one line without spaces at its start and end",
+            'separate several numbers by one space each, such as "4096 87380"',
         )
     return text
 

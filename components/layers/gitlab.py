@@ -45,7 +45,7 @@ class GitLab(Layer[GitLabSettings]):
     namespace = "gitlab"
     requires = ("argocd", "certManager", "traefik")
     installs_after = ("longhorn",)
-    user_data = "repositories and what belongs to them"
+    user_data = "GitLab's repositories and other data"
     user_data_queries = ("persistentvolumeclaims -n gitlab",)
 
     def values(self) -> Mapping[str, Json]:

@@ -54,7 +54,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     settings_type = SealedSecretsSettings
     namespace = "sealed-secrets"  # not kubeseal's default kube-system, which no layer owns; kubeseal --cert needs none
     charts_with_crds_folder = ("sealed-secrets",)
-    user_data = "sealing keys that are nowhere else"
+    user_data = "sealing keys that exist only in the cluster"
     user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Json]:

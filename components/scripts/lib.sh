@@ -142,7 +142,7 @@ fetch_verified() {
   mv -f "$2.part" "$2"
 }
 
-# pinned_sum NAME: print the SHA-256 that the stack file pins for it; nothing if it is not pinned.
+# pinned_sum NAME: print the SHA-256 of the file NAME from the stack file; nothing if the stack file does not pin it.
 pinned_sum() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
 
 # listed_sum FILE NAME: print the SHA-256 of NAME in a list of checksums.
@@ -152,7 +152,7 @@ listed_sum() {
   echo "$sum"
 }
 
-# lock: wait until no other script changes this machine; one that lost its connection may still be running.
+# lock: wait until no other script changes this machine; a script whose SSH connection was lost may still be running.
 # Only root can open the folder of the lock file, so that no other user can hold the lock.
 lock() {
   { mkdir -p $state /run/homelab && chmod 700 $state /run/homelab; } || die "$state could not be created." "$(df -h --output=avail,target /var/lib | tail -n 1)"
@@ -430,8 +430,9 @@ label {{$name}} metadata.name {{$name}}
 }
 
 # volumes_only_on NODE [GOING…]: print the volumes on NODE that are on no other node which is Ready and not in GOING.
-# Without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk. A
-# failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them.
+# If a node lacks the label of a node affinity, or has no Node object, the script uses the node's name as the label's
+# value. In awk, the operator `in` does not create the entry. A failed replica still has data: if all replicas failed,
+# Longhorn can salvage the volume from them.
 volumes_only_on() {
   local known; known=$(volume_locations) || return
   awk -v node="$1" -v going=" $* " '

@@ -12,7 +12,7 @@ _SYSTEM = "which belongs to the operating system"
 _K3S = "which belongs to K3s, and which homelab deletes together with K3s"
 _UNUSABLE = {
     **dict.fromkeys(("/run", "/tmp", "/var/lock", "/var/run", "/var/tmp"), _DELETED),  # noqa: S108
-    **dict.fromkeys(("/dev", "/proc", "/sys"), "which contains devices and no files on a disk"),
+    **dict.fromkeys(("/dev", "/proc", "/sys"), "which contains no files on a disk"),
     **dict.fromkeys(("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/sbin", "/usr"), _SYSTEM),
     **dict.fromkeys(("/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd", "/var/log"), _SYSTEM),
     **dict.fromkeys(("/var/lib/cni", "/var/lib/kubelet", "/var/lib/rancher/k3s"), _K3S),

@@ -42,7 +42,7 @@ def rollback(name: Name = "", stack: AppStackName = "", config_file: StackFile =
         part = _workload(found, name)
         if part.kind == ROLLOUT:
             raise StackError(
-                f"{part.title} belongs to Argo Rollouts, which decides on the steps of a rollback: run "
+                f"Argo Rollouts manages {part.title}, and controls the steps of a rollback: run "
                 f"`kubectl argo rollouts undo {part.object_name} -n {found.app.name}`, or write the previous image "
                 "into the stack file and run `pulumi up`."
             )

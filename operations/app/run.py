@@ -119,7 +119,8 @@ def _mountable(app: AppSettings, mounted: list[str]) -> list[str]:
             raise StackError(f"--volume {name}: {reason}; {fix}")
         if app.volumes[name].access_mode == "ReadWriteOncePod":
             raise StackError(
-                f"--volume {name}: has ReadWriteOncePod, so only the app's own pod can mount it; remove it"
+                f"--volume {name}: only the app's own pod can mount this volume, because its access mode is "
+                "ReadWriteOncePod; omit the option"
             )
     return mounted
 
@@ -130,7 +131,7 @@ def _follow(found: Target, created: str) -> int:
     options: list[str] = []
     while True:
         found.kubectl.stream("logs", name, "--follow", *options)
-        # the stream also ends when the API server restarts, or before Kubernetes records the container's exit code
+        # the stream can end too early: when the API server restarts, or before Kubernetes records the exit code
         options = [f"--since-time={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
         pod = found.kubectl.find("pod", name)
         if pod is None:

@@ -71,7 +71,7 @@ def db(
             raise StackError(
                 f"The database {name} has no primary: {status.get('phase') or 'it has just been created'}."
             )
-        # tables that the superuser creates would not belong to the app's role
+        # psql changes to the app's role, so that new tables belong to this role and not to the superuser
         role = "" if superuser else f" options='-c role={postgres.database}'"
         psql = ["psql", "--dbname", f"dbname={postgres.database}{role}", *(arguments or [])]
         place = [str(primary), "--container=postgres"]

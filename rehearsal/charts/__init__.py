@@ -32,8 +32,8 @@ LIBRARY = STAND_INS / "library"
 BUNDLE = "the bundle"
 NETWORK = "their repositories"
 MODULE = "its Go module"
-STAND_IN_WITH_MODULE = "stand-in chart with the CRDs, RBAC rules and webhooks from the real chart's Go module"
-STAND_IN = "stand-in charts; the rehearsal simulates the webhooks and operators"
+STAND_IN_WITH_MODULE = "simplified chart with the CRDs, RBAC rules and webhooks from the original chart's Go module"
+STAND_IN = "simplified charts in place of the original ones; the rehearsal simulates their webhooks and operators"
 NEEDS_OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",

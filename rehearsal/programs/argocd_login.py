@@ -1,7 +1,8 @@
 """Argo CD's login page, built from Argo CD's Go module with npm packages.
 
-The whole web UI needs a Git commit of argo-ui that no package registry has; the login page also works with argo-ui from
-npm. Argo CD's server serves the files of the folder ASSETS, but has the page `index.html` in its program.
+The rehearsal does not build the other pages, because they need a Git commit of argo-ui that no package registry has.
+The login page also works with argo-ui from npm. Argo CD's server contains the file `index.html` in its program, and
+serves all other files of the page from the folder ASSETS.
 """
 
 import os

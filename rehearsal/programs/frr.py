@@ -73,7 +73,7 @@ def recipe() -> Recipe:
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """The images of frr-k8s and FRR, which the chart starts as root."""
+    """Return the images of frr-k8s and FRR, which the chart runs as root."""
     files = {f"/{name}": folder / name for name in (*COMMANDS, RELOADER)}
     return (
         Image(FRR_K8S, files, ("/frr-k8s",), root=folder / "shell.tar"),

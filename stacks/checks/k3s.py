@@ -50,7 +50,7 @@ def _s3_retention(cluster: ClusterSettings) -> Findings:
         return
     if patch < S3_RETENTION_SINCE.get(minor, patch + 1):
         releases = ", ".join(f"v1.{minor}.{patch}" for minor, patch in S3_RETENTION_SINCE.items())
-        reason = f"has no effect: K3s supports this setting only since {releases}"
+        reason = f"has no effect: this setting needs K3s {releases} or newer"
         yield ("k3s", "snapshots", "s3", "retention"), reason, "use a newer k3s.version, or remove it"
 
 

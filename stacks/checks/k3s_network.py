@@ -41,7 +41,7 @@ def _mask_sizes(cluster: ClusterSettings) -> Findings:
         for name, value in arguments(options, _MANAGER).items():
             if name in by_name and not _is_mask_size(value, by_name[name]):
                 shortest, longest = _MASK_SIZES[by_name[name]]
-                reason = f"sets {name}={value}, which is no prefix length of a node's pod CIDR"
+                reason = f"sets {name}={value}, which is not a valid prefix length for a node's pod CIDR"
                 yield ("k3s", key, _MANAGER), reason, f"use {shortest} to {longest}"
 
 
@@ -61,15 +61,15 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
     entries = as_tuple(cluster.k3s.server_options.get("cluster-dns", ()))
     for entry in (part.strip() for value in entries for part in str(value).split(",")):
         if not is_address(entry):
-            yield loc, "is not an IP address", f"write an address of network.services, such as {services[0][10]}"
+            yield loc, "is not an IP address", f"write an IP address in network.services, such as {services[0][10]}"
         elif "coredns" in cluster.k3s.disable:
             continue  # a DNS server of the user's own may have an address outside the Service CIDRs
         elif not any(ip_address(entry) in network for network in services):
-            reason = f"is not in network.services ({', '.join(map(str, services))}), but CoreDNS is a Service"
-            yield loc, reason, f"use an address of network.services, such as {services[0][10]}"
+            reason = f"is not in the Service CIDR ({', '.join(map(str, services))}), but CoreDNS is a Service"
+            yield loc, reason, f"use an IP address in network.services, such as {services[0][10]}"
         elif ip_address(entry) in {each for network in services for each in (network[0], network[1], network[-1])}:
             reason = "is the first or last address of a Service CIDR, which Kubernetes uses for other purposes"
-            yield loc, reason, f"use another address of network.services, such as {services[0][10]}"
+            yield loc, reason, f"use another IP address in network.services, such as {services[0][10]}"
 
 
 def _cluster_domain(cluster: ClusterSettings) -> Findings:

@@ -91,11 +91,11 @@ PREFIXES: Mapping[str, str] = {
 }
 """Beginnings of the paths of files that homelab or its installers write: beginning → fix."""
 UNITS: Mapping[str, str] = {
-    "k3s": "leave it out: `pulumi up` restarts K3s node by node when its settings change",
-    "k3s-agent": "leave it out: `pulumi up` restarts K3s node by node when its settings change",
-    "keepalived": "leave it out: homelab restarts it when api changes",
-    "haproxy": "leave it out: homelab restarts it when api changes",
-    "nomad": "leave it out: homelab restarts it when platform.nomad changes",
+    "k3s": "leave it out: `pulumi up` restarts K3s node by node when the settings of K3s change",
+    "k3s-agent": "leave it out: `pulumi up` restarts K3s node by node when the settings of K3s change",
+    "keepalived": "leave it out: homelab restarts keepalived when the settings of api change",
+    "haproxy": "leave it out: homelab restarts HAProxy when the settings of api change",
+    "nomad": "leave it out: homelab restarts Nomad when the settings of platform.nomad change",
 }
 """systemd units that users cannot restart: name without `.service` → fix."""
 

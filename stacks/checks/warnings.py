@@ -39,7 +39,8 @@ def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
     names = [node.name for node in outside if any(_is_local(address, lan.version) for address in node.addresses)]
     if names:
         reason = f"is {lan} by default, so these nodes announce no load-balancer IPs in layer 2: {', '.join(names)}"
-        yield ("lan",), reason, "set lan to the CIDR of the whole LAN; the default is right for nodes in other networks"
+        fix = "set lan to the CIDR of the whole LAN, or keep the default if these nodes are in another network"
+        yield ("lan",), reason, fix
 
 
 def _is_local(address: str, version: int) -> bool:
@@ -92,7 +93,7 @@ def _pools_with_servers(metallb: MetalLBSettings, cluster: ClusterSettings, plat
             for loc, address in servers:
                 if overlap(entry, address):
                     reason = f"contains {address}, which {display_path(loc, None)} names as a server"
-                    fix = "exclude the address, unless the server is a Service of this cluster with this address"
+                    fix = "exclude the address, unless it is the load-balancer IP of a Service in this cluster"
                     yield (*path, index), reason, fix
 
 

@@ -48,7 +48,7 @@ class GoApp:
             go.build(".", folder / "program", folder=source, variables=self.variables, cgo=False)
 
         name = f"app-{self.name.rpartition('/')[2].partition(':')[0]}"
-        return Recipe(name, self.version, (repr(self),), "building from its Go module: minutes on two cores", make)
+        return Recipe(name, self.version, (repr(self),), "building it from its Go module takes some minutes", make)
 
     def program(self) -> Program:
         """The program, which no chart of the platform runs."""

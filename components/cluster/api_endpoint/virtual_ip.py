@@ -47,7 +47,8 @@ vrrp_instance api {{
 }}
 """
 
-# curl retries while the API server is not ready, for example while etcd adds a member; a refused connection is an error
+# curl repeats the request while the API server reports that it is not ready, for example while etcd adds a member; if
+# the connection is refused, the health check fails at once
 API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\

@@ -188,7 +188,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # after `hardening: default`, K3s removes this manifest; the label keeps K3s from deleting the ServiceAccount too
+    # after a change to `hardening: default`, K3s deletes the objects of this manifest, except those with this label
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

@@ -104,4 +104,4 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.uses_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
     if settings.uses_ssh and settings.type == "helm":
-        yield "type", "is helm, but Argo CD reads Helm charts over HTTP", "use the https URL"
+        yield "type", "is helm, but Argo CD cannot read Helm charts over SSH", "use the https URL"

@@ -165,5 +165,5 @@ def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     coredns = lab.settings_of(CorednsSettings)
     zone = coredns.overlapping_zone(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing: the layer coredns answers names in {zone} differently than public DNS"
+        reason = f"is missing: the zone {zone} of the layer coredns hides the TXT records of ACME challenges"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

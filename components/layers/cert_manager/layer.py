@@ -70,7 +70,7 @@ class CertManager(Layer[CertManagerSettings]):
     key = "certManager"
     settings_type = CertManagerSettings
     namespace = "cert-manager"
-    user_data = "the lab's own authority, which devices trust"
+    user_data = "the lab's own CA, which devices trust"
     user_data_queries = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Json]:

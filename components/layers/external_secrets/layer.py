@@ -31,7 +31,8 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     namespace = _NAME
     pod_security = "restricted"
     installs_after = ("vault",)
-    user_data = "secrets that come from elsewhere"  # the layer's removal deletes CRDs and synced secrets
+    # Kubernetes deletes these Secrets together with the CRDs of the layer
+    user_data = "Secrets that it synchronizes from external stores"
     user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Json]:

@@ -33,9 +33,9 @@ class Kyverno(Layer[KyvernoSettings]):
     settings_type = KyvernoSettings
     namespace = "kyverno"
     pod_security = "restricted"
-    charts_with_crds_folder = (
-        "kyverno",
-    )  # keeps your own policies; a Helm release with the CRDs hardly fits into a Secret
+    # homelab applies the CRDs, because Helm would delete the CRDs and the user's policies together with the release,
+    # and because a release with the CRDs would hardly fit into Helm's Secret
+    charts_with_crds_folder = ("kyverno",)
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.

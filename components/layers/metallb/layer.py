@@ -156,7 +156,8 @@ class MetalLB(Layer[MetalLBSettings]):
 
     def _pool_problems(self) -> Iterator[Finding]:
         if DEFAULT_POOL in self.settings.pools:
-            yield ("pools", DEFAULT_POOL), "is reserved for the pool of the setting addresses", "choose another name"
+            reason = "is the name of the pool that metallb.addresses defines"
+            yield ("pools", DEFAULT_POOL), reason, "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"

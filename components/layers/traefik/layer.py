@@ -176,7 +176,7 @@ class Traefik(Layer[TraefikSettings]):
             reason = f"is not an IPv{self._family} address, but network.services uses IPv{self._family}"
             yield ("address",), reason, f"choose an IPv{self._family} address"
         elif not any(address_pools.can_assign(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add the address to one"
+            yield ("address",), "is not in any pool of metallb", "choose an address in a pool, or add it to a pool"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (

@@ -31,7 +31,7 @@ def basic_auth_secret(settings: DashboardSettings, namespace: str) -> Manifest:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # the password has no bcrypt hash, because Traefik would compute the slow hash for each request to the dashboard
+        # the Secret contains the plain password, because Traefik would compute a bcrypt hash for each request
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }

@@ -45,7 +45,7 @@ missing_folder() {
   echo "$top"
 }
 
-# keep_original FILE: store the file before homelab first changes it, or that it did not exist.
+# keep_original FILE: before homelab first changes the file, store its original, or record that the file did not exist.
 keep_original() {
   [ ! -e "$record/files$1" ] || { [ ! -e "$record/original$1" ] && [ ! -e "$record/absent$1" ]; } || return 0
   if [ -e "$1" ]; then copy_atomically "$1" "$record/original$1"
@@ -204,7 +204,8 @@ set_dns_servers() {
   local text note='# homelab: machine.dnsServers' manager list="$*"
   [ $# -gt 0 ] || return 0
   manager=$(lines $record/resolver)
-  if [ "$manager" != file ]; then manager=$(resolver); fi # a file that homelab wrote tells no longer who wrote it before
+  # `resolver` cannot return `file` after homelab has written the file, so the earlier result is used
+  if [ "$manager" != file ]; then manager=$(resolver); fi
   [ "$manager" != unknown ] || refuse dnsServers "a program that homelab does not configure writes $resolv $(readlink $resolv || true):" "$(head -n 3 $resolv)" "Remove the program (such as resolvconf), or remove the setting."
   case $manager in
     systemd-resolved)
@@ -327,8 +328,8 @@ uuid_in() { lines "$record/$1" | awk -v device="$2" '$1 == device {print $2}'; }
 # uuid_on DEVICE: print the UUID of the file system on the device.
 uuid_on() { blkid -p -o value -s UUID "$1" 2>/dev/null || true; }
 
-# format_disk DEVICE: create a file system on an empty disk, once, and set `uuid`. Only a format of homelab that was
-# interrupted is repeated.
+# format_disk DEVICE: create a file system on an empty disk, and set `uuid`. homelab formats a disk again only if its
+# first attempt was interrupted.
 format_disk() {
   local reason found
   [ -e "$1" ] || refuse disks "the machine has no disk $1." "Correct the name: \`ls /dev/disk/by-id\` on the machine lists the disks."

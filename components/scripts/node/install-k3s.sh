@@ -65,7 +65,7 @@ install_k3s() {
   rm -f "$log"
 }
 
-# Write the settings of the first start only: taints from the beginning, and how to bootstrap or join the cluster.
+# Write the settings that only the first start of K3s needs: the taints, and how to bootstrap or join the cluster.
 first_start() {
   local lines='' entrance=''
   if ! is_member "$service"; then
@@ -122,7 +122,8 @@ healthy() {
 failed_often() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
 healthy_or_failed_often() { healthy || failed_often; }
 
-# Move the virtual IP to another server before K3s stops, so that no client's request fails. HAProxy forwards to others.
+# Move the virtual IP to another server before K3s stops, so that no client's request fails. With HAProxy, the address can
+# stay, because HAProxy forwards requests to other servers.
 hand_over_address() {
   local peer
   is_managed $keepalived_conf && ! is_managed $haproxy_conf && api_ready >/dev/null 2>&1 || return 0
@@ -134,7 +135,7 @@ hand_over_address() {
   done
 }
 
-# Only servers need this: agents get new certificates at every start.
+# rotate_certificates: rotate the certificates of a server. Agents get new certificates at every start.
 rotate_certificates() {
   local output
   if [ "$ROLE" = server ] && [ -e $state/certificates ] && ! cmp -s $staged/certificates $state/certificates; then
@@ -145,7 +146,8 @@ rotate_certificates() {
   write_atomically $state/certificates 600 <$staged/certificates
 }
 
-# K3s does not start if its password file is newer than etcd's, as after a rotation of the agent token. K3s recreates it.
+# K3s does not start if its password file is newer than the copy in etcd, as after a rotation of the agent token. K3s
+# creates a deleted password file again.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
 start() {
@@ -156,7 +158,7 @@ start() {
   systemctl enable -q "$service"
   forget_passwords
   say "waiting for $service to be ready"
-  # returns as soon as K3s reports that it has started, or fails for the first time
+  # `systemctl restart` returns as soon as K3s has reported its start, or has failed for the first time
   timeout 420 systemctl restart "$service" 2>/dev/null || true
   read_uptime
   if ! wait_for $(((end - now) / 100)) healthy_or_failed_often || ! healthy >/dev/null 2>&1; then

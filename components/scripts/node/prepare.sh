@@ -105,8 +105,8 @@ enable_memory_cgroup() {
   raise_flag reboot
 }
 
-# behind: set `off` to the seconds by which this clock is behind the workstation's, which NOW is from. TLS fails if clocks
-# differ too much.
+# behind: set `off` to the number of seconds by which this machine's clock is behind the clock of the workstation. The
+# workstation set NOW when it started this script. TLS fails if the clocks differ too much.
 behind() { read_uptime; off=$((NOW + (now - started) / 100 - $(date +%s))); }
 in_step() { local now off; behind; [ "${off#-}" -le 30 ]; }
 check_clock() {
@@ -125,13 +125,14 @@ foreign() {
   ! dpkg-query -W -f '${conffiles}\n' "$1" | grep -F " $2 $(md5sum <"$2" | cut -d' ' -f1)" >/dev/null
 }
 
-# set_service UNIT FILE VERB: run the service with standard input as its configuration FILE; without any, restore it.
+# set_service UNIT FILE VERB: write standard input to the configuration FILE of the service, and run the service. If
+# standard input is empty, stop the service and restore FILE.
 set_service() {
   local text; text=$(cat)
   [ -n "$text" ] || { stop_managed_service "$1" "$2"; return; }
   ! foreign "$1" "$2" || die "$1 has a configuration that homelab did not write ($2): remove the file, or choose another API endpoint (\`api\`)."
   is_managed "$2" || [ ! -e "$2" ] || copy_atomically "$2" "$originals$2"
-  # tells the next run to restart the service, if this run is interrupted after writing the file
+  # if this run is interrupted after it has written FILE, this marker makes the next run restart the service
   cmp -s <(echo "$text") "$2" || write_atomically "$state/restart-$1" 600 <<<"$2"
   put "$2" 600 "$text"
   if [ -e "$state/restart-$1" ] || ! systemctl -q is-active "$1"; then

@@ -246,7 +246,7 @@ def test_policy_takes_no_middleware_that_traefik_takes_for_one_of_another_namesp
             "request.resource.group != 'traefik.io' || object == null || "
             "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
         ),
-        "message": "app stacks may name Middlewares only NAMESPACE-NAME",
+        "message": "app stacks must name Traefik objects NAMESPACE-NAME",
     }
     for recording in RECORDED:
         for each in created(recording):

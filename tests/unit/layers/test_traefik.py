@@ -97,7 +97,7 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"address": "10.0.0.230"},
             {"metallb": POOL},
-            "address: is not in any pool of metallb; use an address of a pool, or add the address to one",
+            "address: is not in any pool of metallb; choose an address in a pool, or add it to a pool",
         ),
         (
             {"address": "fd00::1"},

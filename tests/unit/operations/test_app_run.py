@@ -171,7 +171,10 @@ def test_a_volume_that_another_pod_cannot_mount_is_refused(shop: Shop) -> None:
     one = {"path": "/data", "size": "1Gi", "accessMode": "ReadWriteOncePod"}
     shop.change(volumes={"data": one, "each": {"path": "/each", "size": "1Gi", "perPod": True}})
     done = shop.run("run", "--volume", "data", "--", "ls")
-    assert done.stderr == "--volume data: has ReadWriteOncePod, so only the app's own pod can mount it; remove it\n"
+    assert done.stderr == (
+        "--volume data: only the app's own pod can mount this volume, because its access mode is ReadWriteOncePod; "
+        "omit the option\n"
+    )
     done = shop.run("run", "--volume", "each", "--", "ls")
     assert done.stderr == "--volume each: is a separate volume for each replica; remove it, or remove perPod\n"
     assert shop.run("run").exit_code == 2, "no command"

@@ -45,7 +45,7 @@ def test_made_once_and_kept(said: list[str]) -> None:
     assert (first / "bread").read_text() == "flour"
     assert len(made) == 1
     assert made[0] != first  # it was made beside, and renamed when it was whole
-    assert said == ["bread 1: baking, once"]
+    assert said == ["bread 1: baking; later runs use the result"]
 
 
 def test_another_recipe_is_another_folder(said: list[str]) -> None:
