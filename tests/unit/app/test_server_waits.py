@@ -52,7 +52,7 @@ def test_jobs_without_a_database_wait_for_nothing() -> None:
 def test_a_cluster_without_an_image_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
     with pytest.raises(
-        pulumi.RunError, match=r"^the Cluster of the app's database has no spec\.imageName, which Cloud"
+        pulumi.RunError, match=r"^CloudNativePG's webhook has not set spec\.imageName in the Cluster of"
     ):
         server_waits._image_name({})
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
