@@ -123,7 +123,7 @@ def _database(app: AppSettings) -> Iterator[ObjectId]:
 
 def _servers(app: AppSettings) -> Iterator[ObjectId]:
     if app.mariadb:
-        kinds = ("Secret", "Service", "StatefulSet", "PersistentVolumeClaim")
+        kinds = ["Secret", "Service", "StatefulSet", "PersistentVolumeClaim"]
         yield from ((kind, mariadb.server_name(app)) for kind in kinds)
     if app.valkey:
         kinds = ["Secret", "Service", "StatefulSet", *(["PersistentVolumeClaim"] if app.valkey.size else [])]

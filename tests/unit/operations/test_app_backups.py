@@ -42,7 +42,7 @@ def cron_job(**metadata: Any) -> dict[str, Any]:
 
 
 def job_runs(shop: Shop, code: int = 0) -> None:
-    ended = {"state": {"terminated": {"exitCode": code}}}
+    ended: dict[str, Any] = {"state": {"terminated": {"exitCode": code}}}
     shop.kubectl.answer("create --filename=- --output=name", "job.batch/shop-x")
     shop.kubectl.answer_list("get pods --selector=job-name=shop-x *", pod("p", "restic", **ended))
     shop.kubectl.answer("delete job.batch/shop-x --cascade=background --wait=false")
@@ -130,7 +130,7 @@ def test_nothing_is_restored_while_a_pod_uses_the_volume(shop: Shop, monkeypatch
 
 def test_a_failed_restore_leaves_the_app_stopped(shop: Shop) -> None:
     running(shop)
-    ended = {"state": {"terminated": {"exitCode": 0}}}
+    ended: dict[str, Any] = {"state": {"terminated": {"exitCode": 0}}}
     shop.kubectl.answer_list("get pods --selector=job-name=shop-x *", pod("p", "restic", **ended), once=True)
     job_runs(shop, code=1)
     done = shop.run("restore", "--snapshot", SNAPSHOT, "--yes")
