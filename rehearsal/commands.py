@@ -36,6 +36,11 @@ Bundle = Annotated[
     typer.Option(help="Folder of an air-gap bundle.", exists=True, file_okay=False, resolve_path=True),
 ]
 
+VirtualMachines = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Node whose new machine is a virtual machine; repeatable."),
+]
+
 
 class Switch(StrEnum):
     """The positions of a simulated machine's power switch."""
@@ -49,12 +54,13 @@ def up(
     stack: Stack = "homelab",
     bundle: Bundle = None,
     keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
+    vm: VirtualMachines = None,
 ) -> None:
     """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab runs, apply stack file changes."""
     lab, report = Lab(stack), _report()
     with _guarded(), lab.locked():
         cleanup.clean(report)
-        session = open_session(lab, report, bundle=bundle, apps=apps_on(stack))
+        session = open_session(lab, report, bundle=bundle, apps=apps_on(stack), virtual=vm or [])
         options = ["--continue-on-error"] if keep_going else []
         for engine in (session.engine, *session.apps):
             with timed(session.seconds, f"pulumi up {engine.stack}"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rehearsal.archive import Packer
+from rehearsal.cache import Recipe
 from rehearsal.shell import RehearsalError, run
 
 RELEASE = "trixie"
@@ -41,6 +42,24 @@ class Tree:
     folders: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+
+
+def programs(name: str, packages: Sequence[str], takes: str) -> Recipe:
+    """Recipe of a root file system `system` with unpacked, unconfigured packages, whose programs `chroot` runs."""
+
+    def make(folder: Path) -> None:
+        system = unpack(packages, folder)
+        shutil.rmtree(system / ARCHIVES)
+        make_proc(system)
+
+    return Recipe(name, RELEASE, (*packages, Path(__file__).read_bytes()), takes, make)
+
+
+def make_proc(system: Path) -> None:
+    """Make /proc a folder, because debootstrap makes it a link if it runs in a container."""
+    if (system / "proc").is_symlink():
+        (system / "proc").unlink()
+        (system / "proc").mkdir()
 
 
 def debootstrap(*options: str | Path) -> list[str | Path]:

@@ -12,6 +12,7 @@ DEBIAN_ARCHES = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
 # without the cgroup parameters that K3s needs, as on a new Raspberry Pi OS: the rehearsal tests that homelab adds them
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
+VIRTUAL = "virtual"
 PARTS = ("upper", "work", "root", "data")
 
 
@@ -30,6 +31,13 @@ class Specification:
     sudo: bool
     arch: str
     authorized_key: str
+    virtual: bool = False
+    """Whether the machine is a virtual machine with a kernel of its own, and no container."""
+
+    @property
+    def furnishing(self) -> str:
+        """Name of the folder with the lab's files for the machine's disk."""
+        return VIRTUAL if self.virtual else self.role
 
 
 def generate_host_key(folder: Path) -> None:
@@ -43,25 +51,37 @@ def create(folder: Path, spec: Specification) -> None:
     """Create the disk of a simulated machine in `folder`, with the content before the first boot."""
     for part in PARTS:
         (folder / part).mkdir()
-    image = Path((folder / "image").read_text())
     # the mode of the overlay's upper folder becomes the mode of the machine's root folder
     (folder / "upper").chmod(0o755)
     (folder / "data").chmod(0o755)
+    write_files(folder, spec, folder / "upper")
+    for path, text in (
+        ("etc/simulated-interface", spec.interface),
+        ("etc/simulated-machine", UNAME_ARCHES[spec.arch]),
+        ("etc/simulated-architecture", DEBIAN_ARCHES[spec.arch]),
+    ):
+        _put(folder / "upper", path, f"{text}\n", 0o644)
+
+
+def write_files(folder: Path, spec: Specification, root: Path) -> None:
+    """Write the files of a machine's own, which the machine in `folder` has before its first boot, to `root`."""
+    image = Path((folder / "image").read_text())
 
     def put(path: str, text: str, mode: int = 0o644) -> None:
-        _put(folder / "upper", path, text, mode)
+        _put(root, path, text, mode)
 
     # not the node's name, because the rehearsal tests that homelab sets the host name
     put("etc/hostname", "debian\n")
     put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
     put("etc/resolv.conf", f"nameserver {spec.gateway}\n")
-    put("etc/simulated-interface", f"{spec.interface}\n")
     put("etc/systemd/network/10-lan.network", _network(spec))
     put("etc/ssh/sshd_config.d/port.conf", f"Port {spec.port}\n")
     put("etc/ssh/ssh_host_ed25519_key", (folder / "host_key").read_text(), 0o600)
     put("etc/ssh/ssh_host_ed25519_key.pub", (folder / "host_key.pub").read_text())
-    _architecture(spec, put)
-    _account(spec, put, image, folder / "upper")
+    if spec.arch != "amd64":  # an ARM machine looks like a Raspberry Pi
+        put("etc/rpi-issue", "Raspberry Pi reference\n")
+        put("boot/firmware/cmdline.txt", BOOT_COMMAND_LINE)
+    _account(spec, put, image, root)
 
 
 Put = Callable[..., None]
@@ -83,15 +103,6 @@ def _network(spec: Specification) -> str:
         f"[Match]\nName={spec.interface}\n\n[Network]\nAddress={spec.address}/{spec.prefix}\n"
         f"Gateway={spec.gateway}\nLinkLocalAddressing={link_local}\nIPv6AcceptRA=no\n"
     )
-
-
-def _architecture(spec: Specification, put: Put) -> None:
-    """Write the files that simulate the processor architecture; an ARM machine looks like a Raspberry Pi."""
-    put("etc/simulated-machine", f"{UNAME_ARCHES[spec.arch]}\n")
-    put("etc/simulated-architecture", f"{DEBIAN_ARCHES[spec.arch]}\n")
-    if spec.arch != "amd64":
-        put("etc/rpi-issue", "Raspberry Pi reference\n")
-        put("boot/firmware/cmdline.txt", BOOT_COMMAND_LINE)
 
 
 def _account(spec: Specification, put: Put, image: Path, root: Path) -> None:

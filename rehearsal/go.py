@@ -57,11 +57,13 @@ def build(
     tags: str = "",
     overlay: Mapping[Path, Path] | None = None,
     cgo: bool | None = None,
+    arch: str = "",
 ) -> None:
     """Build `package` at the version that the go.mod in `folder` requires.
 
     `variables` sets Go variables at link time (-X). `overlay` adds files to the build without changing source folders.
     `cgo` enables cgo (True), disables cgo for a static program (False), or uses Go's default (None).
+    `arch` is the processor architecture, by default the host's.
     """
     command: list[str | Path] = [
         "go",
@@ -77,10 +79,16 @@ def build(
         replaced = output.with_name(f"{output.name}.overlay.json")
         replaced.write_text(json.dumps({"Replace": {str(at): str(by) for at, by in overlay.items()}}))
         command += ["-overlay", replaced]
-    environment = _environment() if cgo is None else _environment() | {"CGO_ENABLED": str(int(cgo))}
-    run([*command, package], env=environment, cwd=folder)
+    chosen = {} if cgo is None else {"CGO_ENABLED": str(int(cgo))}
+    target = {"GOARCH": arch} if arch else {}
+    run([*command, package], env=_environment() | chosen | target, cwd=folder)
     if overlay:
         replaced.unlink()
+
+
+def target(arch: str) -> tuple[str, ...]:
+    """Return the ingredient of a recipe that builds for `arch`; the host's architecture is part of every recipe."""
+    return (f"GOARCH={arch}",) if arch else ()
 
 
 def _link(variables: Mapping[str, str]) -> str:

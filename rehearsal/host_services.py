@@ -2,13 +2,16 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rehearsal import server
+from rehearsal.artefacts import HOST
+from rehearsal.disk import VIRTUAL
 from rehearsal.lab import Lab
 from rehearsal.namespace import wait
 from rehearsal.paths import PROJECT
+from rehearsal.vm import emulator
 
 KUBELET_CONFIG = """\
 # The kubelet of each simulated machine sees the disk of the host. With K3s' default thresholds, which are percentages
@@ -38,18 +41,22 @@ def start_server(lab: Lab) -> None:
     wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {log}.")
 
 
-def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
-    """Collect the files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
+def provision_disks(lab: Lab, manifest: str, archives: Mapping[str, Sequence[Path]]) -> None:
+    """Collect the files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds.
+
+    `archives` contains the archives with images by architecture.
+    """
     furnishing = lab.folder / "furnishing"
     manifests = furnishing / "server/k3s/server/manifests"
     manifests.mkdir(parents=True, exist_ok=True)
     (manifests / "00-rehearsal-images.yaml").write_text(manifest)
-    for role in ("server", "agent"):
-        images = furnishing / role / "k3s/agent/images"
+    for kind, arch in (("server", HOST), ("agent", HOST), (VIRTUAL, emulator.ARCH)):
+        images = furnishing / kind / "k3s/agent/images"
         shutil.rmtree(images, ignore_errors=True)
         images.mkdir(parents=True)
-        for archive in archives:
+        for archive in archives.get(arch, ()):
             shutil.copy2(archive, images)
+    for role in ("server", "agent"):
         kubelet = furnishing / role / KUBELET_CONFIG_PATH
         kubelet.parent.mkdir(parents=True, exist_ok=True)
         kubelet.write_text(KUBELET_CONFIG)

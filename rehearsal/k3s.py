@@ -16,6 +16,12 @@ DIGEST = "h1:vdbL+Hu+EPkl1m95oaNFzO9y6LSxpZPlU61+RDaJY7s="
 SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
 FRONT_TAGS = "urfave_cli_no_docs"
+BTRFS = '	_ "github.com/containerd/containerd/v2/plugins/snapshots/btrfs/plugin"\n'
+WITHOUT_CGO = {
+    "pkg/containerd/builtins_linux.go": lambda text: text.replace(BTRFS, ""),
+    "pkg/proctitle/proctile.go": lambda _: "//go:build linux\n\npackage proctitle\n\nfunc SetProcTitle(string) {}\n",
+}
+"""Changes to source files that need a C compiler; without cgo, K3s also lacks SQLite, which agents do not use."""
 # the archive needs no runc and no CNI plugins, because K3s finds Debian's programs on the machines' PATH
 LINKS = (
     *("containerd", "crictl", "ctr", "kubectl"),
@@ -24,12 +30,14 @@ LINKS = (
 )
 
 
-def k3s(label: str, report: Report) -> Path:
+def k3s(label: str, report: Report, arch: str = "") -> Path:
     """Return a folder with `k3s`, `install.sh` and `install.sh.sha256sum`; `k3s` reports the version `label`.
+
+    For another architecture `arch` than the host's, K3s is built without a C compiler.
 
     A build with a new version label only links `k3s` again, because Go caches compiled packages.
     """
-    return obtain(program(label, report), report)
+    return obtain(program(label, report, arch), report)
 
 
 def source() -> Recipe:
@@ -46,20 +54,30 @@ def source() -> Recipe:
     return Recipe("k3s-source", VERSION, (DIGEST,), "downloading its Go module", make)
 
 
-def program(label: str, report: Report) -> Recipe:
-    """Recipe that builds K3s with the version `label`."""
+def program(label: str, report: Report, arch: str = "") -> Recipe:
+    """Recipe that builds K3s with the version `label` for `arch`, by default the host's architecture."""
     takes = "building from its Go module: 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
-    ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS)
-    return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label))
+    ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS, *go.target(arch))
+    return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label, arch))
 
 
-def _make(folder: Path, origin: Path, label: str) -> None:
-    go.require_c_compiler()
+def _make(folder: Path, origin: Path, label: str, arch: str) -> None:
+    if not arch:
+        go.require_c_compiler()
     variables = _variables(label, go.release())
     work = folder / "work"
     work.mkdir()
-    go.build("./cmd/server", work / "k3s", folder=origin, variables=variables, tags=SERVER_TAGS, cgo=True)
-    go.build(SHIM, work / "containerd-shim-runc-v2", folder=origin, cgo=True)
+    go.build(
+        "./cmd/server",
+        work / "k3s",
+        folder=origin,
+        variables=variables,
+        tags=SERVER_TAGS,
+        overlay=_without_cgo(origin, work / "overlay") if arch else None,
+        cgo=not arch,
+        arch=arch,
+    )
+    go.build(SHIM, work / "containerd-shim-runc-v2", folder=origin, cgo=not arch, arch=arch)
     shutil.copyfile(origin / "contrib/util/check-config.sh", work / "check-config")
     data = _pack(work)
     go.build(
@@ -70,10 +88,20 @@ def _make(folder: Path, origin: Path, label: str) -> None:
         tags=FRONT_TAGS,
         overlay={origin / "pkg/data/embed" / data.name: data},
         cgo=False,
+        arch=arch,
     )
     for name in ("install.sh", "install.sh.sha256sum"):
         shutil.copyfile(origin / name, folder / name)
     shutil.rmtree(work)
+
+
+def _without_cgo(origin: Path, folder: Path) -> dict[Path, Path]:
+    """Write the changed source files of WITHOUT_CGO into `folder`; return the changed file for each source file."""
+    folder.mkdir()
+    changed = {origin / path: folder / Path(path).name for path in WITHOUT_CGO}
+    for (path, change), target in zip(WITHOUT_CGO.items(), changed.values(), strict=True):
+        target.write_text(change((origin / path).read_text()))
+    return changed
 
 
 def _variables(label: str, golang: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components.cluster.settings import ClusterSettings
@@ -14,6 +15,15 @@ from rehearsal.machine import Machine
 from rehearsal.namespace import Namespace
 from rehearsal.paths import VOLUMES_FOLDER, labs_folder
 from rehearsal.shell import RehearsalError, run
+from rehearsal.vm.machine import VirtualMachine
+
+
+@dataclass(frozen=True)
+class Images:
+    """The system of new containers, and the system of each new virtual machine by the machine's name."""
+
+    container: Path
+    virtual: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Lab:
@@ -35,7 +45,7 @@ class Lab:
     def machines(self) -> dict[str, Machine]:
         """The lab's machines by name."""
         records = sorted((self.folder / "machines").glob("*/machine.json"))
-        return {file.parent.name: Machine(file.parent, self.namespace) for file in records}
+        return {file.parent.name: self._machine(file) for file in records}
 
     @property
     def private_key(self) -> Path:
@@ -82,7 +92,7 @@ class Lab:
             raise RehearsalError(f"The lab of {self.stack} has no machine {name} (it has: {existing}).")
         return machines[name]
 
-    def provision(self, cluster: ClusterSettings, image: Path) -> None:
+    def provision(self, cluster: ClusterSettings, images: Images) -> None:
         """Create the lab's network and the missing machines, but do not start the machines."""
         for folder in ("machines", "keys", "project", VOLUMES_FOLDER):
             (self.folder / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,8 +106,13 @@ class Lab:
         present = self.machines
         public = self.private_key.with_suffix(".pub").read_text().strip()
         for spec in machine_specs.specifications(cluster, self.address, public):
-            if spec.name not in present:
-                Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
+            if spec.name in present:
+                continue
+            folder = self.folder / "machines" / spec.name
+            if spec.name in images.virtual:
+                VirtualMachine.create(folder, self.namespace, replace(spec, virtual=True), images.virtual[spec.name])
+            else:
+                Machine.create(folder, self.namespace, spec, images.container)
 
     def start(self) -> None:
         """Boot all simulated machines that are not switched off, and wait until these machines accept SSH logins."""
@@ -205,6 +220,10 @@ class Lab:
         if not self.namespace.exists:
             self.namespace.create(machine_specs.lan(cluster), self.address)
 
+    def _machine(self, record: Path) -> Machine:
+        virtual = json.loads(record.read_text()).get("virtual", False)
+        return (VirtualMachine if virtual else Machine)(record.parent, self.namespace)
+
     def _power_on(self, machine: Machine) -> None:
-        machine.provision(self.folder / "furnishing" / machine.spec.role)
+        machine.provision(self.folder / "furnishing" / machine.spec.furnishing)
         machine.power_on()

@@ -4,19 +4,22 @@ import filecmp
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Self
 
 from rehearsal import cgroups, disk
 from rehearsal.disk import Specification
 from rehearsal.namespace import BRIDGE, Namespace, kill_all, wait
 
 SUPERVISE = Path(__file__).with_name("supervise")
-BOOT_SECONDS = 90
 
 
 class Machine:
     """A simulated machine with its files in `folder`; `create()` creates a new simulated machine."""
+
+    boot_seconds = 90
 
     def __init__(self, folder: Path, namespace: Namespace) -> None:
         self.folder = folder
@@ -25,15 +28,26 @@ class Machine:
         self.name = self.spec.name
 
     @classmethod
-    def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> "Machine":
+    def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> Self:
         """Create a simulated machine with a new disk and a new SSH host key, but do not boot the machine."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
         disk.generate_host_key(folder)
-        disk.create(folder, spec)
+        cls.create_disk(folder, spec)
         # machine.json is written last, because its existence marks the machine as complete
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
         return cls(folder, namespace)
+
+    @staticmethod
+    def create_disk(folder: Path, spec: Specification) -> None:
+        """Create a disk with the content before the first boot."""
+        disk.create(folder, spec)
+
+    @staticmethod
+    def remove_disk(folder: Path) -> None:
+        """Remove the disk."""
+        for part in disk.PARTS:
+            shutil.rmtree(folder / part)
 
     @property
     def host_key(self) -> str:
@@ -80,14 +94,18 @@ class Machine:
             return
         groups = cgroups.create(self._label)
         (self.folder / "cgroups").write_text("\n".join(map(str, groups)))
+        self.boot(groups)
+
+    def boot(self, groups: Sequence[Path]) -> None:
+        """Start the machine's processes in the cgroups `groups`."""
         image = (self.folder / "image").read_text()
-        supervise: list[str | Path] = [SUPERVISE, self._id, self.folder, image, BRIDGE, *groups]
+        supervise: list[str | Path] = [SUPERVISE, self.id, self.folder, image, BRIDGE, *groups]
         command = ["unshare", "--mount", "--propagation=private", *supervise]
         self.namespace.start(command, self.folder / "console.log")
 
     def wait_until_up(self) -> None:
         """Wait until the simulated machine accepts SSH logins."""
-        wait(lambda: self.answers() and not self._booting(), BOOT_SECONDS, self._no_answer)
+        wait(lambda: self.answers() and not self._booting(), self.boot_seconds, self._no_answer)
 
     def answers(self) -> bool:
         """Return whether the SSH server of the simulated machine answers."""
@@ -101,11 +119,10 @@ class Machine:
     def wipe(self, *, new_host_key: bool = False) -> None:
         """Replace the machine's disk with a new disk, and leave the machine powered off."""
         self.power_off()
-        for part in disk.PARTS:
-            shutil.rmtree(self.folder / part)
+        self.remove_disk(self.folder)
         if new_host_key:
             disk.generate_host_key(self.folder)
-        disk.create(self.folder, self.spec)
+        self.create_disk(self.folder, self.spec)
 
     def on_data_disk(self, path: str) -> Path:
         """Return the path on the host of the simulated machine's file `/var/lib/rancher/PATH`."""
@@ -116,7 +133,7 @@ class Machine:
         return any(Path(f"/proc/{pid}/root/run/nologin").exists() for pid in self.processes())
 
     @property
-    def _id(self) -> str:
+    def id(self) -> str:
         """A hash of the machine's name for the interface `vb-HASH`; interface names have at most 15 characters."""
         return hashlib.blake2s(self.name.encode(), digest_size=6).hexdigest()
 
@@ -132,5 +149,5 @@ class Machine:
     def _no_answer(self) -> str:
         return (
             f"Machine {self.name} does not accept SSH logins at {self.spec.address}:{self.spec.port} "
-            f"after {BOOT_SECONDS} s: read {self.folder / 'console.log'}."
+            f"after {self.boot_seconds} s: read {self.folder / 'console.log'}."
         )

@@ -19,7 +19,9 @@ PACKAGES = {
     "containers": "runc,containernetworking-plugins",
     "storage": "nfs-common,open-iscsi",
 }
-FILES = Path(__file__).with_name("machine-files")
+MACHINE_FILES = Path(__file__).with_name("machine-files")
+CONTAINER_FILES = Path(__file__).with_name("container-files")
+"""Files of every simulated machine, and files that make a container look and behave like a machine."""
 CNI_PLUGINS = Path(__file__).with_name("cni")
 
 Report = Callable[[str], None]
@@ -29,8 +31,8 @@ def ensure(report: Report) -> Path:
     """The image's root folder; the first time Debian is fetched for it, which takes about a minute."""
     debian = _cached(f"debian-{RELEASE}-{_digest(','.join(PACKAGES.values()).encode())}", report, _bootstrap)
     recipe = [Path(__file__).read_bytes(), debian.name.encode()]
-    for file in _files(FILES) + _files(CNI_PLUGINS):
-        recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
+    for folder in (MACHINE_FILES, CONTAINER_FILES, CNI_PLUGINS):
+        recipe += described(folder)
     return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _furnish(debian, root))
 
 
@@ -38,6 +40,12 @@ def _cache() -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homelab"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def described(folder: Path) -> list[bytes]:
+    """Return names, modes and contents of a folder's files, as ingredients of what contains the files."""
+    files = ((f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()) for file in _files(folder))
+    return [part for parts in files for part in parts]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -84,9 +92,17 @@ def _bootstrap(root: Path) -> None:
 
 
 def _furnish(debian: Path, root: Path) -> None:
-    """Add our own files, take away what every machine must have of its own."""
     run(["cp", "--archive", "--reflink=auto", f"{debian}/.", root])
-    shutil.copytree(FILES, root, dirs_exist_ok=True)
+    add_files(root, MACHINE_FILES, CONTAINER_FILES)
+    _units(root, "enable", "systemd-networkd", "ssh", "network-card", "container-host")
+    _units(root, "disable", "haproxy")  # Debian's own configuration would start it everywhere
+    _units(root, "mask", "systemd-firstboot.service", "run-rpc_pipefs.mount")
+
+
+def add_files(root: Path, *folders: Path) -> None:
+    """Add our own files, take away what every machine must have of its own."""
+    for folder in folders:
+        shutil.copytree(folder, root, dirs_exist_ok=True)
     plugins = root / "usr/lib/cni"
     for plugin in _files(CNI_PLUGINS):
         shutil.copy(plugin, plugins)
@@ -99,9 +115,6 @@ def _furnish(debian: Path, root: Path) -> None:
     for name in ("etc/machine-id", "var/lib/dbus/machine-id", "etc/ssh/ssh_host_*"):
         for identity in root.glob(name):
             identity.unlink()
-    _units(root, "enable", "systemd-networkd", "ssh", "network-card", "container-host")
-    _units(root, "disable", "haproxy")  # Debian's own configuration would start it everywhere
-    _units(root, "mask", "systemd-firstboot.service", "run-rpc_pipefs.mount")
 
 
 def _units(root: Path, verb: str, *units: str) -> None:

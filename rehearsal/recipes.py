@@ -74,40 +74,40 @@ def built_provider() -> Recipe:
     return Recipe("pulumi-resource-kubernetes", PROVIDER_VERSION, sources(source), takes, make)
 
 
-def coredns() -> Recipe:
+def coredns(arch: str = "") -> Recipe:
     """Recipe that builds CoreDNS as a statically linked binary."""
-    return _static(
-        "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
-    )
+    takes = "building from its Go module: 2 minutes on two cores"
+    return _static("coredns", COREDNS_VERSION, SOURCES / "coredns", takes, arch=arch)
 
 
-def pause() -> Recipe:
+def pause(arch: str = "") -> Recipe:
     """Recipe that builds the program of stand-in images, which sleeps, or exits at once with the argument `exit`."""
-    return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
+    return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds", arch=arch)
 
 
-def podinfo() -> Recipe:
+def podinfo(arch: str = "") -> Recipe:
     """Recipe that builds podinfo, the sample app's program, as a statically linked binary."""
     source = SOURCES / "podinfo"
     takes = "building from its Go module: 1 minute on two cores"
-    return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
+    package = "github.com/stefanprodan/podinfo/cmd/podinfo"
+    return _static("podinfo", PODINFO_VERSION, source, takes, package, arch=arch)
 
 
 def pebble() -> Recipe:
     """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a statically linked binary."""
-    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
+    takes = "building from its Go module: 1 minute on two cores"
+    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", takes, arch="")
 
 
-def metrics_server() -> Recipe:
+def metrics_server(arch: str = "") -> Recipe:
     """Recipe that builds K3s' metrics server as a statically linked binary.
 
     Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
     """
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
-    return _static(
-        "metrics-server", METRICS_SERVER_VERSION, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server"
-    )
+    package = "sigs.k8s.io/metrics-server/cmd/metrics-server"
+    return _static("metrics-server", METRICS_SERVER_VERSION, source, takes, package, arch=arch)
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
@@ -115,12 +115,14 @@ def sources(folder: Path) -> tuple[bytes, ...]:
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 
-def _static(name: str, version: str, source: Path, takes: str, package: str = ".") -> Recipe:
+def _static(name: str, version: str, source: Path, takes: str, package: str = ".", *, arch: str) -> Recipe:
+    """Recipe of a program without cgo for the architecture `arch`, by default the host's."""
+
     def make(folder: Path) -> None:
         go.release()
-        go.build(package, folder / name, folder=source, cgo=False)
+        go.build(package, folder / name, folder=source, cgo=False, arch=arch)
 
-    return Recipe(name, version, sources(source), takes, make)
+    return Recipe(name, version, (*sources(source), *go.target(arch)), takes, make)
 
 
 def _programs(archive: Path, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,13 +29,16 @@ from rehearsal import (
 )
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
-from rehearsal.lab import Lab
+from rehearsal.lab import Images, Lab
 from rehearsal.namespace import url_host
 from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import BuiltPrograms, catalog
 from rehearsal.pulumi import Engine
 from rehearsal.shell import RehearsalError
 from rehearsal.tools import Toolchain
+from rehearsal.vm import emulator
+from rehearsal.vm import nodes as vm_nodes
+from rehearsal.vm import system as vm_system
 from stacks.homelab import charts_of
 from stacks.settings import AppStack, LabStack
 from stacks.stackfile import short_name, stack_name
@@ -59,31 +62,41 @@ class Session:
 
 
 def open_session(
-    lab: Lab, report: Report, *, bundle: Path | None = None, file: Path | None = None, apps: Sequence[Path] = ()
+    lab: Lab,
+    report: Report,
+    *,
+    bundle: Path | None = None,
+    file: Path | None = None,
+    apps: Sequence[Path] = (),
+    virtual: Collection[str] = (),
 ) -> Session:
     """Prepare the tools, K3s' files, the machines and the stack files; reuse the results of earlier sessions.
 
     The caller must hold the lock of the rehearsed lab. The session uses `file` instead of the project's stack file;
-    `apps` contains the stack files of apps.
+    `apps` contains the stack files of apps. The machines of the nodes in `virtual` become virtual machines.
     """
     require_suitable_computer()
     source = file or PROJECT / f"Pulumi.{lab.stack}.yaml"
     settings = _simulatable_settings(source, lab)
+    virtual = vm_nodes.choose(lab, settings, virtual, lambda: _is_online(lab))
+    _require_memory(settings, lab, virtual)
     seconds: dict[str, float] = {}
     with timed(seconds, "tools"):
         host_packages.ensure(report)
         toolchain = tools.ensure(report)
     with timed(seconds, "artefacts"):
-        laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle)
+        arches = [emulator.ARCH] if virtual else []
+        laid_out = artefacts.lay_out(lab.mirror, settings.cluster.k3s.version, report, bundle, arches)
     with timed(seconds, "machine image"):
         image = machine_image.ensure(report)
+        images = Images(image, dict.fromkeys(virtual, vm_system.ensure(report) if virtual else image))
     report(f"starting {len(settings.cluster.nodes)} machines")
     platform_charts = charts_of(settings)
     with ThreadPoolExecutor(max_workers=1) as executor:
-        online = _online(lab)
+        online = _record_online(lab)
         building = executor.submit(_build_programs, settings, apps, online, report)
         with timed(seconds, "machines"):
-            _start(lab, settings, laid_out, image)
+            _start(lab, settings, laid_out, images)
         with timed(seconds, "programs of the platform"):
             built = building.result()
             git.ensure(lab, platform_charts, report)
@@ -168,8 +181,12 @@ def _require_simulatable(settings: LabStack, lab: Lab) -> None:
             "api.by: kube-vip needs kube-vip's image, which is not available in a rehearsal: "
             "set `by: keepalived` for the rehearsal."
         )
-    running = sum(machine.running for machine in lab.machines.values())
-    needed = sum(machine_specs.MEMORY_BYTES[node.role] for node in settings.cluster.nodes[running:])
+
+
+def _require_memory(settings: LabStack, lab: Lab, virtual: Collection[str]) -> None:
+    running = [name for name, machine in lab.machines.items() if machine.running]
+    needed = sum(machine_specs.MEMORY_BYTES[node.role] for node in settings.cluster.nodes[len(running) :])
+    needed += emulator.MEMORY_BYTES * len(set(virtual) - set(running))
     available = _available_memory()
     if needed > available:
         raise RehearsalError(
@@ -185,20 +202,25 @@ def _available_memory() -> int:
     raise RehearsalError("/proc/meminfo has no line MemAvailable: use a Linux kernel 3.14 or newer.")
 
 
-def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, image: Path) -> None:
-    lab.provision(settings.cluster, image)
+def _start(lab: Lab, settings: LabStack, laid_out: Artefacts, images: Images) -> None:
+    lab.provision(settings.cluster, images)
     manifest = server.prepare(lab.folder / "server", lab.address, laid_out.images)
     host_services.provision_disks(lab, manifest, laid_out.extra)
     host_services.start_server(lab)
     lab.start()
 
 
-def _online(lab: Lab) -> bool:
-    """Return whether the Internet was reachable when the lab was created; a file in the lab's folder records this."""
+def _is_online(lab: Lab) -> bool:
+    """Return whether the Internet was reachable when the lab was created; before, whether it is reachable now."""
     record = lab.folder / ONLINE_FILE
-    if not record.exists():
-        write_atomically(record, json.dumps(upstream.reachable()))
-    return bool(json.loads(record.read_text()))
+    return bool(json.loads(record.read_text())) if record.exists() else upstream.reachable()
+
+
+def _record_online(lab: Lab) -> bool:
+    """Record in the lab's folder whether the Internet is reachable, unless the folder has a record; return it."""
+    online = _is_online(lab)
+    write_atomically(lab.folder / ONLINE_FILE, json.dumps(online))
+    return online
 
 
 def _lab_settings(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) -> derived_stackfile.LabSettings:

@@ -14,6 +14,7 @@ from rehearsal.image_sources import Choice, ImageSource
 from rehearsal.lab import Lab
 from rehearsal.paths import ONLINE_FILE
 from rehearsal.session import Session
+from rehearsal.vm import emulator
 from rehearsal.web_uis import list_objects
 
 MAX_SLOWEST = 5  # slowest resources in the table `Durations`
@@ -86,10 +87,15 @@ def _real(session: Session) -> Table:
         table.add_row(row.name, _yes(row.real), row.origin)
     for (origin, real), names in itertools.groupby(sorted(_origins(session.lab)), key=lambda image: image[0]):
         table.add_row(f"images {', '.join(name for _, name in names)}", _yes(real), origin)
-    arches = sorted({machine.spec.arch for machine in session.lab.machines.values()})
+    specs = [machine.spec for machine in session.lab.machines.values()]
+    arches = sorted({spec.arch for spec in specs if not spec.virtual})
     table.add_row(
         "machines", "no", f"containers with systemd and SSH, which report the architectures {', '.join(arches)}"
     )
+    if virtual := [spec.name for spec in specs if spec.virtual]:
+        table.add_row(
+            f"machines {', '.join(virtual)}", "no", f"virtual machines ({emulator.ARCH}) with Debian's kernel"
+        )
     table.add_row("network", "no", "a network namespace with the LAN's addresses, without a route to other networks")
     for replacement in session.replacements:
         table.add_row(replacement.setting, "no", replacement.value)

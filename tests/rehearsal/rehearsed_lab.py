@@ -27,9 +27,12 @@ TIMEOUT = 900  # seconds until a run of the engine times out, on a busy computer
 class RehearsedLab:
     """A lab and its own stack file."""
 
-    def __init__(self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), virtual: Sequence[str] = ()
+    ) -> None:
         self.document = document
         self.apps = apps
+        self.virtual = virtual
         self.file = folder / f"Pulumi.{stack}.yaml"
         self.lab = Lab(stack)
         self.session = self.reopen()
@@ -50,7 +53,7 @@ class RehearsedLab:
     def reopen(self) -> Session:
         """Write the stack file with its edits and open a new session."""
         self.file.write_text(yaml.safe_dump(self.document, sort_keys=False))
-        self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps)
+        self.session = open_session(self.lab, lambda _: None, file=self.file, apps=self.apps, virtual=self.virtual)
         return self.session
 
     def app_engine(self, stack: str) -> Engine:
@@ -216,13 +219,18 @@ class RehearsedLab:
 
 
 @contextmanager
-def rehearse(stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = ()) -> Iterator[RehearsedLab]:
-    """Create a lab and remove it afterwards, even after failures; `apps` are stack files of apps on it."""
+def rehearse(
+    stack: str, document: dict[str, Any], folder: Path, apps: Sequence[Path] = (), virtual: Sequence[str] = ()
+) -> Iterator[RehearsedLab]:
+    """Create a lab and remove it afterwards, even after failures.
+
+    `apps` are stack files of apps on it. The nodes in `virtual` have virtual machines.
+    """
     lab = Lab(stack)
     lab.remove()
     with lab.locked():
         try:
-            yield RehearsedLab(stack, document, folder, apps)
+            yield RehearsedLab(stack, document, folder, apps, virtual)
         finally:
             lab.remove()
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from rehearsal import cache, disk_space, host_services, machine_specs
+from rehearsal.artefacts import HOST
 from rehearsal.lab import Lab
 from rehearsal.machine import Machine
 from rehearsal.shell import RehearsalError
@@ -123,7 +124,7 @@ def furnished(lab: Lab) -> Path:
     (lab.folder / "archives").mkdir(parents=True, exist_ok=True)
     archive = lab.folder / "archives/images.tar"
     archive.write_text("images")
-    host_services.provision_disks(lab, "kind: webhook\n", [archive])
+    host_services.provision_disks(lab, "kind: webhook\n", {HOST: [archive]})
     return lab.folder / "furnishing"
 
 

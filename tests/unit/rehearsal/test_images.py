@@ -155,7 +155,30 @@ def test_mirror_is_laid_out_as_a_release(built: Path) -> None:
         "homelab.local/pause:1",
         artefacts.PODINFO,
     )
-    assert made.extra == ()
+    assert made.extra == {artefacts.HOST: ()}
+
+
+@pytest.mark.skipif(not AMD64, reason="arm64 is the architecture of this computer")
+def test_virtual_machines_get_programs_of_their_own(built: Path) -> None:
+    for recipe in (recipes.pause, recipes.podinfo, recipes.coredns, recipes.metrics_server):
+        recipe("arm64").folder.mkdir(parents=True)
+        (recipe("arm64").folder / recipe().name).write_bytes(b"arm64")
+    folder = k3s.program(VERSION, print, "arm64").folder
+    folder.mkdir()
+    for name in ("k3s", "install.sh"):
+        (folder / name).write_bytes(b"arm64")
+    artefacts.lay_out(built / "mirror", VERSION, print)
+    made = artefacts.lay_out(built / "mirror", VERSION, print, virtual=["arm64"])
+    assert (made.folder / "k3s-arm64").read_bytes() == b"arm64"
+    archives = {arch: (made.folder / f"k3s-airgap-images-{arch}.tar.zst") for arch in ("amd64", "arm64", "arm")}
+    assert archives["amd64"].read_bytes() == archives["arm"].read_bytes() != archives["arm64"].read_bytes()
+    assert images.image_names(archives["arm64"]) == images.image_names(archives["amd64"])
+    for arch, archive in archives.items():
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        assert sums(made.folder / f"sha256sum-{arch}.txt")[archive.name] == digest
+    assert [(row.name, row.real) for row in made.rows[:3]] == [
+        ("K3s", True), ("K3s for arm64", True), ("K3s for arm", False),
+    ]  # fmt: skip
 
 
 def test_rows_say_when_a_version_is_only_a_label(built: Path) -> None:
@@ -180,7 +203,7 @@ def test_bundle_brings_its_own_images(built: Path, program: Path) -> None:
     made = artefacts.lay_out(built / "mirror", VERSION, print, built / "bundle")
     assert (made.folder / archive.name).read_bytes() == archive.read_bytes()
     assert made.images == ("docker.io/rancher/real:1", "homelab.local/pause:1", artefacts.PODINFO)
-    assert images.image_names(made.extra[0]) == ("homelab.local/pause:1", artefacts.PODINFO)
+    assert images.image_names(*made.extra["amd64"]) == ("homelab.local/pause:1", artefacts.PODINFO)
     assert made.rows[0].origin == f"bundle {built / 'bundle'}"
 
 
