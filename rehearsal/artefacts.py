@@ -86,11 +86,11 @@ def lay_out(
 def _target(version: str, arch: str, report: Report, bundle: Path | None) -> Target:
     other = "" if arch == HOST else arch
     release = releases.bundled(bundle, version, arch) if bundle else _found(version, arch, report)
-    needed = [
-        recipes.pause(other),
-        recipes.podinfo(other),
-        *([] if release.images else [recipes.coredns(other), recipes.metrics_server(other)]),
-    ]
+    needed = [recipes.pause(other), recipes.podinfo(other)]
+    if (
+        not release.images and arch == HOST
+    ):  # the pods of these programs start on a server, and every server is a container
+        needed += [recipes.coredns(), recipes.metrics_server()]
     return Target(release, {recipe.name: tools.obtain_program(recipe, report) for recipe in needed})
 
 
@@ -173,12 +173,9 @@ def _images(target: Target, folder: Path, arch: str) -> list[Path]:
         shutil.copyfile(target.release.images, archive)
         images.write_archive(ours, extra, arch)
         return [archive, extra]
-    theirs = (
-        Image.of(PAUSE, programs["pause"], NOBODY),
-        Image.of(COREDNS, programs["coredns"]),
-        Image.of(METRICS_SERVER, programs["metrics-server"]),
-    )
-    images.write_archive((*theirs, *ours), archive, arch)
+    named = ((COREDNS, "coredns"), (METRICS_SERVER, "metrics-server"))
+    theirs = [Image.of(image, programs[name]) for image, name in named if name in programs]
+    images.write_archive((Image.of(PAUSE, programs["pause"], NOBODY), *theirs, *ours), archive, arch)
     return [archive]
 
 

@@ -74,10 +74,10 @@ def built_provider() -> Recipe:
     return Recipe("pulumi-resource-kubernetes", PROVIDER_VERSION, sources(source), takes, make)
 
 
-def coredns(arch: str = "") -> Recipe:
+def coredns() -> Recipe:
     """Recipe that builds CoreDNS as a statically linked binary."""
     takes = "building from its Go module: 2 minutes on two cores"
-    return _static("coredns", COREDNS_VERSION, SOURCES / "coredns", takes, arch=arch)
+    return _static("coredns", COREDNS_VERSION, SOURCES / "coredns", takes)
 
 
 def pause(arch: str = "") -> Recipe:
@@ -96,10 +96,10 @@ def podinfo(arch: str = "") -> Recipe:
 def pebble() -> Recipe:
     """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a statically linked binary."""
     takes = "building from its Go module: 1 minute on two cores"
-    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", takes, arch="")
+    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", takes)
 
 
-def metrics_server(arch: str = "") -> Recipe:
+def metrics_server() -> Recipe:
     """Recipe that builds K3s' metrics server as a statically linked binary.
 
     Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
@@ -107,7 +107,7 @@ def metrics_server(arch: str = "") -> Recipe:
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
     package = "sigs.k8s.io/metrics-server/cmd/metrics-server"
-    return _static("metrics-server", METRICS_SERVER_VERSION, source, takes, package, arch=arch)
+    return _static("metrics-server", METRICS_SERVER_VERSION, source, takes, package)
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
@@ -115,7 +115,7 @@ def sources(folder: Path) -> tuple[bytes, ...]:
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 
-def _static(name: str, version: str, source: Path, takes: str, package: str = ".", *, arch: str) -> Recipe:
+def _static(name: str, version: str, source: Path, takes: str, package: str = ".", *, arch: str = "") -> Recipe:
     """Recipe of a program without cgo for the architecture `arch`, by default the host's."""
 
     def make(folder: Path) -> None:

@@ -9,7 +9,7 @@ from rehearsal.machine_specs import HOST_ARCHITECTURE
 ARCH = "arm64"
 """The architecture of all virtual machines."""
 PACKAGES = ("qemu-system-arm", "qemu-user", "dosfstools", "mtools", "kmod")
-MOUNTED = "/mnt"
+MOUNTED = "/home"
 """Where QEMU and the tools see the folder that they work in."""
 MEMORY_MIB = 1024
 CACHE_MIB = 256  # QEMU's cache of translated instructions, which could otherwise grow to 1 GiB

@@ -16,7 +16,12 @@ MODULES = ("virtio_pci", "virtio_blk")
 """Kernel modules without which the kernel finds no disk."""
 UNCONFIGURED = ("linux-", "initramfs-tools")
 """Prefixes of packages whose files the rehearsal takes itself, because their initramfs takes minutes in an emulator."""
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+CONFIGURE = """
+/debootstrap/debootstrap --second-stage
+systemctl --quiet enable systemd-networkd ssh
+systemctl --quiet disable haproxy
+systemctl --quiet mask systemd-firstboot.service
+"""
 DISK_SIZE = "8G"
 ACCOUNTS = ("passwd", "group", "shadow")
 
@@ -98,18 +103,10 @@ def _in_order(listing: str) -> list[str]:
 
 
 def _configure(tools: Path, root: Path) -> None:
-    """Configure the packages; other programs than this computer's run in QEMU."""
+    """Configure the packages."""
     (root / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
-    with foreign.programs(tools):
-        _in_root(root, "/debootstrap/debootstrap", "--second-stage")
-        _in_root(root, "systemctl", "--quiet", "enable", "systemd-networkd", "ssh")
-        _in_root(root, "systemctl", "--quiet", "disable", "haproxy")
-        _in_root(root, "systemctl", "--quiet", "mask", "systemd-firstboot.service")
+    foreign.run_script(tools, root, CONFIGURE)
     shutil.rmtree(root / debian.ARCHIVES)
-
-
-def _in_root(root: Path, *command: str) -> None:
-    run(["unshare", "--mount", "--propagation=private", "chroot", root, *command], env=ENVIRONMENT)
 
 
 def _make_disk(tools: Path, folder: Path) -> None:
