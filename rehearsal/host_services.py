@@ -52,9 +52,10 @@ def provision_disks(lab: Lab, manifest: str, archives: Mapping[str, Sequence[Pat
     (manifests / "00-rehearsal-images.yaml").write_text(manifest)
     for kind, arch in (("server", HOST), ("agent", HOST), (VIRTUAL, emulator.ARCH)):
         images = furnishing / kind / "k3s/agent/images"
-        shutil.rmtree(images, ignore_errors=True)
-        images.mkdir(parents=True)
+        shutil.rmtree(furnishing / kind / "k3s/agent", ignore_errors=True)
+        (furnishing / kind).mkdir(exist_ok=True)
         for archive in archives.get(arch, ()):
+            images.mkdir(parents=True, exist_ok=True)
             shutil.copy2(archive, images)
     for role in ("server", "agent"):
         kubelet = furnishing / role / KUBELET_CONFIG_PATH

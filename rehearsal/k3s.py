@@ -1,6 +1,7 @@
 """Builds K3s from its Go module, packaged like K3s' releases: one program that unpacks all other programs."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from rehearsal import go
@@ -17,7 +18,7 @@ SHIM = "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
 SERVER_TAGS = "ctrd netcgo osusergo providerless urfave_cli_no_docs sqlite_omit_load_extension"
 FRONT_TAGS = "urfave_cli_no_docs"
 BTRFS = '	_ "github.com/containerd/containerd/v2/plugins/snapshots/btrfs/plugin"\n'
-WITHOUT_CGO = {
+WITHOUT_CGO: dict[str, Callable[[str], str]] = {
     "pkg/containerd/builtins_linux.go": lambda text: text.replace(BTRFS, ""),
     "pkg/proctitle/proctile.go": lambda _: "//go:build linux\n\npackage proctitle\n\nfunc SetProcTitle(string) {}\n",
 }

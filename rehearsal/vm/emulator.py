@@ -8,7 +8,7 @@ from rehearsal.machine_specs import HOST_ARCHITECTURE
 
 ARCH = "arm64"
 """The architecture of all virtual machines."""
-PACKAGES = ("qemu-system-arm", "qemu-user", "dosfstools", "mtools", "kmod")
+PACKAGES = ("qemu-system-arm", "qemu-user", "e2fsprogs", "dosfstools", "mtools", "kmod")
 MOUNTED = "/home"
 """Where QEMU and the tools see the folder that they work in."""
 MEMORY_MIB = 1024

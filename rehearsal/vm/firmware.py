@@ -2,7 +2,7 @@
 
 Like a Raspberry Pi's, the firmware reads the kernel's command line off the boot partition before every boot.
 
-Usage: `python -m rehearsal.vm.firmware ID FOLDER BRIDGE CGROUP…`, where ID names the network card on this computer.
+Usage: `python -m rehearsal.vm.firmware ID FOLDER BRIDGE`, where ID names the network card on this computer.
 """
 
 import fcntl
@@ -74,12 +74,10 @@ def plug_in(card: str, bridge: str) -> None:
     run(["ip", "link", "set", card, "master", bridge, "up"])
 
 
-def main(name: str, folder: Path, bridge: str, *groups: str) -> None:
+def main(name: str, folder: Path, bridge: str) -> None:
     """Run the machine in `folder` until it is switched off; boot the machine again when it reboots."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for group in groups:
-            Path(group, "cgroup.procs").write_text("0")
         tools = Path((folder / "image").read_text()) / "tools"
         spec = json.loads((folder / "machine.json").read_text())
         card = f"vb-{name}"
@@ -93,4 +91,4 @@ def main(name: str, folder: Path, bridge: str, *groups: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

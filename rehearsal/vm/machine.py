@@ -14,6 +14,8 @@ from rehearsal.shell import run
 from rehearsal.vm import cpio, firmware
 
 DATA = "var/lib/rancher"
+# before the program starts, so that a machine runs from the moment that it is switched on
+JOIN_SCRIPT = 'for group in $1; do echo $$ >"$group/cgroup.procs"; done; shift; exec "$@"'
 
 
 class VirtualMachine(Machine):
@@ -27,6 +29,7 @@ class VirtualMachine(Machine):
         image = Path((folder / "image").read_text())
         run(["cp", "--sparse=always", "--reflink=auto", image / "disk", folder / "disk"])
         root = folder / "first-boot"
+        (root / "first-boot").mkdir(parents=True)
         disk.write_files(folder, spec, root / "first-boot")
         _name_interface(spec, root / "first-boot")
         boot_files = root / "first-boot/boot/firmware"
@@ -56,7 +59,8 @@ class VirtualMachine(Machine):
 
     def boot(self, groups: Sequence[Path]) -> None:
         """Start the firmware, which starts QEMU, in the cgroups `groups`."""
-        command = [sys.executable, "-m", firmware.__name__, self.id, self.folder, BRIDGE, *groups]
+        start = [sys.executable, "-m", firmware.__name__, self.id, self.folder, BRIDGE]
+        command = ["sh", "-euc", JOIN_SCRIPT, "join", " ".join(map(str, groups)), *start]
         self.namespace.start(command, self.folder / "console.log", cwd=PROJECT)
 
     def on_data_disk(self, path: str) -> Path:

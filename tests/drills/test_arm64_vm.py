@@ -29,12 +29,12 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 CONTROLLERS = "cat /sys/fs/cgroup/cgroup.controllers"
 STATE = """
 cd /; find etc boot -xdev -type f ! -name '*.cache' -exec sha256sum {} + | sort -k 2; sha256sum boot/firmware/*
-hostname; ls -A /var/lib/rancher /opt/cni usr/local/bin; pgrep -x k3s
+hostname; ls -A opt usr/local/bin; ls -d etc/rancher var/lib/homelab var/lib/rancher/k3s; pgrep -x k3s; true
 """
 WRITE = """
 echo kept >/root/synced; sync
 systemd-run -q sh -c 'while :; do head -c 1M /dev/urandom >/root/part; mv /root/part /root/whole; done'
-sleep 1; systemctl is-system-running >/dev/null; stat /root/whole /root/part >/dev/null 2>&1 || sleep 3
+until [ -e /root/whole ]; do sleep 0.2; done
 """
 
 
