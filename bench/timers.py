@@ -56,7 +56,7 @@ class EmptyProgram:
 
 
 def time_baseline(session: Session) -> float:
-    """Build a rehearsed cluster with the script `baseline.sh` instead of homelab; return the duration in seconds."""
+    """Build a simulated cluster with the script `baseline.sh` instead of homelab; return the duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {

@@ -109,7 +109,7 @@ def _in_text(tree: Any) -> Iterator[str]:
 
 
 def _is_image(text: str) -> bool:
-    """Return whether a text is a container image name with a tag or a digest."""
+    """Return whether `text` is the name of a container image with a tag or a digest."""
     return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
 
 

@@ -139,7 +139,8 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users in the snapshot."""
+        """Bind the users of the stack's kubeconfigs to their RBAC roles; delete the bindings of older users that are in
+        the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions of homelab set no RIGHTS
             await self._runner.run(

@@ -2,7 +2,7 @@
 
 The simulated machines and their pods use the DNS server of the rehearsal. The DNS server also resolves the hosts of
 Ingresses, like public DNS for a real lab (see `rehearsal.controllers.lets_encrypt`). If the stack file sets `rfc2136`,
-the DNS server forwards all other names in the domain of the cluster to `rehearsal.name_server`.
+the DNS server forwards queries for all other names in the domain of the cluster to BIND (see `rehearsal.name_server`).
 """
 
 import os
@@ -71,7 +71,7 @@ def pebble_options(folder: Path, address: str) -> list[str]:
 def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str:
     """Render the CoreDNS configuration that resolves Let's Encrypt's host names and the names in a hosts file.
 
-    CoreDNS forwards all other names in the zone of `dns01` to the DNS server `dns01`.
+    CoreDNS forwards queries for all other names in the zone of `dns01` to the DNS server that `dns01` describes.
     """
     names = dict.fromkeys(SERVER_HOSTS, address)
     if dns01 and dns01.host != dns01.address:

@@ -25,7 +25,8 @@ RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 class Recipe:
     """A recipe for a cached download or build: `make` fills an empty folder, and `takes` is a progress message.
 
-    `ingredients` contains all inputs of `make`, so that a changed input causes a new download or build.
+    `ingredients` contains all inputs of `make`. They are part of the cache key, so a changed input causes a new
+    download or build.
     """
 
     name: str
@@ -36,7 +37,8 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The cache folder of the recipe's result; the name contains a hash of the ingredients and the architecture."""
+        """The cache folder of the recipe's result; its name contains a hash of `ingredients` and of the CPU
+        architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient

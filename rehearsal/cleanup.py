@@ -16,7 +16,7 @@ BROKEN_SECONDS = 3600.0  # a download that wrote nothing for this time was inter
 def clean(report: Report) -> None:
     """Delete the old files that no running rehearsal uses, and report the freed disk space.
 
-    While the server of a rehearsed lab runs, all images stay.
+    While the server of a rehearsed lab runs, the function deletes no images and charts.
     """
     freed = sum([*_broken_builds(), *_broken_downloads(), *_unused_downloads()])
     if freed >> 20:
@@ -24,7 +24,7 @@ def clean(report: Report) -> None:
 
 
 def _broken_builds() -> Iterator[int]:
-    """Delete the folders of builds that were killed, and yield their sizes in bytes."""
+    """Delete the folders that killed builds have left, and yield the sizes of the folders in bytes."""
     for part in cache.root().glob(".*.part"):
         if part.is_dir():
             with _locked(part.with_suffix(".lock")) as free:
@@ -35,7 +35,7 @@ def _broken_builds() -> Iterator[int]:
 
 
 def _broken_downloads() -> Iterator[int]:
-    """Delete the files of downloads that were killed, and yield their sizes in bytes."""
+    """Delete the incomplete files that killed downloads have left, and yield the sizes of the files in bytes."""
     for part in image_cache.cache_folder().rglob(".*.part"):
         yield from _deleted(part, time.time() - BROKEN_SECONDS)
 

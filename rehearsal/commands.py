@@ -56,7 +56,8 @@ def up(
     keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
     vm: VirtualMachines = None,
 ) -> None:
-    """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab runs, apply stack file changes."""
+    """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab already runs, apply the changes of its
+    stack file."""
     lab, report = Lab(stack), _report()
     with _guarded(), lab.locked():
         cleanup.clean(report)

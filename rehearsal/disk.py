@@ -1,4 +1,4 @@
-"""Creates the disks of simulated machines with the content before the first boot."""
+"""Creates the disks of simulated machines, with the files that a machine has before its first boot."""
 
 import os
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def generate_host_key(folder: Path) -> None:
 
 
 def create(folder: Path, spec: Specification) -> None:
-    """Create the disk of a simulated machine in `folder`, with the content before the first boot."""
+    """Create the disk of a simulated machine in `folder`, with the files that the machine has before its first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     # the mode of the overlay's upper folder becomes the mode of the machine's root folder

@@ -108,11 +108,11 @@ class Lab:
         for spec in machine_specs.specifications(cluster, self.address, public):
             if spec.name in present:
                 continue
-            folder = self.folder / "machines" / spec.name
+            place = self.folder / "machines" / spec.name
             if spec.name in images.virtual:
-                VirtualMachine.create(folder, self.namespace, replace(spec, virtual=True), images.virtual[spec.name])
+                VirtualMachine.create(place, self.namespace, replace(spec, virtual=True), images.virtual[spec.name])
             else:
-                Machine.create(folder, self.namespace, spec, images.container)
+                Machine.create(place, self.namespace, spec, images.container)
 
     def start(self) -> None:
         """Boot all simulated machines that are not switched off, and wait until these machines accept SSH logins."""

@@ -149,7 +149,8 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed Pulumi; the lock of the rehearsed lab ensures that no other Pulumi runs."""
+        """Remove the stack lock that a killed Pulumi process has left. No other Pulumi process can hold it, because
+        homelab holds the lock of the rehearsed lab."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 

@@ -102,7 +102,8 @@ def pebble() -> Recipe:
 def metrics_server() -> Recipe:
     """Recipe that builds K3s' metrics server as a statically linked binary.
 
-    Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
+    The rehearsal needs the metrics server, because Kubernetes deletes no namespace while the metrics API is
+    unavailable.
     """
     source = SOURCES / "metrics-server"
     takes = "building from its Go module: 4 minutes on two cores"
@@ -111,7 +112,7 @@ def metrics_server() -> Recipe:
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
-    """Return the contents of the files in a Go module's folder, which are ingredients of a recipe."""
+    """Return the contents of the files in a Go module's folder, which are part of a recipe's cache key."""
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 

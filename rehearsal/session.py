@@ -137,7 +137,8 @@ def _simulatable_settings(source: Path, lab: Lab) -> LabStack:
 
 
 def _build_programs(settings: LabStack, apps: Sequence[Path], online: bool, report: Report) -> BuiltPrograms:
-    """Build what the platform and the apps run; build nothing with Internet access, which provides the images."""
+    """Build the programs that the platform and the apps run. With Internet access, build no programs, because the
+    images come from image registries."""
     if online:
         return BuiltPrograms()
     app_images = app_stack_images.image_names(apps)

@@ -103,7 +103,7 @@ def _real(session: Session) -> Table:
 
 
 def missing_images(lab: Lab) -> Iterator[str]:
-    """Yield a message about each image of a lab with Internet access that a process that sleeps replaces."""
+    """Yield a message about each image that the lab could not pull, although it has Internet access."""
     if not json.loads((lab.folder / ONLINE_FILE).read_text()):
         return
     for name, choice in _images(lab):

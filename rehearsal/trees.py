@@ -1,4 +1,5 @@
-"""Small root file systems out of Debian's packages: for images of Argo CD and its Redis, and the lab's Git server."""
+"""Small root file systems from Debian's packages, for the images of Argo CD, Redis and HAProxy, and for the lab's Git
+server."""
 
 import shutil
 from pathlib import Path
@@ -9,9 +10,9 @@ from rehearsal.debian import Tree
 
 PACKAGES = ("git", "openssh-client", "openssh-server", "gpg", "gpg-agent", "haproxy", "redis-server", "tini")
 REPOSITORIES = "/git"
-"""Where repositories are in the tree of the Git server."""
+"""Folder of the repositories in the root file system of the Git server."""
 ARGOCD = ("server", "repo-server", "application-controller", "applicationset-controller")
-"""Names under which Argo CD's one program is started, without `argocd-`."""
+"""Names under which the image starts Argo CD's only program, without the prefix `argocd-`."""
 GIT_SERVER = "git-server"
 GIT_UID = 60022
 """User ID and group ID of the Git server, in a range from which Debian assigns no IDs to local users."""
@@ -24,7 +25,7 @@ _SCRIPTED = tuple(
     f"usr/bin/{name}"
     for name in ("bash", "cat", "cp", "date", "getent", "grep", "head", "mawk", "mkdir", "sed", "seq", "sleep")
 )
-"""What the scripts of the Redis that has copies call; their shell knows `[[`."""
+"""Programs that the scripts of the replicated Redis call. The scripts need bash, because they use `[[`."""
 _LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "mawk"}
 _NAMES = {"etc/nsswitch.conf": "hosts: files dns\n"}
 TREES = {
@@ -56,7 +57,8 @@ TREES = {
 
 
 def recipe() -> Recipe:
-    """All of them: `NAME.tar` for an image, the Git server's as a folder."""
+    """Recipe that builds the root file systems in `TREES`: the archive `NAME.tar` for each image, and a folder for the
+    Git server."""
 
     def make(folder: Path) -> None:
         work = folder / "work"

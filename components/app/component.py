@@ -48,7 +48,7 @@ class App(pulumi.ComponentResource):
 
     Pulumi first creates the app's namespace, RoleBinding and NetworkPolicies, and then the app's database. When the
     app's database is ready, Pulumi creates the workload, and then the HorizontalPodAutoscaler and the Ingress. Pulumi
-    protects objects with data from deletion until you set `discard: true` and run `pulumi up`.
+    refuses to delete objects that contain data until you have set `discard: true` and run `pulumi up`.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class App(pulumi.ComponentResource):
     ) -> tuple[ConfigSources, list[pulumi.Resource]]:
         """Create the app's configuration, volumes, database and Valkey server.
 
-        Returns the names that pods need to use them, and the resources that must be ready before the pods start.
+        Returns the names of the ConfigMap and Secrets to which the pods refer, and the resources that must be ready
+        before the pods start.
         """
         app = self._settings
         sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
@@ -115,7 +116,8 @@ class App(pulumi.ComponentResource):
     def _workloads(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         """Create the app's workload, workers, Jobs and load balancer.
 
-        Returns `after` with the resources that must be ready before the app's Ingresses.
+        Returns the resources that must be ready before Pulumi creates the app's Ingresses: `after`, the Job `before`
+        and the workload.
         """
         app, platform = self._settings, self._platform
         ready = list(after)
@@ -131,7 +133,8 @@ class App(pulumi.ComponentResource):
     def _database(
         self, postgres: PostgresSettings, secrets: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.CustomResource]:
-        """Create the database; the first resource is the Cluster."""
+        """Create the objects of the database, and return the Cluster, followed by the objects that need a running
+        instance."""
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:

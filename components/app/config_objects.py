@@ -36,7 +36,7 @@ class ConfigSources:
     image_pull_secret: pulumi.Input[str] | None = None
     valkey: pulumi.Input[str] | None = None
     roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Name of the Secret with the role's password, by additional role of the database."""
+    """Names of the Secrets with the passwords of the database's additional roles, by role."""
     database_image: pulumi.Input[str] | None = None
     """Image of the database, which the init container of Jobs also uses."""
 

@@ -32,8 +32,9 @@ _UNKNOWN_IMAGE = "image-of-the-database"
 def init_container(app: AppSettings, postgres: PostgresSettings, image: pulumi.Input[str] | None) -> Json:
     """Return the init container.
 
-    K3s' NetworkPolicy controller admits a new pod to the database only after the pod has started. A program that
-    connects at once and exits after an error would fail in each new pod of its Job.
+    K3s' NetworkPolicy controller allows connections from a new pod to the database only after the pod has started.
+    Without the init container, a program that connects at once and exits after an error would fail in each new pod of
+    its Job.
     """
     variables = {
         "PGHOST": database.host(app, postgres),

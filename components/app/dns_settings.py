@@ -8,7 +8,7 @@ class AppHostAliasSettings(Model):
     """Host names that the app's containers resolve to an IP address, through their file /etc/hosts."""
 
     ip: PodAddress
-    """IP address of the host names. 127.0.0.1 is the pod itself."""
+    """IP address to which the host names resolve. 127.0.0.1 is the pod itself."""
     hostnames: tuple[Domain, ...]
     """Host names."""
 
@@ -19,7 +19,7 @@ class AppDnsOptionSettings(Model):
     name: Text
     """Name of the option, such as ndots."""
     value: Text | None = None
-    """Value of the option. Default: none, for an option without a value."""
+    """Value of the option. Default: the option has no value."""
 
 
 class AppDnsConfigSettings(Model):

@@ -92,7 +92,8 @@ def _max_pods(app: AppSettings) -> int:
 
 
 def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
-    """Yield an error for each port that apps with hostNetwork open in more pods than there are nodes for them.
+    """Yield an error for each port that apps with hostNetwork open in more pods than the apps have matching nodes. On
+    each node, only one pod can open the port.
 
     The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
     """

@@ -50,8 +50,8 @@ class AppPlatformOutputs:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """Name of the Kubernetes user in the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes of the cluster, each with name, role and address. Since homelab 0.3.0, each node also has labels, taints
-    and a CPU architecture; the architecture is missing if the stack file does not set `arch`."""
+    """Nodes of the cluster, each with name, role and address. Since homelab 0.3.0, the entry of a node also contains
+    its labels, its taints and, if the stack file sets `arch`, its CPU architecture."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: first the pod CIDRs, then the Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
@@ -95,7 +95,7 @@ class AppPlatformOutputs:
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
-    """S3 bucket for database backups with its access keys, as a Pulumi secret output."""
+    """S3 bucket for database backups, and its access keys, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
     )

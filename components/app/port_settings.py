@@ -29,4 +29,4 @@ class AppLoadBalancerSettings(Model):
     """IP address of the Service, from an address pool of the layer `metallb` or `cilium`. Default: the next free IP
     address of the pools."""
     from_: tuple[Cidr, ...] = ()
-    """CIDRs whose clients may connect to the load balancer. Default: all IP addresses outside the cluster."""
+    """CIDRs of the clients that may connect to the load balancer. Default: all IP addresses outside the cluster."""

@@ -17,7 +17,8 @@ class RequiredOutput:
     """A platform output that one of the app's settings needs, and the name that the output must contain, such as a
     StorageClass.
 
-    If `default` is set, the required name is the value of the platform output of that name.
+    If `default` is set, it is the name of the platform output that contains the required name, such as the name of the
+    default StorageClass.
     """
 
     output: OutputName
@@ -25,11 +26,10 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether the required name is an IP address, which one of the address ranges in the platform's output must
-    contain."""
+    """Whether `name` is an IP address that must be in one of the address ranges of the platform output."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix in the error message if the platform's output does not contain the required name. The fix is a
-    change of the platform's stack file."""
+    """Reason and fix in the error message if the platform output does not contain the required name. The fix describes
+    a change of the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:

@@ -47,12 +47,13 @@ def for_app_stacks(user: str, max_level: str = LEVELS[0], reserved: Sequence[str
     """Return the RBAC objects and the ValidatingAdmissionPolicy that restrict app stacks. The parameter `max_level` is
     the most permissive Pod Security level that namespaces of apps may have.
 
-    The parameter `reserved` lists the namespaces of all platform layers; app stacks must not create the namespace of a
-    layer that is not yet installed.
+    The parameter `reserved` lists the namespaces of all platform layers. It includes layers that are not installed,
+    because an app stack must not create the namespace of a layer that you may enable later.
 
-    RBAC lets app stacks create and patch objects in all namespaces, because a new RoleBinding takes effect only after a
-    delay. The ValidatingAdmissionPolicy restricts app stacks to namespaces of apps. To read or delete objects in a
-    namespace, an app stack needs a RoleBinding in the same namespace.
+    An app stack creates a namespace and a RoleBinding, and then the app's objects. The RoleBinding takes effect only
+    after a delay, so a ClusterRole lets app stacks create and patch objects in all namespaces. The
+    ValidatingAdmissionPolicy rejects these requests in namespaces that do not belong to apps. To read or delete objects
+    in a namespace, an app stack needs a RoleBinding in the same namespace.
     """
     return [
         _role(CLUSTER_ROLE, [

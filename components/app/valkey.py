@@ -48,7 +48,7 @@ def claims(app: AppSettings, settings: AppValkeySettings, platform: AppPlatformO
 
 
 def service(app: AppSettings) -> Manifest:
-    """Return Valkey's Service, to whose name the app connects."""
+    """Return Valkey's Service. The app uses the Service's name as Valkey's host name."""
     ports = [{"name": "valkey", "port": PORT, "targetPort": PORT, "protocol": "TCP"}]
     meta = metadata(app, server_name(app), annotations=SKIP_AWAIT)  # Pulumi waits for Valkey's pod instead
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels(app), "ports": ports}}

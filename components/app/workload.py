@@ -41,7 +41,7 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 
 def min_replicas(app: AppSettings) -> int:
-    """Return the app's number of replicas, which for an app with autoscaling is the minimum."""
+    """Return the app's number of replicas or, with autoscaling, the minimum number of replicas."""
     single = volumes.single_pod_names(app) or devices.exclusive_settings(app) or app.gpu or app.host_network
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if single else 3)
 

@@ -51,7 +51,7 @@ def variables(settings: MachineSettings) -> dict[str, str]:
 
 
 def secrets(settings: MachineSettings) -> dict[str, pulumi.Input[str]]:
-    """Return the secret variables of the task: files with a secret content, and credentials of mounts."""
+    """Return the secret variables of the task: files whose content is a secret, and credentials of mounts."""
     contents = {path: file.content_from.resolve() for path, file in settings.files.items() if file.content_from}
     contents |= {path: mount.password.resolve() for path, mount in settings.mounts.items() if mount.password}
 
@@ -68,7 +68,7 @@ def mount_unit(path: str) -> str:
 
 
 def _packages(settings: MachineSettings) -> list[str]:
-    """Return the packages that other settings need."""
+    """Return the apt packages that `mounts` and `unattendedUpgrades` need."""
     clients = {"nfs": "nfs-common", "cifs": "cifs-utils"}
     upgrades = ["unattended-upgrades"] if settings.unattended_upgrades else []
     return [*(clients[mount.type] for mount in settings.mounts.values()), *upgrades]
@@ -107,7 +107,7 @@ def _mount_text(path: str, mount: MachineMountSettings) -> str:
 
 
 def _secret_file(settings: MachineSettings, path: str, value: str) -> str:
-    """Return the entry of a file with a secret content, or of the credentials of a mount."""
+    """Return the entry of a file whose content is a secret, or of the file with the credentials of a mount."""
     if path in settings.files:
         file = settings.files[path]
         return _entry("files", path, value, mode=file.mode, owner=file.owner, units=file.restart)
@@ -118,7 +118,8 @@ def _secret_file(settings: MachineSettings, path: str, value: str) -> str:
 def _entry(
     key: str, path: str, content: str, *, mode: str = "644", owner: str = "root", units: Sequence[str] = ()
 ) -> str:
-    """Render a file as a line with key, path, mode, owner, size in bytes and units, and then the content."""
+    """Render a file as one line with its key, path, mode, owner, size in bytes and systemd units, followed by its
+    content."""
     user, _, group = owner.partition(":")
     size = len(content.encode())
     return " ".join((key, path, mode[-3:], f"{user}:{group or user}", str(size), *units)) + f"\n{content}\n"

@@ -115,7 +115,8 @@ class MachineMountSettings(Model):
     device: MountDevice
     """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS."""
     options: tuple[MountOption, ...] = ()
-    """Mount options. homelab adds `nofail` and `_netdev`, so that a machine boots without the server."""
+    """Mount options. homelab adds `nofail` and `_netdev`, so that the machine also boots while the server is
+    unreachable."""
     username: MountUser | None = None
     """User name for CIFS."""
     password: SecretRef | None = None
@@ -126,8 +127,8 @@ class MachineDiskSettings(Model):
     """A data disk of the machine. Set either `device` or `uuid`, not both."""
 
     device: Device | None = None
-    """Persistent name of an empty disk or partition below `/dev/disk/by-id`, on which homelab creates an ext4 file
-    system. homelab refuses a disk that is not empty."""
+    """Name below `/dev/disk/by-id` of an empty disk or partition, on which homelab creates an ext4 file system. homelab
+    refuses a disk that is not empty."""
     uuid: FileSystemUuid | None = None
     """UUID of an existing file system, which homelab mounts and never formats."""
 
@@ -135,8 +136,9 @@ class MachineDiskSettings(Model):
 class MachineSettings(Model):
     """Settings of the machines' operating system.
 
-    If you remove a key, homelab restores the previous state of the machine. A node's `machine` adds to the cluster's
-    `machine`: entries of lists are added, and the node's value overrides any other value of the cluster.
+    If you remove a key, homelab restores the previous state of the machine. homelab merges a node's `machine` into the
+    cluster's `machine`: it appends the node's lists, except `timeServers` and `dnsServers`, to the cluster's lists, and
+    all other values of the node override the cluster's values.
     """
 
     timezone: TimeZone | None = None
@@ -166,7 +168,7 @@ class MachineSettings(Model):
     systemd)."""
     unattended_upgrades: StrictBool | None = None
     """Whether the distribution's unattended-upgrades installs security updates. It never reboots a machine. Default:
-    the setting of the machine stays."""
+    homelab does not change the machine's setting."""
 
 
 _REPLACED = ("time_servers", "dns_servers")

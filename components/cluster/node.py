@@ -122,9 +122,10 @@ class Node(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _configure(self) -> list[Task]:
-        """Create the task that applies the settings of `machine`; the list is empty if the stack file has none.
+        """Create the task that applies the settings of `machine`; return an empty list if the stack file has no such
+        settings.
 
-        All other tasks of the node follow this task, so Pulumi undoes it last.
+        All other tasks of the node depend on this task, so Pulumi undoes it last.
         """
         settings = self._shared.cluster.machine_of(self.settings)
         if settings == MachineSettings():
@@ -140,7 +141,7 @@ class Node(pulumi.ComponentResource):
     def bootstrap(self) -> Task:
         """Create the task that bootstraps the cluster on the first server.
 
-        Pulumi records the finished task in its state, so the task never runs again.
+        Once the task has succeeded, it never runs again.
         """
         return self._task(
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
@@ -149,7 +150,7 @@ class Node(pulumi.ComponentResource):
     def join(self, bootstrapped: Task) -> Task:
         """Create the task that joins the machine to the cluster.
 
-        The task runs again only if the machine has lost its membership data.
+        The task runs again only if the machine has a new disk, or if K3s' data on its disk were deleted.
         """
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
@@ -230,7 +231,8 @@ class Node(pulumi.ComponentResource):
 
 
 def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return how many nodes may run a task at once: eight joining nodes, one server, or `max_unavailable` agents."""
+    """Return the group of the node's task, and how many tasks of this group may run at once: eight for joining nodes,
+    one for servers, and `max_unavailable` for agents."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":

@@ -189,7 +189,8 @@ class ClusterSettings(Model):
     ssh: SSHSettings
     """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     machine: MachineSettings = MachineSettings()
-    """Settings of the operating system of all machines. A node's own `machine` adds to the cluster's `machine`."""
+    """Settings of the operating system of all machines. homelab merges a node's own `machine` into the cluster's
+    `machine`."""
     nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(_limit_nodes), AfterValidator(_require_server)]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
@@ -208,8 +209,8 @@ class ClusterSettings(Model):
     apps: AppsSettings = AppsSettings()
     """Permissions of apps in addition to the default permissions."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node stores the only replica of a volume, whose data is then
-    lost."""
+    """Names of nodes that homelab may remove even if the removal deletes the only replica of a volume and so loses the
+    volume's data."""
     max_unavailable: PositiveInt = 1
     """Number of agents that may be unavailable at the same time while `pulumi up` applies changes."""
 
@@ -244,7 +245,7 @@ class ClusterSettings(Model):
         return tuple({login.bastion: None for login in map(self.ssh_of, self.nodes) if login.bastion})
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""
+        """Return a copy of the settings that also disables the packaged K3s components in `packaged`."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 

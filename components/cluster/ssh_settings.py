@@ -40,8 +40,8 @@ class SSHSettings(Model):
     bastion: BastionSettings | None = None
     """Bastion through which homelab connects. Default: none."""
     host_authority: CaPublicKey | None = None
-    """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only a
-    host certificate that the SSH CA signed for the address of the machine or bastion."""
+    """Public key of an SSH CA. A machine or bastion whose host key differs from `hostKey` must present a host
+    certificate that this SSH CA has signed for its address."""
 
 
 class NodeSSHSettings(Model):

@@ -37,7 +37,7 @@ class BcryptHash:
 
 @dataclass(frozen=True)
 class SecretTemplate:
-    """A text template, in which homelab replaces each placeholder `{}` with a secret."""
+    """A template, in which homelab replaces each placeholder `{}` with a secret of `parts`."""
 
     template: str
     parts: tuple[SecretRef | DerivedPassword | BcryptHash, ...]
@@ -45,7 +45,8 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A secret that the function `compute` derives from a random secret of the layer, given as hexadecimal digits."""
+    """A secret that the function `compute` derives from its argument, a random secret of the layer in hexadecimal
+    digits."""
 
     compute: Callable[[str], str]
 

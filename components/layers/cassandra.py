@@ -21,7 +21,7 @@ class CassandraClusterSettings(Model):
     """
 
     members: PositiveInt | None = None
-    """Number of Cassandra members, each on another node. Default: 3, or 1 if the cluster has fewer than 3 untainted
+    """Number of Cassandra members, each on a different node. Default: 3, or 1 if the cluster has fewer than 3 untainted
     nodes."""
     version: Text = "5.0.4"
     """Version of Cassandra."""

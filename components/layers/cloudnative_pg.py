@@ -36,7 +36,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
 
         The operator of CloudNativePG and the Barman Cloud plugin have up to two replicas each, on different nodes. The
         plugin runs without leader election, because with leader election, only the leader answers the operator and
-        becomes ready. Each replica of the plugin writes the same RBAC rules.
+        becomes ready. Without a leader, the replicas do not conflict, because all of them write the same RBAC rules.
         """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),

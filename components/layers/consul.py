@@ -15,7 +15,7 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class ConsulSettings(Model):
-    """Consul, a service mesh that encrypts connections and authenticates both ends with certificates (mutual TLS)."""
+    """Settings of Consul, a service mesh that secures connections between pods with mutual TLS."""
 
     namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces of the mesh. In the namespaces of the mesh, Consul adds a sidecar to pods with the annotation
@@ -28,7 +28,7 @@ class ConsulSettings(Model):
 
 
 class Consul(Layer[ConsulSettings]):
-    """Layer for Consul's servers and sidecar injector.
+    """Layer for Consul's servers, and for the webhook that adds Consul's sidecars to pods.
 
     Consul's webhook handles only pods in the namespaces of the mesh.
     """

@@ -21,7 +21,7 @@ _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab Community Edition. GitLab needs 8 GiB of memory, and takes about ten minutes to start."""
+    """Settings of GitLab Community Edition. GitLab needs 8 GiB of memory, and takes about ten minutes to start."""
 
     host: Domain | None = None
     """Host name of the web UI. GitLab's container registry and object store have the host names `registry` and `minio`

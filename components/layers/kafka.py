@@ -22,8 +22,8 @@ class KafkaClusterSettings(Model):
     """
 
     members: Literal[1, 3] | None = None
-    """Number of Kafka members, each on another node. The number of members cannot change after the first installation.
-    Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
+    """Number of Kafka members, each on a different node. The number of members cannot change after the first
+    installation. Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: DnsLabel | None = None

@@ -18,7 +18,8 @@ _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(RetainedStorageSettings):
-    """Loki: log storage and search. Loki has one replica. While Loki is down, Vector buffers logs on each node."""
+    """Settings of Loki, which stores logs. Loki has one replica. While Loki is down, Vector buffers logs on each
+    node."""
 
     memory: Size = "1Gi"
     """Memory of Loki."""

@@ -36,7 +36,8 @@ class SealingKeySettings(Model):
 
 
 class SealedSecretsSettings(Model):
-    """Sealed Secrets: encrypted secrets that may be stored in Git, because only the cluster can decrypt them."""
+    """Settings of Sealed Secrets, which are encrypted secrets that only the cluster can decrypt, so that you can store
+    them in Git."""
 
     keys: tuple[SealingKeySettings, ...] = ()
     """Key pairs for sealing, with the newest key pair first. The Sealed Secrets controller uses older key pairs to

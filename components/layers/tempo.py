@@ -17,7 +17,7 @@ _DATA = "/var/tempo"
 
 
 class TempoSettings(RetainedStorageSettings):
-    """Tempo, which stores traces of apps and searches in them. Tempo has one replica."""
+    """Settings of Tempo, which stores the traces of apps. Tempo has one replica."""
 
     retention_days: PositiveInt = 14
     """Number of days after which Tempo deletes traces."""

@@ -179,7 +179,7 @@ class Layer(ABC, Generic[S]):
 
     @property
     def has_monitoring(self) -> bool:
-        """Whether the layer monitoring is enabled, so that Prometheus collects metrics from ServiceMonitors."""
+        """Whether the layer monitoring is enabled, whose Prometheus collects metrics from ServiceMonitors."""
         return self.lab.is_enabled("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ Region = Annotated[str, TextType("region", _region, "[a-z0-9-]+")]
 
 
 class ObjectStoreSettings(Model):
-    """A bucket in an S3 service."""
+    """Settings of a bucket in an S3 service."""
 
     endpoint: Url | None = None
     """URL of the S3 service. Default: Amazon S3."""

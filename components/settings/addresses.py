@@ -27,8 +27,9 @@ def machine_ip(value: str) -> str:
 
 
 def pod_ip(value: str) -> str:
-    """Validate an IP address to which a pod connects, and return it in canonical form. The loopback address is the pod
-    itself, and connections to the unspecified address fail, as they do for host names that a pod must not reach."""
+    """Validate an IP address to which a pod connects, and return it in canonical form. The function accepts the
+    loopback address, which is the pod itself. It also accepts the unspecified address, to which connections fail, so
+    that users can block a host name."""
     address = _address(value)
     if not (address.is_loopback or address.is_unspecified):
         _refuse_special(address, "use the address at which pods reach the host")

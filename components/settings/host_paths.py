@@ -1,4 +1,4 @@
-"""Validation of folders on machines in which layers store data."""
+"""Validation of the paths of folders in which layers store data on machines."""
 
 from typing import Annotated
 

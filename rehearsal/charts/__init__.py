@@ -1,4 +1,5 @@
-"""The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
+"""The rehearsal's Helm repository: original charts, and simplified charts (stand-in charts) in place of original charts
+that are not available."""
 
 import base64
 import gzip
@@ -65,7 +66,7 @@ class LabEndpoints:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of real charts: an air-gap bundle, Helm repositories (if `online`), and Go modules by chart name."""
+    """Sources of original charts: an air-gap bundle, Helm repositories (if `online`), and Go modules by chart name."""
 
     bundle: Path | None = None
     online: bool = False
@@ -80,7 +81,7 @@ class PackedChart:
     origin: str
     sha256: str
     reason: str = ""
-    """Why the original chart is not available, although the lab is online."""
+    """Why the original chart cannot be downloaded, as a clause; empty if the rehearsal has no Internet access."""
 
     @property
     def real(self) -> bool:
@@ -91,7 +92,8 @@ class PackedChart:
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
 ) -> list[PackedChart]:
-    """Recreate the folder `MIRROR/charts` with all `charts`: real charts, or stand-in charts for unavailable charts.
+    """Recreate the folder `MIRROR/charts` with all `charts`: the original chart if it is available, otherwise a
+    stand-in chart.
 
     If a Go module's folder has no `Chart.yaml`, the stand-in chart includes all files of the folder.
     """

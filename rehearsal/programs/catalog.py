@@ -1,4 +1,4 @@
-"""Every program of the platform and of apps that is built here."""
+"""The programs of the platform and of apps that the rehearsal builds."""
 
 from rehearsal.programs import (
     Program,

@@ -1,4 +1,4 @@
-"""Valkey for apps, out of Debian's packages."""
+"""Valkey for apps, from Debian's packages."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from rehearsal.images import Image
 from rehearsal.programs import Program
 
 VERSION = "8.1"
-"""What that release of Debian has."""
+"""Version of Valkey in this release of Debian."""
 PACKAGES = ("valkey-server", "valkey-tools")
 IMAGE = f"docker.io/valkey/valkey:{VERSION}"
 USER = 999

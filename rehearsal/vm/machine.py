@@ -59,8 +59,8 @@ class VirtualMachine(Machine):
 
     def boot(self, groups: Sequence[Path]) -> None:
         """Start the firmware, which starts QEMU, in the cgroups `groups`."""
-        start = [sys.executable, "-m", firmware.__name__, self.id, self.folder, BRIDGE]
-        command = ["sh", "-euc", JOIN_SCRIPT, "join", " ".join(map(str, groups)), *start]
+        start: list[str | Path] = [sys.executable, "-m", firmware.__name__, self.id, self.folder, BRIDGE]
+        command: list[str | Path] = ["sh", "-euc", JOIN_SCRIPT, "join", " ".join(map(str, groups)), *start]
         self.namespace.start(command, self.folder / "console.log", cwd=PROJECT)
 
     def on_data_disk(self, path: str) -> Path:

@@ -49,7 +49,8 @@ def recipe(tools: Path) -> Recipe:
 
     code = [Path(module).read_bytes() for module in (__file__, cpio.__file__, foreign.__file__, debian.__file__)]
     files = [machine_image.described(part) for part in (FILES, machine_image.MACHINE_FILES, machine_image.CNI_PLUGINS)]
-    ingredients = (str(tools), *PACKAGES, INIT.read_bytes(), *code, *(part for parts in files for part in parts))
+    described = [part for parts in files for part in parts]
+    ingredients: tuple[str | bytes, ...] = (str(tools), *PACKAGES, INIT.read_bytes(), *code, *described)
     takes = "from Debian's packages, which are configured in QEMU: 6 minutes on two cores"
     return Recipe(f"virtual-machine-{emulator.ARCH}", machine_image.RELEASE, ingredients, takes, make)
 

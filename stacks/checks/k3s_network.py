@@ -20,7 +20,7 @@ _NODE_PORTS = "service-node-port-range"
 
 
 def node_cidr_mask_size(cluster: ClusterSettings, version: int) -> int:
-    """Return the prefix length of the pod CIDR that each node gets, for IPv4 (4) or IPv6 (6)."""
+    """Return the prefix length of the pod CIDR that each node gets for the IP version `version` (4 or 6)."""
     options = cluster.options_of(cluster.servers[0])
     manager = arguments(options, _MANAGER)
     common = "" if cluster.network.dual_stack else manager.get(_MASK, "")
@@ -53,7 +53,7 @@ def _kube_proxy(cluster: ClusterSettings) -> Findings:
 
 
 def _cluster_dns(cluster: ClusterSettings) -> Findings:
-    """Yield an error for each address of CoreDNS that its Service cannot have.
+    """Yield an error for each address in `cluster-dns` that the Service of CoreDNS cannot have.
 
     Kubernetes gives the first address of the first Service CIDR to the API.
     """
@@ -107,7 +107,7 @@ def _own_max_pods(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 
 def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
-    """Yield an error if flannel has fewer addresses for the pods of a node than the kubelet admits pods."""
+    """Yield an error if `max-pods` of the kubelet is greater than the number of addresses in a node's pod CIDR."""
     if cluster.network.cni != "flannel" or not re.fullmatch("[0-9]{1,9}", max_pods):
         return
     for network in map(ip_network, cluster.network.pods):

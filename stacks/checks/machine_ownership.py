@@ -1,4 +1,5 @@
-"""What homelab, K3s and the layers set on machines themselves, so that the settings under `machine` cannot set it."""
+"""Files, kernel parameters, kernel modules and systemd units of machines that homelab, K3s or the layers manage. The
+settings under `machine` must not change them."""
 
 from collections.abc import Mapping
 
@@ -100,7 +101,7 @@ UNITS: Mapping[str, str] = {
 
 
 def file_fix(path: str) -> str | None:
-    """Return what to do instead of writing the file `path`, or None if users can write the file."""
+    """Return what the user should do instead of writing the file `path`, or None if users can write the file."""
     folder_fix = next((fix for folder, fix in FOLDERS.items() if is_within(path, folder)), None)
     return (
         folder_fix or PATHS.get(path) or next((fix for start, fix in PREFIXES.items() if path.startswith(start)), None)

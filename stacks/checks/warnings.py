@@ -30,7 +30,8 @@ def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterat
 
 
 def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
-    """Yield a warning if only the default of `lan`, a /24 subnet, keeps nodes from announcing load-balancer IPs."""
+    """Yield a warning if nodes announce no load-balancer IPs because their addresses are outside the default of `lan`,
+    a /24 subnet."""
     if "lan" in cluster.model_fields_set:
         return
     lan, inside = ip_network(cluster.lan), address_pools.announcing_nodes(cluster)
@@ -70,7 +71,7 @@ def _platform(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
 def _public_pod_network(cluster: ClusterSettings) -> Findings:
     """Yield a warning if flannel sends pod traffic in clear text between machines with public addresses.
 
-    In a home LAN, public IPv6 addresses are usual, so IPv6 addresses matter only outside the LAN.
+    Machines in a home LAN usually have public IPv6 addresses, so the check ignores IPv6 addresses in the LAN.
     """
     network, lan = cluster.network, ip_network(cluster.lan)
     if network.cni != "flannel" or network.flannel_backend == "wireguard-native" or len(cluster.nodes) < 2:
@@ -96,7 +97,8 @@ def _pools_with_servers(metallb: MetalLBSettings, cluster: ClusterSettings, plat
 
 
 def _servers(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
-    """Yield the path and the IP address of each server that settings name by its IP address."""
+    """Yield the path and the IP address of each server, such as a DNS server or a mirror, that a setting names by its
+    IP address."""
     if isinstance(value, Model):
         for field, inner in value.__dict__.items():
             step = (*loc, camel_case(field))

@@ -164,11 +164,11 @@ class RegistryAuthSettings(Model):
 
 
 class RegistriesSettings(Model):
-    """Image registries in the containerd configuration of all nodes."""
+    """Settings of image registries, which homelab writes into the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
-    """Whether K3s' embedded registry mirror is enabled, with which nodes pull images of the registries under `mirrors`
-    from each other."""
+    """Whether K3s' embedded registry mirror is enabled. Nodes then pull images of the registries under `mirrors` from
+    each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. The entry `*` sets the mirrors of every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)

@@ -27,7 +27,7 @@ _FIXED_MTIME = "2026-01-01T00:00:00Z"
 
 
 class ArgoCDSettings(Model):
-    """Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
+    """Settings of Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `argocd.DOMAIN`."""
@@ -38,7 +38,7 @@ class ArgoCDSettings(Model):
     """Pulumi secret that contains the password of Argo CD's user `admin`. Default: Argo CD generates a password, and
     stores it in the Kubernetes Secret argocd-initial-admin-secret."""
     redis_copies: StrictBool = False
-    """Whether Redis has three replicas on three nodes. Argo CD uses Redis only as a cache, which Argo CD fills again
+    """Whether Redis has three replicas on three nodes. Argo CD uses Redis only as a cache, and fills the cache again
     after a failure of Redis."""
     known_hosts: tuple[Text, ...] = ()
     """Lines for Argo CD's known_hosts file, which contain the SSH host keys of your own Git servers. Argo CD already
@@ -139,7 +139,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.app_of_apps(settings.root, *context)] if settings.root else ())]
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that removes the finalizers of all Applications when Pulumi deletes the layer.
+        """Return the host service that removes the finalizers of all Applications when Pulumi deletes the layer.
 
         Without Argo CD, the finalizers of Applications would block the deletion of the namespace.
         """

@@ -43,7 +43,7 @@ RepositoryRef = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
-    """A Git or Helm repository that Argo CD reads, with credentials if the repository is private."""
+    """Settings of a Git or Helm repository that Argo CD reads, with credentials if the repository is private."""
 
     url: Annotated[str, TextType("URL of a repository", repository_url)]
     """URL of the repository, which starts with https://, http:// or ssh://, or has the form user@host:path."""

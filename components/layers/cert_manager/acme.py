@@ -80,8 +80,8 @@ class AcmeSettings(Model):
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
     Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers that cert-manager asks whether the DNS records of DNS-01 challenges are visible. Default: the DNS
-    servers of the machines."""
+    """DNS servers with which cert-manager checks whether the TXT records of DNS-01 challenges are visible. Default: the
+    DNS servers of the machines."""
 
 
 def nameserver_values(acme: AcmeSettings) -> dict[str, Json]:

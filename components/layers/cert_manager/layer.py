@@ -17,7 +17,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA.
+    """Settings of the lab's own CA.
 
     Install the CA certificate on your devices, so that your devices trust the certificates of the lab.
     """
@@ -54,7 +54,8 @@ class CertManagerSettings(Model):
         return (*names, *((_CA,) if self.has_ca else ()))
 
     def signs(self, issuer: str, host: str) -> bool:
-        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`: public CAs need a public domain."""
+        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`. A public CA issues certificates only
+        for names in public domains."""
         return issuer not in [name for name, _ in acme.SERVERS.values()] or is_public(host)
 
     @property

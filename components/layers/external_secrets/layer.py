@@ -16,7 +16,7 @@ _NAME = "external-secrets"
 
 
 class ExternalSecretsSettings(Model):
-    """External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
+    """Settings of External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
 
     stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
     """Secret stores (AWS services or Vault servers) by a name of your choice. A Kubernetes user who may create

@@ -14,7 +14,8 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Settings of Kyverno: its policies forbid privileged containers, and require memory limits and image versions."""
+    """Settings of Kyverno, whose policies forbid privileged containers, and require memory limits and image
+    versions."""
 
     enforce: StrictBool = False
     """Whether Kyverno rejects pods that violate a policy. Default: Kyverno reports violations, and rejects no pod."""
@@ -39,7 +40,8 @@ class Kyverno(Layer[KyvernoSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.
 
-        Kyverno's webhooks ignore exempt namespaces, so pods of layers can start while Kyverno is down.
+        Kyverno's webhooks ignore exempt namespaces and the namespaces of layers, so pods of layers can start while
+        Kyverno is down.
         """
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {

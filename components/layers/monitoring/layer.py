@@ -24,7 +24,7 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
+    """Settings of Grafana. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
 
     Create your Grafana dashboards as ConfigMaps, which survive a restart.
     """
@@ -40,7 +40,7 @@ class GrafanaSettings(Model):
 
 
 class MonitoringSettings(Model):
-    """Layer for Prometheus, Alertmanager and Grafana.
+    """Settings of Prometheus, Alertmanager and Grafana.
 
     If the cluster has two or more nodes, Prometheus and Alertmanager have two replicas each.
     """

@@ -24,7 +24,8 @@ def is_skipped(address: IP) -> bool:
 
 
 def first_address(ranges: Iterable[str], version: int) -> str | None:
-    """Return the first IPv4 (4) or IPv6 (6) address that a pool with these ranges can assign, or None."""
+    """Return the first address of the IP version `version` (4 or 6) that a pool with these ranges can assign, or
+    None."""
     for low, high in map(bounds, ranges):
         for address in (low, low + 1, low + 2):
             if address.version == version and int(address) <= int(high) and not is_skipped(address):
@@ -33,7 +34,7 @@ def first_address(ranges: Iterable[str], version: int) -> str | None:
 
 
 def count_assignable(ranges: Iterable[str], version: int) -> int:
-    """Return the number of IPv4 (4) or IPv6 (6) addresses that a pool with these ranges can assign.
+    """Return the number of addresses of the IP version `version` (4 or 6) that a pool with these ranges can assign.
 
     homelab's pools do not assign IPv4 addresses that end in .0 or .255.
     """
@@ -84,7 +85,7 @@ def _used_hosts(lab: LabContext) -> Iterator[tuple[str, str]]:
 
 
 def announcing_nodes(cluster: ClusterSettings) -> list[str]:
-    """Return the names of the nodes in the LAN, which alone can announce addresses in layer 2."""
+    """Return the names of the nodes in the LAN. Only these nodes can announce addresses in layer 2."""
     lan = cluster.lan
     return [node.name for node in cluster.nodes if any(overlap(address, lan) for address in node.addresses)]
 

@@ -25,7 +25,7 @@ class RetainedStorageSettings(Model):
     """Settings of the storage and retention of logs or traces."""
 
     retention_days: PositiveInt = 30
-    """Number of days after which Loki or Tempo deletes data."""
+    """Retention period in days, after which Loki or Tempo deletes the data."""
     size: Size = "10Gi"
     """Size of the volume. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
@@ -99,6 +99,6 @@ def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
 def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the folder in the S3 bucket.
 
-    Loki and Tempo need a flat prefix, so hyphens replace the slashes of the folder.
+    Loki and Tempo accept no slashes in the prefix, so hyphens replace all characters except letters and digits.
     """
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

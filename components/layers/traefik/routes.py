@@ -21,7 +21,7 @@ class DashboardSettings(Model):
 
 
 def custom_resource(kind: str, metadata: Json, spec: Json) -> Manifest:
-    """Build a custom resource of Traefik with the given kind and spec."""
+    """Build a custom resource of Traefik."""
     return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 

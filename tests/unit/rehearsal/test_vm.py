@@ -15,7 +15,7 @@ from rehearsal.vm.machine import VirtualMachine
 from stacks.settings import LabStack
 from tests.drills.stack_files import write_stack_file
 
-PLATFORM = {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
+PLATFORM: dict[str, object] = {"metallb": {"addresses": ["10.9.0.200-10.9.0.220"]}}
 
 
 @pytest.fixture
