@@ -116,27 +116,28 @@ class Scenario:
         return {path: content for path, content in known if not self.ignored or self.ignored not in path}
 
 
-def _files(root: Path) -> Iterator[tuple[str, str]]:
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder of a machine, with the names of its folders and of its files."""
     for folder, names, files in os.walk(root):
-        if Path(folder) == root:
-            names[:] = [name for name in names if name not in IGNORED]
-        for name in files:
-            path = Path(folder) / name
-            if path.parent == root and name in IGNORED:
-                continue
+        ignored = IGNORED if Path(folder) == root else ()
+        names[:] = [name for name in names if name not in ignored]
+        yield Path(folder), names, [name for name in files if name not in ignored]
+
+
+def _files(root: Path) -> Iterator[tuple[str, str]]:
+    for folder, _, files in _walk(root):
+        for path in (folder / name for name in files):
             facts = path.lstat()
             content = str(path.readlink()) if stat.S_ISLNK(facts.st_mode) else path.read_text(errors="replace")
             yield str(path.relative_to(root)), f"{stat.S_IMODE(facts.st_mode):o} {content}"
 
 
 def _empty_folders(root: Path) -> Iterator[str]:
-    for folder, names, files in os.walk(root):
-        if not names and not files:
-            yield str(Path(folder).relative_to(root))
+    return (str(folder.relative_to(root)) for folder, names, files in _walk(root) if not names and not files)
 
 
 def fingerprint(root: Path) -> str:
-    """Hash all files and empty folders of a machine."""
+    """Return a hash of a machine's files and empty folders. Machines with equal hashes are in the same state."""
     return hashlib.sha256(repr((sorted(_files(root)), sorted(_empty_folders(root)))).encode()).hexdigest()
 
 
