@@ -22,7 +22,7 @@ configure() {
   mkdir -p /etc/rancher/k3s
   {
     printf '%s: %s\n' node-name "$NAME" node-ip "$ADDRESS" token "$TOKEN" flannel-iface "$(device)"
-    # kubelets of today refuse cgroup v1 unless told otherwise
+    # by default, current versions of the kubelet refuse to start with cgroup v1
     if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then printf 'kubelet-arg: [fail-cgroupv1=false]\n'; fi
     if [ "$ADDRESS" = "$FIRST" ]; then echo 'cluster-init: true'; else echo "server: https://$FIRST:6443"; fi
     if [ "$ROLE" = server ]; then
@@ -66,7 +66,8 @@ configure
 if [ "$ROLE" = server ]; then keep_address; fi
 [ "$ADDRESS" = "$FIRST" ] || await_first
 INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_EXEC=$ROLE sh /root/install.sh >/dev/null
-# an agent says that it is up only minutes after it is Ready, if its kubelet told of itself before the network was there
+# --no-block: if an agent's kubelet sent its first status report before the pod network was up, the agent reports its
+# start to systemd only minutes after the node is Ready
 case $ROLE in server) systemctl start --no-block k3s ;; *) systemctl start --no-block k3s-agent ;; esac
 if [ "$ADDRESS" = "$FIRST" ]; then
   until whole; do

@@ -17,7 +17,7 @@ class Figure:
     seconds: tuple[float, ...]
     baseline: str = ""
     goal: float | None = None
-    """Goal: the maximum ratio to the duration of the baseline or, without a baseline, the maximum duration in seconds.
+    """Maximum ratio to the baseline that meets the goal; for a row without a baseline, the maximum median in seconds.
     """
 
     @property

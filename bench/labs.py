@@ -35,7 +35,7 @@ def stack_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]
 
 
 def benchmark_document(servers: int, agents: int, **settings: Any) -> dict[str, Any]:
-    """Build the stack file of a benchmark; the virtual IP differs from the addresses of up to 200 agents."""
+    """Build the stack file of a benchmark. With up to 200 agents, no node has the address of the virtual IP."""
     return stack_document(servers, agents, api={"vip": VIP}, **settings)
 
 
@@ -50,7 +50,7 @@ def _host_key(name: str) -> str:
 def new_lab(stack: Document, folder: Path, **apps: Document) -> Iterator[Session]:
     """Yield a rehearsal session with new machines, empty disks and an empty Pulumi state; delete the lab afterwards.
 
-    The simulated lab stores its files in `folder`, separate from your own rehearsals.
+    The simulated lab stores its files in `folder`, and not in the folder of your own rehearsals.
     """
     os.environ["XDG_STATE_HOME"] = str(folder)
     lab = Lab(STACK)

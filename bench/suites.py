@@ -1,6 +1,7 @@
 """Parts of the benchmark.
 
-Measured runs alternate with baseline runs, so that background load hardly affects the ratio.
+Each round measures homelab and the baseline one after the other. Background load slows both, so it hardly changes their
+ratio.
 """
 
 import tempfile
@@ -67,7 +68,8 @@ def agents(runs: int) -> Iterator[Figure]:
 
 
 def _grown(runs: int, count: int) -> dict[str, tuple[float, ...]]:
-    """Build a cluster with three servers and `count` agents with homelab and `baseline.sh`; return seconds by tool."""
+    """In each run, build a cluster with three servers and `count` agents, once with homelab and once with
+    `baseline.sh`; return the seconds by tool."""
     rounds = [{tool: _timed(build, count) for tool, build in BUILDERS.items()} for _ in range(runs)]
     return {tool: tuple(measured[tool] for measured in rounds) for tool in BUILDERS}
 

@@ -51,12 +51,12 @@ class EmptyProgram:
         return time.monotonic() - start
 
     def _pulumi(self, *arguments: str) -> None:
-        command = self._engine.lab.namespace.command(self._engine.program, *arguments, "--non-interactive")
+        command = self._engine.lab.netns.command(self._engine.program, *arguments, "--non-interactive")
         run(command, cwd=self._folder, env=self._engine.environment)
 
 
 def time_baseline(session: Session) -> float:
-    """Build a rehearsed cluster with the script `baseline.sh` instead of homelab; return the duration in seconds."""
+    """Build a simulated cluster with the script `baseline.sh` instead of homelab; return the duration in seconds."""
     lab, cluster = session.lab, session.settings.cluster
     cluster_in_lab = LabStack.read(session.engine.stack_file).cluster
     environment = os.environ | {
@@ -69,5 +69,5 @@ def time_baseline(session: Session) -> float:
     }
     nodes = "".join(f"{node.name} {node.role} {node.address}\n" for node in cluster.nodes)
     start = time.monotonic()
-    run(lab.namespace.command(BASELINE), stdin=nodes, env=environment)
+    run(lab.netns.command(BASELINE), stdin=nodes, env=environment)
     return time.monotonic() - start

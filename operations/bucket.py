@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 from components.cluster.k3s.settings import S3Settings
 from operations.http import TIMEOUT
+from provider.download import url_opener
+from provider.errors import TaskError
 
 MAX_PAGE_BYTES = 8 << 20  # maximum size of one page of a bucket listing
 AWS_ENDPOINT = "s3.amazonaws.com"
@@ -102,7 +104,7 @@ def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret
     headers = signed_headers(host, path, query, region=settings.region, keys=keys, now=time.time())
     request = urllib.request.Request(f"https://{host}{path}?{encode_query(query)}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT, context=_tls_context(settings)) as response:  # noqa: S310
+        with url_opener(_tls_context(settings)).open(request, timeout=TIMEOUT) as response:
             content: bytes = response.read(MAX_PAGE_BYTES)
     except HTTPError as error:
         with error:
@@ -110,7 +112,7 @@ def _get(settings: S3Settings, query: Mapping[str, str], access_key: str, secret
         raise BucketError(
             f"The S3 endpoint https://{host} refuses to list bucket {settings.bucket}: {code} ({error.code})."
         ) from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, TaskError) as error:
         cause = getattr(error, "reason", error)
         raise BucketError(
             f"homelab cannot reach https://{host} to list the S3 bucket {settings.bucket}: {cause}."

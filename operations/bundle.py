@@ -10,17 +10,17 @@ import typer
 
 from components.cluster.k3s import config
 from components.cluster.settings import ClusterSettings
-from components.kubernetes.chart import Chart
+from components.kubernetes.chart import Chart, repository_index
 from operations import chart_images, chart_pins, console, release, resumable_download
 from operations.http import FetchError
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from operations.render import Renderer, RenderError, start_renderer
 from provider.charts.repository import fetch
+from provider.download import sha256_of
 from provider.errors import TaskError
 from stacks.homelab import chart_values_of, charts_of, layers_of
 from stacks.settings import LabStack
 
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 IMAGE_LIST = "images.txt"
 Arch = Annotated[
     list[str] | None,
@@ -57,11 +57,11 @@ def bundle(
 
 
 def _architectures(cluster: ClusterSettings, requested: Sequence[str] | None) -> list[str]:
-    if unknown := set(requested or ()) - BINARIES.keys():
-        raise StackError(f"--arch {', '.join(sorted(unknown))}: K3s supports only {', '.join(BINARIES)}.")
+    if unknown := set(requested or ()) - config.BINARIES.keys():
+        raise StackError(f"--arch {', '.join(sorted(unknown))}: K3s supports only {', '.join(config.BINARIES)}.")
     configured = {node.arch for node in cluster.nodes}
     any_arch = not requested and None in configured
-    return [arch for arch in BINARIES if any_arch or arch in (requested or configured)]
+    return [arch for arch in config.BINARIES if any_arch or arch in (requested or configured)]
 
 
 def _k3s(folder: Path, cluster: ClusterSettings, architectures: Sequence[str]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _binaries(folder: Path, cluster: ClusterSettings, source: str, arch: str) ->
     name = f"sha256sum-{arch}.txt"
     _check_pin(f"{source}/{name}", listing, getattr(cluster.k3s.pins, arch))
     stated = release.parse_checksums(listing)
-    for file in (BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
+    for file in (config.BINARIES[arch], f"{config.IMAGES_ARCHIVE}-{arch}.tar.zst"):
         if file not in stated:
             raise FetchError(f"The list {source}/{name} has no checksum of {file}, so homelab cannot verify the file.")
         is_new = resumable_download.download(f"{source}/{file}", folder / file, stated[file])
@@ -118,11 +118,13 @@ def _charts(folder: Path, charts: Sequence[Chart]) -> tuple[list[Chart], list[st
         except TaskError as error:
             errors.append(str(error))
             continue
-        (folder / chart_images.archive_name(chart)).write_bytes(archive)
+        (folder / chart.archive_name).write_bytes(archive)
         source = "its pin" if chart.sha256 else "its repository's checksum; not pinned"
         console.say(f"{chart.name} {chart.version}: downloaded, verified against {source}")
         downloaded.append(chart)
-    (folder / "index.yaml").write_text(chart_images.repository_index(folder, charts))
+    archives = ((chart, folder / chart.archive_name) for chart in charts)
+    index = repository_index((chart, sha256_of(archive)) for chart, archive in archives if archive.exists())
+    (folder / "index.yaml").write_text(index)
     return downloaded, errors
 
 
@@ -145,7 +147,7 @@ def _chart_images(
     values = chart_values_of(settings)
     namespaces = {name: layer.namespace for layer in layers_of(settings) for name in layer.values()}
     for chart in charts:
-        archive = folder / chart_images.archive_name(chart)
+        archive = folder / chart.archive_name
         try:
             objects = helm.render(archive, chart.name, namespaces[chart.name], values[chart.name])
             images = chart_images.of_chart(chart.name, str(archive), archive.read_bytes(), objects)

@@ -1,14 +1,11 @@
 """Finds the container images of a Helm chart, and builds the index of a Helm repository."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from components.kubernetes.chart import Chart
-from operations import files
 from provider.charts import contents
 from provider.charts.repository import StringLoader
 from provider.errors import TaskError
@@ -42,22 +39,6 @@ def of_objects(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the names of all container images in Kubernetes objects, also in arguments, variables and ConfigMaps."""
     relevant = (item for item in objects if item.get("kind") != contents.CRD_KIND)
     return {image for item in relevant for image in _in_object(item)}
-
-
-def archive_name(chart: Chart) -> str:
-    """Return the file name of a chart's archive, NAME-VERSION.tgz."""
-    return f"{chart.name}-{chart.version}.tgz"
-
-
-def repository_index(folder: Path, catalog: Sequence[Chart]) -> str:
-    """Build the index of a Helm repository with the charts of `catalog` whose archives are in `folder`."""
-    entries: dict[str, list[dict[str, Any]]] = {}
-    for chart in catalog:
-        file = folder / archive_name(chart)
-        if file.exists():
-            release = {"name": chart.name, "version": chart.version, "urls": [file.name], "digest": files.sha256(file)}
-            entries.setdefault(chart.name, []).append({"apiVersion": "v2", **release})
-    return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)
 
 
 def _load_yaml(url: str, text: str) -> dict[str, Any]:
@@ -109,7 +90,7 @@ def _in_text(tree: Any) -> Iterator[str]:
 
 
 def _is_image(text: str) -> bool:
-    """Return whether a text is a container image name with a tag or a digest."""
+    """Return whether `text` is the name of a container image with a tag or a digest."""
     return bool(_IMAGE.fullmatch(text)) and (":" in text.rpartition("/")[2] or "@" in text)
 
 

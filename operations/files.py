@@ -1,6 +1,5 @@
-"""Replaces files atomically, and computes file checksums."""
+"""Replaces files atomically."""
 
-import hashlib
 import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -20,9 +19,3 @@ def replace(file: Path, text: str, mode: int | None = None) -> None:
         except BaseException:
             Path(new.name).unlink(missing_ok=True)
             raise
-
-
-def sha256(file: Path) -> str:
-    """Return the SHA-256 checksum of a file, in hexadecimal."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

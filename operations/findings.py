@@ -11,7 +11,7 @@ class State(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """No problem: `pulumi up` will change the state, the check cannot run yet, or the user may want the state."""
+    """The result is no problem: `pulumi up` will correct it, the check cannot run yet, or the user may intend it."""
     WRONG = "wrong"
 
 

@@ -1,14 +1,16 @@
 """Runs the checks of `./homelab doctor`: on all machines concurrently, then on the cluster, then on each layer."""
 
 from collections.abc import Callable, Iterator
+from typing import TypedDict
 
-from components.cluster.node import packages
+from components.cluster.node import kernel_modules, packages
 from components.layers.cert_manager.layer import CertManager
-from components.layers.metallb.layer import MetalLB
+from components.layers.coredns import CorednsSettings
+from components.layers.metallb.layer import MetalLB, MetalLBSettings
 from components.platform.layer_resources import AnyLayer
 from operations import machines
 from operations.api import AccessDeniedError, Api, ApiError, NotFoundError, Object
-from operations.checks import bgp, certificates, cluster, k3s, layer, machine, webhooks
+from operations.checks import bgp, certificates, cluster, k3s, lan, layer, machine, snapshots, webhooks
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, Report, note, wrong
 from operations.machine_facts import Facts
@@ -35,34 +37,57 @@ async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[
     targets = [machines.from_node(node, lab) for node in lab.nodes]
     variables = [
         {
+            "NODE": node.name,
             "ADDRESS": node.address,
             "INTERFACE": node.interface or "",
             "ROLE": node.role,
             "PACKAGES": " ".join(packages(lab, node, host)),
             "PORTS": " ".join(k3s.ports(node, lab)),
+            "MODULES": " ".join(kernel_modules(lab, host)),
+            "VIP": (lab.api.vip or "") if lab.api.by == "keepalived" else "",
         }
         for node in lab.nodes
     ]
     private_keys = machines.private_keys(targets, stack)
     results = await machines.run_script(targets, private_keys, "node/collect-facts.sh", variables, on_result)
-    states = [
-        MachineState(node, lab, Facts.parse(result.output), result)
+    known = _platform_facts(settings)
+    states = {
+        node.name: MachineState(node, lab, Facts.parse(result.output), result, **known)
         for node, result in zip(lab.nodes, results, strict=True)
-    ]
-    duplicates = machine.duplicate_machine_ids({state.node.name: state.facts for state in states})
+    }
+    duplicates = machine.duplicate_machine_ids({name: state.facts for name, state in states.items()})
+    conflicts = lan.virtual_ip_conflicts(states)
     return [
-        Report("machine", state.node.name, tuple(_check_machine(state, duplicates.get(state.node.name))))
-        for state in states
+        Report("machine", name, tuple(_check_machine(state, duplicates.get(name), conflicts.get(name))))
+        for name, state in states.items()
     ]
 
 
-def _check_machine(state: MachineState, duplicate: Finding | None) -> Iterator[Finding]:
+class _PlatformFacts(TypedDict):
+    layers: frozenset[str]
+    wildcard_zones: tuple[str, ...]
+    layer_2: bool
+
+
+def _platform_facts(settings: LabStack) -> _PlatformFacts:
+    """Return what the checks of machines need to know about the platform."""
+    context = settings.platform.lab(settings.cluster)
+    coredns, metallb = context.settings_of(CorednsSettings), context.settings_of(MetalLBSettings)
+    zones = coredns.zones.items() if coredns else ()
+    return {
+        "layers": frozenset(layer.key for layer in layers_of(settings)),
+        "wildcard_zones": tuple(name for name, zone in zones if zone.wildcard),
+        "layer_2": metallb is not None and not all(map(metallb.announced_by_bgp, metallb.all_pools())),
+    }
+
+
+def _check_machine(state: MachineState, *shared: Finding | None) -> Iterator[Finding]:
+    """Yield the findings about a machine; `shared` contains findings that involve other machines."""
     if state.result.failure is not None:
         yield from machine.check_connection(state.node, state.result)
         return
     yield from machine.check(state)
-    if duplicate:
-        yield duplicate
+    yield from filter(None, shared)
 
 
 def chart_reports(settings: LabStack) -> list[Report]:
@@ -97,7 +122,9 @@ def cluster_reports(settings: LabStack, stack: Stack) -> list[Report]:
         ]
     api = Api(str(outputs["kubeconfig"]))
     try:
-        findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, api.items("/api/v1/nodes"))]
+        nodes = api.items("/api/v1/nodes")
+        findings = [cluster.check_expiry(api.validity), *cluster.check(settings.cluster, nodes)]
+        findings += snapshots.check(settings.cluster, _items_if_served(api, snapshots.PATH), nodes)
         findings += _check_webhooks(api)
     except AccessDeniedError as error:
         return [Report("cluster", name, (wrong("kubeconfig", error.reason, error.fix),))]

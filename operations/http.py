@@ -3,9 +3,11 @@
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPMessage, HTTPResponse
-from typing import IO
+from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError
+
+from provider.download import url_opener
+from provider.errors import TaskError
 
 TIMEOUT = 15.0
 """Seconds without an answer after which a host counts as unreachable."""
@@ -42,27 +44,15 @@ def open_url(url: str, headers: Mapping[str, str] | None = None, advice: str = "
     _require_https(url)
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - https
     try:
-        with urllib.request.build_opener(_OnlyToHttps).open(request, timeout=TIMEOUT) as response:
+        with url_opener().open(request, timeout=TIMEOUT) as response:
             yield response
     except HTTPError as error:
         with error:
             raise FetchError(_status_message(url, error.code), error.code) from None
+    except TaskError as error:
+        raise FetchError(str(error)) from None
     except (OSError, HTTPException) as error:
         raise UnreachableError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}.{advice}") from None
-
-
-class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
-    """A redirect handler that follows only redirects to https URLs."""
-
-    def redirect_request(  # noqa: PLR0917  # signature of urllib
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        """Return the HTTP request that follows a redirect to `newurl`.
-
-        Raises `FetchError` if `newurl` is not an https URL.
-        """
-        _require_https(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _require_https(url: str) -> None:

@@ -19,7 +19,7 @@ SSH_KEY = "sshKey"
 """Secret with the SSH private key, used if the stack file has it: `pulumi config set --secret sshKey < KEY`."""
 _OWN_KEYS = (f"{NAMESPACE}:cluster", f"{NAMESPACE}:platform")
 HEADER = """# yaml-language-server: $schema=./homelab.schema.json
-# The lab: docs/configuration.md and docs/platform.md explain every key.
+# Settings of the lab; docs/configuration.md and docs/platform.md explain every key.
 """
 Nodes = Annotated[
     list[str] | None,

@@ -124,7 +124,7 @@ def _question(nodes: Sequence[Node]) -> str:
 def ask_all(interview: Interview, answers: Answers, options: dict[str, str | None], nodes: Sequence[str]) -> Answers:
     """Fill `answers` from the command-line options, and prompt for each missing answer.
 
-    Return the completed `answers`.
+    Return `answers`, which then contains all answers.
     """
     cluster, answer = answers.cluster, interview.ask_one
 

@@ -26,7 +26,7 @@ class MergeResult:
 
     text: str
     replaced: tuple[str, ...]
-    """The existing kubeconfig entries that homelab replaced with other content, such as `cluster homelab`."""
+    """The existing kubeconfig entries whose content homelab has replaced, such as `cluster homelab`."""
     server: str
     """The URL of the Kubernetes API in the replaced cluster entry; empty if homelab replaced no cluster entry."""
     current: str

@@ -33,7 +33,7 @@ class Kubectl:
     kubeconfig: Path
     namespace: str
     denied_fix: str
-    """Fix that error messages name if the Kubernetes API denies access."""
+    """The fix in error messages about requests that the Kubernetes API has denied."""
 
     def items(self, *arguments: str) -> list[Object]:
         """Return the Kubernetes objects that `kubectl get` lists. Raises `KubectlError`."""

@@ -15,7 +15,7 @@ TRUNCATED = "… truncated: see the log."
 
 
 def inline_code(text: str) -> str:
-    """Render a text as inline code that is safe in a Markdown table cell."""
+    """Render `text` as inline code that is safe in a Markdown table cell."""
     line = " ".join(printable(text[: MAX_CODE_LENGTH * 10]).split()) or "?"
     shown = line if len(line) <= MAX_CODE_LENGTH else f"{line[:MAX_CODE_LENGTH]}…"
     fence = "`" * (_longest_fence(shown) + 1)
@@ -24,7 +24,7 @@ def inline_code(text: str) -> str:
 
 
 def code_block(text: str, max_length: int = 20_000) -> str:
-    """Render a text as a code block of at most `max_length` characters."""
+    """Render `text` as a code block of at most `max_length` characters."""
     shown = printable(text[: max_length * 2])
     shown = shown if len(shown) <= max_length else f"{shown[:max_length]}\n{TRUNCATED}"
     fence = "`" * max(3, _longest_fence(shown) + 1)
@@ -43,5 +43,5 @@ def truncate_lines(lines: Iterable[str], max_length: int) -> Iterator[str]:
 
 
 def _longest_fence(text: str) -> int:
-    """Return the length of the longest run of backticks in a text."""
+    """Return the length of the longest run of backticks in `text`."""
     return max(map(len, re.findall("`+", text)), default=0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.provider_resources import Step, step
-from operations import files, snapshot_catalog
+from operations import snapshot_catalog
 from operations.cluster_access import NO_VALUES, ClusterAccess, Say, progress, run_concurrently
 from operations.snapshot_catalog import BEFORE_RESTORE, S3, Snapshot, SnapshotError, SnapshotInventory
+from provider.download import sha256_of
 from provider.errors import TaskError, Unreachable
 from provider.model import Task
 
@@ -23,6 +24,11 @@ CONFIGURE = (
     step("node/configure-machine.sh"),
     step("node/reboot.sh", when=["reboot"], reboots=True),
     step("node/configure-machine.sh", when=["reboot"]),
+)
+RUN_COMMANDS = (
+    step("node/run-commands.sh"),
+    step("node/reboot.sh", when=["reboot"], reboots=True),
+    step("node/run-commands.sh", when=["reboot"]),
 )
 STAGE = (step("node/stage-k3s.sh"),)
 STOP = (step("node/stop-k3s.sh"),)
@@ -139,7 +145,8 @@ class RestoreRunner:
             await self._run_steps(plan.first, ROTATE_TOKEN, {"OLD_TOKEN": plan.token})
 
     async def _grant_rights(self) -> None:
-        """Bind the users of the stack's kubeconfigs to their RBAC roles; unbind older users in the snapshot."""
+        """Bind the users of the stack's kubeconfigs to their RBAC roles; delete the bindings of older users that are in
+        the snapshot."""
         kubeconfig = self._tasks.get("cluster-kubeconfig")
         if kubeconfig and "RIGHTS" in kubeconfig.variables:  # older versions of homelab set no RIGHTS
             await self._runner.run(
@@ -149,6 +156,8 @@ class RestoreRunner:
     async def _prepare(self, name: str) -> None:
         if configure := self._tasks.get(f"{name}-machine"):
             await self._runner.run(self._access.task(name, *CONFIGURE, base=configure), progress(self._say))
+        if commands := self._tasks.get(f"{name}-before-k3s"):
+            await self._runner.run(self._access.task(name, *RUN_COMMANDS, base=commands), progress(self._say))
         prepared = self._access.task(name, *PREPARE, base=self._tasks[f"{name}-prepare"])
         await self._runner.run(prepared, progress(self._say))
         await self._run_steps(name, STAGE)
@@ -178,7 +187,7 @@ class RestoreRunner:
         self._say(f"{first}: sending {file.name}")
         await self._access.connections().upload(self._access.machines[first], file, UPLOAD_PATH)
         await self._run_steps(
-            first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=files.sha256(file)
+            first, RECEIVE, SNAPSHOT=self._plan.snapshot.name, SENT=UPLOAD_PATH, CHECKSUM=sha256_of(file)
         )
 
     async def _run_steps(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
 
-from operations import files
 from operations.http import FetchError, UnreachableError, open_url
+from provider.download import sha256_of
 
 BLOCK_SIZE = 1 << 20
 DOWNLOAD_TIMEOUT = 3600
@@ -18,11 +18,11 @@ def download(url: str, target: Path, sha256: str) -> bool:
 
     After an interrupted download, the next call continues the partial file NAME.part. Raises `FetchError`.
     """
-    if target.exists() and files.sha256(target) == sha256:
+    if target.exists() and sha256_of(target) == sha256:
         return False
     part = target.with_name(f"{target.name}.part")
     _fetch(url, part)
-    actual = files.sha256(part)
+    actual = sha256_of(part)
     if actual != sha256:
         part.unlink()
         raise FetchError(

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from operations import files, snapshot_catalog
+from operations import snapshot_catalog
 from operations.cluster_access import ClusterAccess
 from operations.console import AsJson, console, report_errors, say, stderr
 from operations.pulumi_stack import Stack, StackFile, StackName
 from operations.snapshot_catalog import NAME_PATTERN, S3, Snapshot, SnapshotError, SnapshotInventory
+from provider.download import sha256_of
 from provider.ssh.connections import no_progress, render_script
 
 SNAPSHOT_FOLDER = "/var/lib/rancher/k3s/server/db/snapshots"
@@ -72,7 +73,7 @@ async def _copy(access: ClusterAccess, server: str, name: str, folder: Path) -> 
         await connections.download(machine, source, part)
         script = render_script({"FILE": source}, 'sha256sum <"$FILE"')
         _, output, _ = await connections.run(machine, script, no_progress)
-        if output.partition(" ")[0] != files.sha256(part):
+        if output.partition(" ")[0] != sha256_of(part):
             raise SnapshotError(f"The local copy of snapshot {name} from {server} is corrupt: run the command again.")
         part.replace(folder / name)
     finally:

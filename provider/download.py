@@ -1,11 +1,16 @@
-"""Download files over HTTP with limits on size and time. Every incomplete download raises an error."""
+"""Download files over HTTP with limits on size and time, and compute their checksums.
 
+Every incomplete download raises an error.
+"""
+
+import hashlib
 import http.client
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from provider.errors import TaskError
@@ -65,14 +70,23 @@ def download(url: str, max_bytes: int, headers: Mapping[str, str] | None = None)
 _FIX = "check that your workstation can reach the server and that the repository's URL is correct, then try again."
 
 
-def url_opener() -> urllib.request.OpenerDirector:
-    """Return a URL opener for http and https that uses the proxy in environment variables such as `HTTPS_PROXY`."""
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 checksum of a file, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def url_opener(tls_context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
+    """Return a URL opener for http and https that uses the proxy in environment variables such as `HTTPS_PROXY`.
+
+    By default, the opener trusts the CAs of the workstation.
+    """
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.HTTPSHandler(context=tls_context or ssl.create_default_context()),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirect(),

@@ -2,7 +2,7 @@
 
 The simulated machines and their pods use the DNS server of the rehearsal. The DNS server also resolves the hosts of
 Ingresses, like public DNS for a real lab (see `rehearsal.controllers.lets_encrypt`). If the stack file sets `rfc2136`,
-the DNS server forwards all other names in the domain of the cluster to `rehearsal.name_server`.
+the DNS server forwards queries for all other names in the domain of the cluster to BIND (see `rehearsal.name_server`).
 """
 
 import os
@@ -17,7 +17,7 @@ from rehearsal.cache import Recipe, Report, write_atomically
 from rehearsal.controllers.lets_encrypt import CA_FILE, HOSTS_FILE
 from rehearsal.lab import Lab
 from rehearsal.name_server import NameServer
-from rehearsal.namespace import url_host, wait
+from rehearsal.network_namespace import url_host, wait
 from rehearsal.paths import ACME_FOLDER
 from stacks.settings import LabStack
 
@@ -43,7 +43,8 @@ def serve(lab: Lab, settings: LabStack, report: Report) -> list[Row]:
         (folder / HOSTS_FILE).touch()
         _start(lab, recipes.coredns(), ["-conf", str(folder / "Corefile")], report)
     if not _answers(lab, PORT):
-        # a restarted Pebble has lost all ACME accounts; a new CA file makes the rehearsal reset the issuers' accounts
+        # Pebble loses all ACME accounts when it stops: delete the CA file, because the rehearsal resets the accounts of
+        # the issuers if the CA file is new
         (folder / CA_FILE).unlink(missing_ok=True)
         _start(lab, recipes.pebble(), pebble_options(folder, lab.address), report)
     for port in (DNS_PORT, PORT):
@@ -71,7 +72,7 @@ def pebble_options(folder: Path, address: str) -> list[str]:
 def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str:
     """Render the CoreDNS configuration that resolves Let's Encrypt's host names and the names in a hosts file.
 
-    CoreDNS forwards all other names in the zone of `dns01` to the DNS server `dns01`.
+    CoreDNS forwards queries for all other names in the zone of `dns01` to the DNS server that `dns01` describes.
     """
     names = dict.fromkeys(SERVER_HOSTS, address)
     if dns01 and dns01.host != dns01.address:
@@ -90,8 +91,8 @@ def corefile(folder: Path, address: str, dns01: NameServer | None = None) -> str
 def _start(lab: Lab, recipe: Recipe, arguments: list[str], report: Report) -> None:
     program = tools.obtain_program(recipe, report)
     log = lab.folder / ACME_FOLDER / f"{recipe.name}.log"
-    lab.namespace.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
+    lab.netns.start([program, *arguments], log, cwd="/", env=os.environ | {"PEBBLE_VA_NOSLEEP": "1"})
 
 
 def _answers(lab: Lab, port: int) -> bool:
-    return lab.namespace.answers(lab.address, port)
+    return lab.netns.answers(lab.address, port)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.app.container_settings import AppContainerSettings
 from components.app.settings import AppSettings
-from stacks.catalog import VALKEY_IMAGE
+from stacks.catalog import MARIADB_IMAGE, RESTIC_IMAGE, VALKEY_IMAGE
 from stacks.settings import AppStack, SettingsError
 
 
@@ -31,3 +31,7 @@ def _names(app: AppSettings) -> Iterator[str]:
     yield from (container.image for container in containers if container.image)
     if app.valkey:
         yield app.valkey.image or VALKEY_IMAGE
+    if app.mariadb:
+        yield app.mariadb.image or MARIADB_IMAGE
+    if app.backup:
+        yield app.backup.image or RESTIC_IMAGE

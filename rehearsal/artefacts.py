@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rehearsal import download, images, k3s, recipes, releases, tools
+from components.cluster.k3s.config import BINARIES
+from provider.download import sha256_of
+from rehearsal import images, k3s, recipes, releases, tools
 from rehearsal.cache import Report
 from rehearsal.download import UnreachableError
 from rehearsal.images import NOBODY, Image
-from rehearsal.releases import BINARIES, Release
+from rehearsal.releases import Release
 from rehearsal.webhook import STAND_IN_IMAGE
 
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PAUSE = "docker.io/rancher/mirrored-pause:3.6"
 COREDNS = f"docker.io/rancher/mirrored-coredns-coredns:{recipes.COREDNS_VERSION}"
 METRICS_SERVER = f"docker.io/rancher/mirrored-metrics-server:v{recipes.METRICS_SERVER_VERSION}"
+KLIPPER_LB = "docker.io/rancher/klipper-lb:v0.4.13"  # the image of ServiceLB in the K3s that is built here
 PODINFO = f"ghcr.io/stefanprodan/podinfo:{recipes.PODINFO_VERSION}"
 PODINFO_HTML = Path(__file__).with_name("podinfo.html")
 OWN_IMAGES = "rehearsal-images.tar.zst"
@@ -63,7 +66,7 @@ def lay_out(mirror: Path, version: str, report: Report, bundle: Path | None = No
     needed = [
         recipes.pause(),
         recipes.podinfo(),
-        *([] if release.images else [recipes.coredns(), recipes.metrics_server()]),
+        *([] if release.images else [recipes.coredns(), recipes.metrics_server(), recipes.klipper_lb()]),
     ]
     ours = {recipe.name: tools.obtain_program(recipe, report) for recipe in needed}
     files = (release.program, release.installer, release.images, *ours.values(), PODINFO_HTML)
@@ -94,7 +97,7 @@ def _fill(folder: Path, release: Release, ours: Mapping[str, Path], sources: lis
     listing, extra = _images(release, folder, ours)
     pins = {arch: _list(folder, arch, _binary(release.program, folder, arch)) for arch in BINARIES}
     shutil.copyfile(release.installer, folder / "install.sh")
-    pins["installer"] = download.sha256_of(folder / "install.sh")
+    pins["installer"] = sha256_of(folder / "install.sh")
     (folder / "install.sh.sha256sum").write_text(f"{pins['installer']}  install.sh\n")
     made = {"sources": sources, "pins": pins, "images": listing, "extra": extra}
     (folder / RECORD_FILE).write_text(json.dumps(made))
@@ -130,7 +133,7 @@ def _binary(program: Path, folder: Path, arch: str) -> str:
         with target.open("ab") as binary:
             binary.write(f"\nrehearsed as {arch}\n".encode())
     target.chmod(0o755)
-    return download.sha256_of(target)
+    return sha256_of(target)
 
 
 def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tuple[list[str], list[str]]:
@@ -148,6 +151,7 @@ def _images(release: Release, folder: Path, programs: Mapping[str, Path]) -> tup
             Image.of(PAUSE, programs["pause"], NOBODY),
             Image.of(COREDNS, programs["coredns"]),
             Image.of(METRICS_SERVER, programs["metrics-server"]),
+            Image.of(KLIPPER_LB, programs["klipper-lb"]),
         )
         images.write_archive((*theirs, *ours), archive, HOST)
     for arch in BINARIES.keys() - {HOST}:
@@ -160,9 +164,9 @@ def _list(folder: Path, arch: str, binary: str) -> str:
     """Write one architecture's checksum file in the format of K3s releases; return the checksum file's SHA-256."""
     archive = folder / f"k3s-airgap-images-{arch}.tar.zst"
     listed = folder / f"sha256sum-{arch}.txt"
-    lines = (f"{binary}  {BINARIES[arch]}", f"{download.sha256_of(archive)}  {archive.name}")
+    lines = (f"{binary}  {BINARIES[arch]}", f"{sha256_of(archive)}  {archive.name}")
     listed.write_text("".join(f"{line}\n" for line in lines))
-    return download.sha256_of(listed)
+    return sha256_of(listed)
 
 
 def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
@@ -171,5 +175,11 @@ def _rows(release: Release, names: tuple[str, ...]) -> tuple[Row, ...]:
         Row("K3s", release.origin, release.real),
         Row(f"K3s for {others}", f"the binary for {HOST}, with a suffix", real=False),
         Row("installer", release.origin, real=True),
-        *(Row(f"image {name}", "the release's" if release.images else "built here", real=True) for name in names),
+        *(_image_row(name, release) for name in names),
     )
+
+
+def _image_row(name: str, release: Release) -> Row:
+    if name == KLIPPER_LB and not release.images:
+        return Row(f"image {name}", "a program that forwards connections, instead of rules for iptables", real=False)
+    return Row(f"image {name}", "the release's" if release.images else "built here", real=True)

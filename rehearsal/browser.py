@@ -65,7 +65,7 @@ def forwarded_web_ui(lab: Lab, web_ui: WebUi, port: int) -> Iterator[str]:
     ca = web_uis.ca_certificate(lab, web_ui)
 
     def connect() -> socket.socket:
-        connection = lab.namespace.connect(str(web_ui.address), web_uis.PORT, TIMEOUT)
+        connection = lab.netns.connect(str(web_ui.address), web_uis.PORT, TIMEOUT)
         connection.settimeout(None)  # a web UI may keep an idle connection open
         return connection
 
@@ -171,7 +171,7 @@ def _wait(console: Console, lab: Lab) -> None:
     console.print("The port stays open until Ctrl-C.")
     previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        while lab.namespace.exists:
+        while lab.netns.exists:
             time.sleep(1)
         console.print("The lab was removed.")
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """The rehearsal's cache of downloads and builds: each result has a folder, whose name contains a hash of the inputs."""
 
+import ast
 import fcntl
 import hashlib
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +27,8 @@ RETRY_INTERVAL = 0.2  # seconds between two attempts to take a lock
 class Recipe:
     """A recipe for a cached download or build: `make` fills an empty folder, and `takes` is a progress message.
 
-    `ingredients` contains all inputs of `make`, so that a changed input causes a new download or build.
+    `ingredients` contains all inputs of `make`. They are part of the cache key, so a changed input causes a new
+    download or build. If the code of `make` is an input, `ingredients` contains `code_of()` its file.
     """
 
     name: str
@@ -36,12 +39,28 @@ class Recipe:
 
     @property
     def folder(self) -> Path:
-        """The cache folder of the recipe's result; the name contains a hash of the ingredients and the architecture."""
+        """The cache folder of the recipe's result; its name contains a hash of `ingredients` and of the CPU
+        architecture."""
         digest = hashlib.sha256(f"{platform.machine()}\0{self.name}\0{self.version}".encode())
         for ingredient in self.ingredients:
             content = ingredient.encode() if isinstance(ingredient, str) else ingredient
             digest.update(hashlib.sha256(content).digest())
         return root() / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+
+@cache
+def code_of(file: str) -> bytes:
+    """Return a Python file's code without comments and docstrings, so that a reworded text causes no new build."""
+    module = ast.parse(Path(file).read_text())
+    for node in ast.walk(module):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            code = (statement for statement in node.body if not _is_docstring(statement))
+            node.body = list(code) or [ast.Pass()]
+    return ast.unparse(module).encode()
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def write_atomically(file: Path, content: str | bytes) -> None:
@@ -68,7 +87,7 @@ def obtain(recipe: Recipe, report: Report) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_maker(folder, report):
         if not folder.is_dir():
-            report(f"{recipe.name} {recipe.version}: {recipe.takes}, once")
+            report(f"{recipe.name} {recipe.version}: {recipe.takes}; later runs use the result")
             _make(recipe, folder)
     return folder
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rehearsal.namespace import wait
+from rehearsal.network_namespace import wait
 
 ROOT = Path("/sys/fs/cgroup")
 

@@ -16,7 +16,7 @@ BROKEN_SECONDS = 3600.0  # a download that wrote nothing for this time was inter
 def clean(report: Report) -> None:
     """Delete the old files that no running rehearsal uses, and report the freed disk space.
 
-    While the server of a rehearsed lab runs, all images stay.
+    While the server of a rehearsed lab runs, the function deletes no images and charts.
     """
     freed = sum([*_broken_builds(), *_broken_downloads(), *_unused_downloads()])
     if freed >> 20:
@@ -24,18 +24,18 @@ def clean(report: Report) -> None:
 
 
 def _broken_builds() -> Iterator[int]:
-    """Delete the folders of builds that were killed, and yield their sizes in bytes."""
+    """Delete the folders that killed builds have left, and yield the sizes of the folders in bytes."""
     for part in cache.root().glob(".*.part"):
         if part.is_dir():
             with _locked(part.with_suffix(".lock")) as free:
-                if free and part.is_dir():  # not the folder of a build that ended meanwhile
+                if free and part.is_dir():  # a build that has ended in the meantime has renamed its folder
                     size = sum(file.lstat().st_size for file in part.rglob("*") if not file.is_symlink())
                     shutil.rmtree(part, ignore_errors=True)
                     yield size
 
 
 def _broken_downloads() -> Iterator[int]:
-    """Delete the files of downloads that were killed, and yield their sizes in bytes."""
+    """Delete the incomplete files that killed downloads have left, and yield the sizes of the files in bytes."""
     for part in image_cache.cache_folder().rglob(".*.part"):
         yield from _deleted(part, time.time() - BROKEN_SECONDS)
 
@@ -47,7 +47,7 @@ def _unused_downloads() -> Iterator[int]:
         return
     with _locked(image_cache.lock_file()) as free:
         for file in folder.rglob("[!.]*") if free else ():
-            content = file.with_suffix("")  # a .json file describes an image's content, and stays as long as that
+            content = file.with_suffix("")  # a .json file describes an image, and is deleted together with the image
             if file.is_file() and not (file.suffix == ".json" and content.exists()):
                 yield from _deleted(file, time.time() - UNUSED_SECONDS)
                 if file.suffix == "" and not file.exists():

@@ -1,4 +1,5 @@
-"""Answers requests that the cluster sends to the rehearsal's server: AdmissionReviews and polls of Helm hooks' Jobs."""
+"""Answers requests that the cluster sends to the rehearsal's server: AdmissionReviews, and the requests with which the
+Jobs of Helm hooks poll their result."""
 
 import datetime
 from http import HTTPStatus
@@ -70,7 +71,8 @@ def is_webhook_ready(api: KubernetesApi, system: str) -> bool:
 
 
 def job_status(path: str, state: Path) -> HTTPStatus:
-    """Return the HTTP status for a Helm hook's Job: OK (success), CONFLICT (failure), or any other (poll again)."""
+    """Return the HTTP status that the Job of a Helm hook polls: OK (success), CONFLICT (failure), or any other status
+    (poll again)."""
     return (
         uninstall_longhorn(api_of(state))
         if path.removeprefix(JOBS_PATH) == "longhorn-uninstall"

@@ -50,7 +50,8 @@ def up(
     bundle: Bundle = None,
     keep_going: Annotated[bool, typer.Option(help="Continue with other resources after a resource fails.")] = False,
 ) -> None:
-    """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab runs, apply stack file changes."""
+    """Create a rehearsed lab: start the machines and run `pulumi up`. If the lab already runs, apply the changes of its
+    stack file."""
     lab, report = Lab(stack), _report()
     with _guarded(), lab.locked():
         cleanup.clean(report)
@@ -168,7 +169,7 @@ def down(
         for name in stacks_with_labs() if every else [stack]:
             lab = Lab(name)
             if force:
-                lab.namespace.delete()
+                lab.netns.delete()
             with lab.locked():
                 lab.remove()
             console.print(f"the lab of {name} was removed")

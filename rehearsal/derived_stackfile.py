@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from components.settings.model import NAMESPACE
 from rehearsal.name_server import TSIG_SECRET
 from stacks.app_sections import APP_SECTIONS
-from stacks.stackfile import short_name
+from stacks.stackfile import is_ciphertext, short_name
 
 SSH_SECRET_NAME = "rehearsalSshKey"  # noqa: S105  # a name
 _SALT = "encryptionsalt"
@@ -60,7 +60,7 @@ class DerivedStackFile:
         if _SALT in old:
             self.document[_SALT] = old[_SALT]
         for key, value in self.secrets.items():
-            if _SALT in old and _is_ciphertext(old["config"].get(key)):
+            if _SALT in old and is_ciphertext(old["config"].get(key)):
                 config[key] = old["config"][key]
             else:
                 missing[key] = value
@@ -110,13 +110,9 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _is_ciphertext(value: object) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"secure"}
-
-
 def _secrets(derived: DerivedStackFile) -> None:
     config = derived.document["config"]
-    for key in [key for key, value in config.items() if _is_ciphertext(value)]:
+    for key in [key for key, value in config.items() if is_ciphertext(value)]:
         del config[key]
         derived.secrets[key] = f"rehearsal-{key.rpartition(':')[2]}"
     _blank_nested(config)
@@ -130,7 +126,7 @@ def _secrets(derived: DerivedStackFile) -> None:
 def _blank_nested(value: Any) -> None:
     """Replace all secrets that Pulumi has encrypted inside `value` with a placeholder."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        if _is_ciphertext(value[key]):
+        if is_ciphertext(value[key]):
             value[key] = "rehearsal"
         else:
             _blank_nested(value[key])

@@ -1,4 +1,4 @@
-"""Creates the disks of simulated machines with the content before the first boot."""
+"""Creates the disks of simulated machines, with the files that a machine has before its first boot."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from rehearsal.shell import run
 
 UNAME_ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
 DEBIAN_ARCHES = {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"}
-# without the cgroup parameters that K3s needs, as on a new Raspberry Pi OS: the rehearsal tests that homelab adds them
+# as on a new Raspberry Pi OS, the command line lacks the cgroup parameters that K3s needs: the rehearsal tests that
+# homelab adds these parameters
 BOOT_COMMAND_LINE = "console=tty1 root=PARTUUID=0badcafe-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
 
 PARTS = ("upper", "work", "root", "data")
@@ -40,7 +41,7 @@ def generate_host_key(folder: Path) -> None:
 
 
 def create(folder: Path, spec: Specification) -> None:
-    """Create the disk of a simulated machine in `folder`, with the content before the first boot."""
+    """Create the disk of a simulated machine in `folder`, with the files that the machine has before its first boot."""
     for part in PARTS:
         (folder / part).mkdir()
     image = Path((folder / "image").read_text())
@@ -51,7 +52,7 @@ def create(folder: Path, spec: Specification) -> None:
     def put(path: str, text: str, mode: int = 0o644) -> None:
         _put(folder / "upper", path, text, mode)
 
-    # not the node's name, because the rehearsal tests that homelab sets the host name
+    # the host name differs from the node's name, because the rehearsal tests that homelab sets the host name
     put("etc/hostname", "debian\n")
     put("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n")
     put("etc/resolv.conf", f"nameserver {spec.gateway}\n")

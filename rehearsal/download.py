@@ -1,12 +1,12 @@
 """Downloads official releases and verifies the files against the published checksums."""
 
-import hashlib
 import re
 import shutil
-import urllib.request
 from http.client import HTTPResponse
 from pathlib import Path
 
+from provider.download import sha256_of, url_opener
+from provider.errors import TaskError
 from rehearsal.retries import DOWNLOAD_PATIENCE, with_retries
 from rehearsal.shell import RehearsalError
 
@@ -37,12 +37,6 @@ def file(url: str, target: Path, sha256: str) -> None:
         )
 
 
-def sha256_of(path: Path) -> str:
-    """Compute the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
 def checksum_of(listing: str, name: str, where: str) -> str:
     """Return the SHA-256 of the file `name` from a checksum file's text; each line has a digest and a file name."""
     for line in listing.splitlines():
@@ -53,14 +47,11 @@ def checksum_of(listing: str, name: str, where: str) -> str:
 
 
 def _open(url: str) -> HTTPResponse:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(url)
-
     def request() -> HTTPResponse:
-        response: HTTPResponse = urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT)  # noqa: S310  # the scheme is checked above
+        response: HTTPResponse = url_opener().open(url, timeout=CONNECT_TIMEOUT)
         return response
 
     try:
         return with_retries(request, DOWNLOAD_PATIENCE)
-    except OSError as error:
+    except (OSError, TaskError) as error:
         raise UnreachableError(f"{url}: {error}") from error

@@ -15,17 +15,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.kubernetes.chart import Chart
-from rehearsal import debian, trees
+from rehearsal import debian, root_filesystems
 from rehearsal.cache import Report, obtain
 from rehearsal.lab import Lab
-from rehearsal.namespace import url_host, wait
+from rehearsal.network_namespace import url_host, wait
+from rehearsal.root_filesystems import GIT_SERVER, GIT_UID, REPOSITORIES
 from rehearsal.shell import run
-from rehearsal.trees import GIT_SERVER, GIT_UID, REPOSITORIES
 
 ARGO_CD_CHART = "argo-cd"
 PREFIX = f"{REPOSITORIES}/"
 SSH_PORT = 2222
-TREE_RECORD = "git-server.txt"
+ROOT_RECORD = "git-server.txt"
 """File in the folder of the lab's server: the path of the root file system in which Git runs."""
 
 
@@ -41,15 +41,15 @@ class Response:
 def ensure(lab: Lab, charts: Iterable[Chart], report: Report) -> None:
     """Start the rehearsal's Git server if `charts` contains Argo CD, which reads the repositories of the Git server."""
     if any(chart.name == ARGO_CD_CHART for chart in charts):
-        serve(lab, obtain(trees.recipe(), report))
+        serve(lab, obtain(root_filesystems.recipe(), report))
 
 
 def serve(lab: Lab, built: Path) -> None:
-    """Start the rehearsal's Git server; `built` is the folder with the result of `trees.recipe()`."""
+    """Start the rehearsal's Git server; `built` is the folder with the result of `root_filesystems.recipe()`."""
     folder, state = lab.folder / "git", lab.folder / "server"
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    (state / TREE_RECORD).write_text(str(built / GIT_SERVER))
+    (state / ROOT_RECORD).write_text(str(built / GIT_SERVER))
     key, keys = folder / "ssh_host_ed25519_key", folder / "authorized_keys"
     if not key.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "git", "-f", key])
@@ -61,18 +61,18 @@ def serve(lab: Lab, built: Path) -> None:
         return
     command = chroot_command(built / GIT_SERVER, folder, "/usr/sbin/sshd", *_sshd(lab.address))
     log = state / "git.log"
-    lab.namespace.start(command, log)
+    lab.netns.start(command, log)
     wait(lambda: _serving(lab), 20, lambda: f"The lab's Git server does not start: read {log}.")
 
 
-def chroot_command(tree: Path, repositories: Path, *command: str) -> list[str]:
-    """Return the command line that runs `command` as the user GIT_UID in `tree`, with the Git repositories mounted."""
-    return debian.chroot_command(tree, repositories, REPOSITORIES, *command, uid=GIT_UID)
+def chroot_command(root: Path, repositories: Path, *command: str) -> list[str]:
+    """Return the command line that runs `command` as the user GIT_UID in `root`, with the Git repositories mounted."""
+    return debian.chroot_command(root, repositories, REPOSITORIES, *command, uid=GIT_UID)
 
 
 def respond(state: Path, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
     """Pass an HTTP request to Git, and return Git's response, or 404 if the rehearsal has no Git server."""
-    record = state / TREE_RECORD
+    record = state / ROOT_RECORD
     if not record.is_file():
         return Response(HTTPStatus.NOT_FOUND, {}, b"")
     parts = urlsplit(url)
@@ -121,4 +121,4 @@ def _sshd(address: str) -> list[str]:
 
 
 def _serving(lab: Lab) -> bool:
-    return lab.namespace.answers(lab.address, SSH_PORT, b"SSH-")
+    return lab.netns.answers(lab.address, SSH_PORT, b"SSH-")

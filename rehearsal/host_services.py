@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rehearsal import server
 from rehearsal.lab import Lab
-from rehearsal.namespace import wait
+from rehearsal.network_namespace import wait
 from rehearsal.paths import PROJECT
 
 KUBELET_CONFIG = """\
@@ -34,29 +34,27 @@ def start_server(lab: Lab) -> None:
     with Path("/proc/self/ns/net").open() as own_network:
         outside = own_network.fileno()
         command = [sys.executable, "-m", "rehearsal.server", *options, "--outside", str(outside)]
-        lab.namespace.start(command, log, cwd=PROJECT, pass_fds=(outside,))
+        lab.netns.start(command, log, cwd=PROJECT, pass_fds=(outside,))
     wait(lambda: _serving(lab), 60, lambda: f"The rehearsal's server does not start: read {log}.")
 
 
 def provision_disks(lab: Lab, manifest: str, archives: Sequence[Path]) -> None:
     """Collect the files for the machines' disks: webhook manifest, images, and the kubelet's eviction thresholds."""
-    furnishing = lab.folder / "furnishing"
-    manifests = furnishing / "server/k3s/server/manifests"
+    provisioning = lab.folder / "provisioning"
+    manifests = provisioning / "server/k3s/server/manifests"
     manifests.mkdir(parents=True, exist_ok=True)
     (manifests / "00-rehearsal-images.yaml").write_text(manifest)
     for role in ("server", "agent"):
-        images = furnishing / role / "k3s/agent/images"
+        images = provisioning / role / "k3s/agent/images"
         shutil.rmtree(images, ignore_errors=True)
         images.mkdir(parents=True)
         for archive in archives:
             shutil.copy2(archive, images)
-        kubelet = furnishing / role / KUBELET_CONFIG_PATH
+        kubelet = provisioning / role / KUBELET_CONFIG_PATH
         kubelet.parent.mkdir(parents=True, exist_ok=True)
         kubelet.write_text(KUBELET_CONFIG)
         kubelet.chmod(0o600)
 
 
 def _serving(lab: Lab) -> bool:
-    return lab.namespace.answers(lab.address, server.HTTP_PORT) and lab.namespace.answers(
-        lab.address, server.WEBHOOK_PORT
-    )
+    return lab.netns.answers(lab.address, server.HTTP_PORT) and lab.netns.answers(lab.address, server.WEBHOOK_PORT)

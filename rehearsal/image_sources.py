@@ -80,8 +80,8 @@ def recorded(state: Path) -> dict[str, Choice]:
 def origin_of(name: str, choice: Choice, state: Path) -> tuple[str, bool]:
     """Describe the source of the image with the full name `name`, and return whether the image is real.
 
-    A locally built image is real only under the tag of its own version: a pod that asks for Postgres 16 gets Postgres
-    17.
+    A locally built image counts as real only if a pod requests the version that the rehearsal has built. A pod that
+    requests Postgres 16, for example, gets an image with Postgres 17.
     """
     built = built_name(name, state) if choice.source is ImageSource.BUILT else None
     if built and built != name:

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
+from provider.download import sha256_of
 from rehearsal import go
 from rehearsal.archive import Packer, packed
 from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.download import sha256_of
 
 DEFAULT_LABEL = "v1.35.0+k3s1"
 MODULE = "github.com/k3s-io/k3s"
@@ -48,7 +48,7 @@ def source() -> Recipe:
 
 def program(label: str, report: Report) -> Recipe:
     """Recipe that builds K3s with the version `label`."""
-    takes = "building from its Go module: 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
+    takes = "building it takes 6 to 8 minutes on two cores, or 1 minute if only the version label is new"
     ingredients = (DIGEST, SERVER_TAGS, FRONT_TAGS, SHIM, *LINKS)
     return Recipe("k3s", label, ingredients, takes, lambda folder: _make(folder, obtain(source(), report), label))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from components.cluster.settings import ClusterSettings
 from rehearsal import machine_specs
 from rehearsal.machine import Machine
-from rehearsal.namespace import Namespace
+from rehearsal.network_namespace import NetworkNamespace
 from rehearsal.paths import VOLUMES_FOLDER, labs_folder
 from rehearsal.shell import RehearsalError, run
 
@@ -22,7 +22,7 @@ class Lab:
     def __init__(self, stack: str) -> None:
         self.stack = stack
         self.folder = labs_folder() / stack
-        self.namespace = Namespace(f"homelab-{stack}")
+        self.netns = NetworkNamespace(f"homelab-{stack}")
         self.lock: int | None = None
         """File descriptor of the lock while homelab holds the lock; a child process that inherits it keeps the lock."""
 
@@ -35,7 +35,7 @@ class Lab:
     def machines(self) -> dict[str, Machine]:
         """The lab's machines by name."""
         records = sorted((self.folder / "machines").glob("*/machine.json"))
-        return {file.parent.name: Machine(file.parent, self.namespace) for file in records}
+        return {file.parent.name: Machine(file.parent, self.netns) for file in records}
 
     @property
     def private_key(self) -> Path:
@@ -97,7 +97,7 @@ class Lab:
         public = self.private_key.with_suffix(".pub").read_text().strip()
         for spec in machine_specs.specifications(cluster, self.address, public):
             if spec.name not in present:
-                Machine.create(self.folder / "machines" / spec.name, self.namespace, spec, image)
+                Machine.create(self.folder / "machines" / spec.name, self.netns, spec, image)
 
     def start(self) -> None:
         """Boot all simulated machines that are not switched off, and wait until these machines accept SSH logins."""
@@ -112,7 +112,7 @@ class Lab:
         """Kill all processes of the rehearsed lab, and delete its network and files, even if the lab is incomplete."""
         for machine in self.machines.values():
             machine.power_off()
-        self.namespace.delete()
+        self.netns.delete()
         if self.exists:
             shutil.rmtree(self.folder)
 
@@ -148,7 +148,7 @@ class Lab:
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         target = ["-p", str(spec.port), f"{spec.user}@{spec.address}", *command]
         flag = ["-t"] if terminal else []
-        return self.namespace.command("ssh", "-F", "none", "-i", self.private_key, *flag, *words, *target)
+        return self.netns.command("ssh", "-F", "none", "-i", self.private_key, *flag, *words, *target)
 
     def ssh(self, name: str, *command: str) -> str:
         """Run `command` on a simulated machine, and return the output; fail if the command fails."""
@@ -163,7 +163,7 @@ class Lab:
         program = [on_path] if on_path else [str(programs[-1]), "kubectl"]
         # `k3s` unpacks its programs into K3S_DATA_DIR; the default folder may belong to a K3s that runs on the host
         variables = {"KUBECONFIG": str(self.kubeconfig), "K3S_DATA_DIR": str(self.folder / "k3s")}
-        return self.namespace.command(*program, *arguments), os.environ | variables
+        return self.netns.command(*program, *arguments), os.environ | variables
 
     def with_kubectl(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return environment variables with `kubectl` on the PATH: the host's kubectl, or else the lab's `k3s`."""
@@ -202,9 +202,9 @@ class Lab:
                 "The network of the rehearsed lab does not match the changed `lan` or addresses in the stack file: "
                 "run `./homelab rehearse down`, then `./homelab rehearse up`."
             )
-        if not self.namespace.exists:
-            self.namespace.create(machine_specs.lan(cluster), self.address)
+        if not self.netns.exists:
+            self.netns.create(machine_specs.lan(cluster), self.address)
 
     def _power_on(self, machine: Machine) -> None:
-        machine.provision(self.folder / "furnishing" / machine.spec.role)
+        machine.provision(self.folder / "provisioning" / machine.spec.role)
         machine.power_on()

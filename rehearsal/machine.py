@@ -9,23 +9,23 @@ from pathlib import Path
 
 from rehearsal import cgroups, disk
 from rehearsal.disk import Specification
-from rehearsal.namespace import BRIDGE, Namespace, kill_all, wait
+from rehearsal.network_namespace import BRIDGE, NetworkNamespace, kill_all, wait
 
-SUPERVISE = Path(__file__).with_name("supervise")
+RUN_MACHINE = Path(__file__).with_name("run-machine")
 BOOT_SECONDS = 90
 
 
 class Machine:
     """A simulated machine with its files in `folder`; `create()` creates a new simulated machine."""
 
-    def __init__(self, folder: Path, namespace: Namespace) -> None:
+    def __init__(self, folder: Path, netns: NetworkNamespace) -> None:
         self.folder = folder
-        self.namespace = namespace
+        self.netns = netns
         self.spec = Specification(**json.loads((folder / "machine.json").read_text()))
         self.name = self.spec.name
 
     @classmethod
-    def create(cls, folder: Path, namespace: Namespace, spec: Specification, image: Path) -> "Machine":
+    def create(cls, folder: Path, netns: NetworkNamespace, spec: Specification, image: Path) -> "Machine":
         """Create a simulated machine with a new disk and a new SSH host key, but do not boot the machine."""
         folder.mkdir(parents=True)
         (folder / "image").write_text(str(image))
@@ -33,7 +33,7 @@ class Machine:
         disk.create(folder, spec)
         # machine.json is written last, because its existence marks the machine as complete
         (folder / "machine.json").write_text(json.dumps(asdict(spec), indent=2))
-        return cls(folder, namespace)
+        return cls(folder, netns)
 
     @property
     def host_key(self) -> str:
@@ -66,10 +66,10 @@ class Machine:
         """Return the IDs of the machine's processes on the host."""
         return cgroups.processes(self._groups())
 
-    def provision(self, furnishing: Path) -> None:
-        """Copy missing and changed files from `furnishing` to /var/lib/rancher on the machine's disk."""
-        for file in (path for path in furnishing.rglob("*") if path.is_file()):
-            target = self.on_data_disk(str(file.relative_to(furnishing)))
+    def provision(self, provisioning: Path) -> None:
+        """Copy missing and changed files from `provisioning` to /var/lib/rancher on the machine's disk."""
+        for file in (path for path in provisioning.rglob("*") if path.is_file()):
+            target = self.on_data_disk(str(file.relative_to(provisioning)))
             if not target.exists() or not filecmp.cmp(file, target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)
@@ -81,9 +81,9 @@ class Machine:
         groups = cgroups.create(self._label)
         (self.folder / "cgroups").write_text("\n".join(map(str, groups)))
         image = (self.folder / "image").read_text()
-        supervise: list[str | Path] = [SUPERVISE, self._id, self.folder, image, BRIDGE, *groups]
-        command = ["unshare", "--mount", "--propagation=private", *supervise]
-        self.namespace.start(command, self.folder / "console.log")
+        run_machine: list[str | Path] = [RUN_MACHINE, self._id, self.folder, image, BRIDGE, *groups]
+        command = ["unshare", "--mount", "--propagation=private", *run_machine]
+        self.netns.start(command, self.folder / "console.log")
 
     def wait_until_up(self) -> None:
         """Wait until the simulated machine accepts SSH logins."""
@@ -91,7 +91,7 @@ class Machine:
 
     def answers(self) -> bool:
         """Return whether the SSH server of the simulated machine answers."""
-        return self.namespace.answers(self.spec.address, self.spec.port, b"SSH-")
+        return self.netns.answers(self.spec.address, self.spec.port, b"SSH-")
 
     def power_off(self) -> None:
         """Kill all processes of the simulated machine at once, like a power cut; the disk does not change."""
@@ -123,7 +123,7 @@ class Machine:
     @property
     def _label(self) -> str:
         """The unique name of the machine's cgroup, which combines the names of network namespace and machine."""
-        return f"{self.namespace.name}-{self.name}"
+        return f"{self.netns.name}-{self.name}"
 
     def _groups(self) -> list[Path]:
         record = self.folder / "cgroups"

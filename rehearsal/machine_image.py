@@ -1,4 +1,4 @@
-"""The system every simulated machine starts from: a small Debian, built once and kept."""
+"""Builds the root file system of the simulated machines: a small Debian system, which the cache stores."""
 
 import fcntl
 import hashlib
@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rehearsal.cache import code_of
 from rehearsal.debian import debootstrap
 from rehearsal.shell import RehearsalError, run
 
 RELEASE = "bookworm"
-# Everything the program would install: the machines have no network to install it from.
+# All packages that homelab would install, because simulated machines have no route to Debian's mirror
 PACKAGES = {
     "system": "systemd,systemd-sysv,systemd-timesyncd,dbus,sudo,procps,kmod,python3-minimal,openssh-server",
     "network": "iproute2,iputils-ping,iptables,ipset,conntrack,keepalived,haproxy,ca-certificates,curl",
@@ -26,12 +27,12 @@ Report = Callable[[str], None]
 
 
 def ensure(report: Report) -> Path:
-    """The image's root folder; the first time Debian is fetched for it, which takes about a minute."""
+    """Return the folder with the machines' root file system; the first call downloads Debian's packages in a minute."""
     debian = _cached(f"debian-{RELEASE}-{_digest(','.join(PACKAGES.values()).encode())}", report, _bootstrap)
-    recipe = [Path(__file__).read_bytes(), debian.name.encode()]
+    recipe = [code_of(__file__), debian.name.encode()]
     for file in _files(FILES) + _files(CNI_PLUGINS):
         recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
-    return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _furnish(debian, root))
+    return _cached(f"machine-image-{_digest(*recipe)}", report, lambda root: _customize(debian, root))
 
 
 def _cache() -> Path:
@@ -56,7 +57,7 @@ def _only_one_builder() -> Iterator[None]:
 
 
 def _cached(name: str, report: Report, build: Callable[[Path], None]) -> Path:
-    """The folder `name` in the cache; when it is not there, what `build` makes of an empty one."""
+    """Return the folder `name` in the cache; if the folder is missing, `build` fills a new folder."""
     folder = _cache() / name
     with _only_one_builder():
         if folder.exists():
@@ -77,25 +78,25 @@ def _bootstrap(root: Path) -> None:
             run(command, log=log)
         except RehearsalError as error:
             raise RehearsalError(
-                f"Debian could not be fetched for the simulated machines ({error}). "
-                "Its mirror is needed once: look at the log, then start again."
+                f"Debian's packages for the simulated machines could not be downloaded: {error}. "
+                f"Read {log.name}, check that this computer reaches Debian's mirror, then start again."
             ) from error
     shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
 
 
-def _furnish(debian: Path, root: Path) -> None:
-    """Add our own files, take away what every machine must have of its own."""
+def _customize(debian: Path, root: Path) -> None:
+    """Copy the system in `debian` to `root`, add the rehearsal's files, and remove the identity of the machine."""
     run(["cp", "--archive", "--reflink=auto", f"{debian}/.", root])
     shutil.copytree(FILES, root, dirs_exist_ok=True)
     plugins = root / "usr/lib/cni"
     for plugin in _files(CNI_PLUGINS):
         shutil.copy(plugin, plugins)
-    # K3s looks for the plugins on PATH, containerd in /opt/cni/bin
+    # K3s finds the plugins on PATH, and containerd in /opt/cni/bin
     (root / "opt/cni").mkdir(parents=True)
     (root / "opt/cni/bin").symlink_to("/usr/lib/cni")
     for plugin in plugins.iterdir():
         (root / "usr/local/bin" / plugin.name).symlink_to(f"/usr/lib/cni/{plugin.name}")
-    # systemd takes D-Bus' machine id over where it has none of its own
+    # without /etc/machine-id, systemd uses the machine ID of D-Bus
     for name in ("etc/machine-id", "var/lib/dbus/machine-id", "etc/ssh/ssh_host_*"):
         for identity in root.glob(name):
             identity.unlink()

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from components.cluster.settings import ClusterSettings
 from components.cluster.ssh_settings import BastionSettings
 from rehearsal.disk import Specification
-from rehearsal.namespace import Network, free_address
+from rehearsal.network_namespace import Network, free_address
 
 HOST_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), "amd64")
 MEMORY_BYTES = {"server": 600 << 20, "agent": 350 << 20, "bastion": 30 << 20}

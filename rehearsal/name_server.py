@@ -19,10 +19,10 @@ from components.layers.cert_manager.layer import CertManagerSettings
 from components.settings.addresses import is_address
 from rehearsal import debian, machine_specs
 from rehearsal.artefacts import Row
-from rehearsal.cache import Recipe, Report, obtain, write_atomically
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, Report, code_of, obtain, write_atomically
+from rehearsal.debian import RootFilesystem
 from rehearsal.lab import Lab
-from rehearsal.namespace import free_address, wait
+from rehearsal.network_namespace import free_address, wait
 from rehearsal.paths import ACME_FOLDER
 from rehearsal.shell import RehearsalError
 from stacks.settings import LabStack
@@ -34,7 +34,7 @@ TIMEOUT = 30  # seconds in which BIND must answer
 PACKAGES = ("bind9", "bind9-dnsutils")
 STATE = "/var/lib/bind"
 """Folder with BIND's files in the root file system of BIND."""
-TREE = Tree(
+ROOT_FILESYSTEM = RootFilesystem(
     ("usr/sbin/named", "usr/bin/dig"),
     ("root:x:0:0::/:/bin/sh",),
     folders=(STATE.removeprefix("/"), "dev"),
@@ -65,10 +65,10 @@ def recipe() -> Recipe:
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        debian.plant(TREE, debian.unpack(PACKAGES, work), folder / "bind")
+        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), folder / "bind")
         shutil.rmtree(work)
 
-    ingredients = (*PACKAGES, repr(TREE), Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
     return Recipe("bind", debian.RELEASE, ingredients, "from Debian's packages, half a minute", make)
 
 
@@ -99,21 +99,21 @@ def name_server_of(settings: LabStack, gateway: str) -> NameServer | None:
 
 def serve(lab: Lab, server: NameServer, report: Report) -> Row:
     """Start BIND unless BIND runs with the same configuration; return BIND's row in the table `Real and simulated`."""
-    tree, folder = obtain(recipe(), report) / "bind", _folder(lab)
+    root, folder = obtain(recipe(), report) / "bind", _folder(lab)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lab.namespace.add_address(server.address)
+    lab.netns.add_address(server.address)
     zone, configuration = folder / f"{server.zone}.zone", folder / "named.conf"
     if not zone.exists():
         zone.write_text(zone_file(server))
     wanted, log = named_conf(server), folder / "named.log"
-    answers = partial(lab.namespace.answers, server.address, PORT)
+    answers = partial(lab.netns.answers, server.address, PORT)
     if not (answers() and configuration.exists() and configuration.read_text() == wanted):
         _stop(lab)
         wait(lambda: not answers(), TIMEOUT, lambda: f"The lab's DNS server does not stop: read {log}.")
         write_atomically(configuration, wanted)
         # -g: BIND stays in the foreground, and logs to its standard error
-        command = chroot_command(lab, tree, "/usr/sbin/named", "-g", "-c", f"{STATE}/{configuration.name}")
-        lab.namespace.start(command, log)
+        command = chroot_command(lab, root, "/usr/sbin/named", "-g", "-c", f"{STATE}/{configuration.name}")
+        lab.netns.start(command, log)
         wait(answers, TIMEOUT, lambda: f"The lab's DNS server does not start: read {log}.")
     return Row("DNS server of certManager.acme.rfc2136", "BIND, Debian's package, with the lab's TSIG key", real=False)
 
@@ -151,15 +151,15 @@ def zone_file(server: NameServer) -> str:
     return f"$TTL 5\n@ SOA ns hostmaster 1 3600 600 86400 5\n@ NS ns\nns {kind} {server.address}\n"
 
 
-def chroot_command(lab: Lab, tree: Path, *command: str) -> list[str]:
-    """Return the command line that runs a program of BIND's packages, in BIND's root file system `tree`."""
-    return debian.chroot_command(tree, _folder(lab), STATE, *command)
+def chroot_command(lab: Lab, root: Path, *command: str) -> list[str]:
+    """Return the command line that runs a program of BIND's packages, in BIND's root file system `root`."""
+    return debian.chroot_command(root, _folder(lab), STATE, *command)
 
 
 def _stop(lab: Lab) -> None:
     pid_file = _folder(lab) / "named.pid"
     # after a restart of the computer, another process can have the PID
-    if pid_file.exists() and (pid := int(pid_file.read_text())) in lab.namespace.processes():
+    if pid_file.exists() and (pid := int(pid_file.read_text())) in lab.netns.processes():
         os.kill(pid, signal.SIGKILL)
 
 

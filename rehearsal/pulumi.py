@@ -78,11 +78,11 @@ class Engine:
 
     def start_homelab(self, verb: str, *arguments: str, output: IO[str] | int | None = None) -> subprocess.Popen[str]:
         """Start a `./homelab` command in the network of the rehearsed lab, with the rehearsal's stack file."""
-        # in `./homelab app COMMAND`, the options belong to COMMAND
+        # in `./homelab app COMMAND`, the options --stack and --config-file must follow COMMAND
         command, options = ((verb, *arguments[:1]), arguments[1:]) if verb == "app" else ((verb,), arguments)
         words = [*command, "--stack", self.stack, "--config-file", str(self.stack_file), *options]
         return subprocess.Popen(
-            self.lab.namespace.command(sys.executable, "-m", "cli", *words),
+            self.lab.netns.command(sys.executable, "-m", "cli", *words),
             cwd=PROJECT,
             env=self.lab.with_kubectl(self.environment) | {"PYTHONPATH": str(PROJECT), "HOME": str(self._home)},
             stdout=output,
@@ -123,7 +123,7 @@ class Engine:
         if verb in ("up", "update"):
             self.event_log.unlink(missing_ok=True)
             words += ["--event-log", str(self.event_log)]
-        return self.lab.namespace.command(self.program, *words)
+        return self.lab.netns.command(self.program, *words)
 
     @property
     def program(self) -> Path:
@@ -149,7 +149,8 @@ class Engine:
         self.stack_file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": {}}))
 
     def _unlock(self) -> None:
-        """Remove the stack lock of a killed Pulumi; the lock of the rehearsed lab ensures that no other Pulumi runs."""
+        """Remove the stack lock that a killed Pulumi process has left. No other Pulumi process can hold it, because
+        homelab holds the lock of the rehearsed lab."""
         if any(self._backend.glob(f".pulumi/locks/**/{self.stack}/*.json")):
             self._in_own_project("cancel", "--yes")
 

@@ -46,7 +46,7 @@ def built_pulumi() -> Recipe:
         go.release()
         go.build(CLI_PACKAGE, folder / "pulumi", folder=source, variables={CLI_VERSION_VARIABLE: f"v{PULUMI_VERSION}"})
 
-    takes = "building from its Go module: 4 minutes on two cores"
+    takes = "building it from its Go module takes about 4 minutes on two cores"
     return Recipe("pulumi-built", PULUMI_VERSION, sources(source), takes, make)
 
 
@@ -70,48 +70,54 @@ def built_provider() -> Recipe:
         )
         schema.unlink()
 
-    takes = "building from its Go module: 7 minutes on two cores"
+    takes = "building it from its Go module takes about 7 minutes on two cores"
     return Recipe("pulumi-resource-kubernetes", PROVIDER_VERSION, sources(source), takes, make)
 
 
 def coredns() -> Recipe:
     """Recipe that builds CoreDNS as a statically linked binary."""
-    return _static(
-        "coredns", COREDNS_VERSION, SOURCES / "coredns", "building from its Go module: 2 minutes on two cores"
-    )
+    takes = "building it from its Go module takes about 2 minutes on two cores"
+    return _static("coredns", COREDNS_VERSION, SOURCES / "coredns", takes)
 
 
 def pause() -> Recipe:
     """Recipe that builds the program of stand-in images, which sleeps, or exits at once with the argument `exit`."""
-    return _static("pause", OWN_VERSION, SOURCES / "pause", "building, seconds")
+    return _static("pause", OWN_VERSION, SOURCES / "pause", "building it takes some seconds")
+
+
+def klipper_lb() -> Recipe:
+    """Recipe that builds a program that forwards connections, as the image of K3s' ServiceLB does with iptables."""
+    return _static("klipper-lb", OWN_VERSION, SOURCES / "klipper-lb", "building, seconds")
 
 
 def podinfo() -> Recipe:
     """Recipe that builds podinfo, the sample app's program, as a statically linked binary."""
     source = SOURCES / "podinfo"
-    takes = "building from its Go module: 1 minute on two cores"
+    takes = "building it from its Go module takes about 1 minute on two cores"
     return _static("podinfo", PODINFO_VERSION, source, takes, "github.com/stefanprodan/podinfo/cmd/podinfo")
 
 
 def pebble() -> Recipe:
     """Recipe that builds Pebble, the ACME server that replaces Let's Encrypt, as a statically linked binary."""
-    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", "building from its Go module: 1 minute on two cores")
+    takes = "building it from its Go module takes about 1 minute on two cores"
+    return _static("pebble", PEBBLE_VERSION, SOURCES / "pebble", takes)
 
 
 def metrics_server() -> Recipe:
     """Recipe that builds K3s' metrics server as a statically linked binary.
 
-    Kubernetes needs the metrics server, because no namespace can be deleted while the metrics API is unavailable.
+    The rehearsal needs the metrics server, because Kubernetes deletes no namespace while the metrics API is
+    unavailable.
     """
     source = SOURCES / "metrics-server"
-    takes = "building from its Go module: 4 minutes on two cores"
+    takes = "building it from its Go module takes about 4 minutes on two cores"
     return _static(
         "metrics-server", METRICS_SERVER_VERSION, source, takes, "sigs.k8s.io/metrics-server/cmd/metrics-server"
     )
 
 
 def sources(folder: Path) -> tuple[bytes, ...]:
-    """Return the contents of the files in a Go module's folder, which are ingredients of a recipe."""
+    """Return the contents of the files in a Go module's folder, which are part of a recipe's cache key."""
     return tuple(file.read_bytes() for file in sorted(folder.glob("*.*")))
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from components.cluster.k3s.config import BINARIES
+from provider.download import sha256_of
 from rehearsal import download
 from rehearsal.cache import Recipe, Report, obtain
 from rehearsal.shell import RehearsalError
 
 FILES_URL = "https://github.com/k3s-io/k3s/releases/download"
 SOURCE_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _verify(file: Path, listing: Path) -> None:
     for needed in (file, listing):
         if not needed.is_file():
             raise RehearsalError(f"The file {needed} is missing from the air-gap bundle: add the file.")
-    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), download.sha256_of(file)
+    stated, actual = download.checksum_of(listing.read_text(), file.name, str(listing)), sha256_of(file)
     if stated != actual:
         raise RehearsalError(
             f"The file {file} was rejected: its SHA-256 is {actual}, but {listing.name} states {stated}."

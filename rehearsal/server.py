@@ -26,7 +26,7 @@ from rehearsal.controllers import run
 from rehearsal.controllers.api import ApiError
 from rehearsal.download import UnreachableError
 from rehearsal.image_cache import cache_folder, hold_cache
-from rehearsal.namespace import url_host
+from rehearsal.network_namespace import url_host
 from rehearsal.upstream import Upstream, runner_in
 
 MAX_REQUEST_BYTES = 8 << 20  # bytes of a request's body

@@ -30,7 +30,7 @@ from rehearsal import (
 from rehearsal.artefacts import Artefacts
 from rehearsal.cache import Report, write_atomically
 from rehearsal.lab import Lab
-from rehearsal.namespace import url_host
+from rehearsal.network_namespace import url_host
 from rehearsal.paths import ONLINE_FILE, PROJECT
 from rehearsal.programs import BuiltPrograms, catalog
 from rehearsal.pulumi import Engine
@@ -124,7 +124,8 @@ def _simulatable_settings(source: Path, lab: Lab) -> LabStack:
 
 
 def _build_programs(settings: LabStack, apps: Sequence[Path], online: bool, report: Report) -> BuiltPrograms:
-    """Build what the platform and the apps run; build nothing with Internet access, which provides the images."""
+    """Build the programs that the platform and the apps run. With Internet access, build no programs, because the
+    images come from image registries."""
     if online:
         return BuiltPrograms()
     app_images = app_stack_images.image_names(apps)

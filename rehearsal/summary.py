@@ -97,7 +97,7 @@ def _real(session: Session) -> Table:
 
 
 def missing_images(lab: Lab) -> Iterator[str]:
-    """Yield a message about each image of a lab with Internet access that a process that sleeps replaces."""
+    """Yield a message about each image that the lab could not pull, although it has Internet access."""
     if not json.loads((lab.folder / ONLINE_FILE).read_text()):
         return
     for name, choice in _images(lab):
@@ -192,17 +192,17 @@ def _app(lab: Lab, namespace: str) -> Table:
     """Build a table of an app's pods, database, certificate, hosts and address."""
     in_namespace = f"--namespace={namespace}"
     table = _table(f"App {namespace}", "kind", "name", "state")
-    for thing in list_objects(lab, "deployments,statefulsets", in_namespace):
-        ready = thing.get("status", {}).get("readyReplicas", 0)
-        table.add_row("pods", thing["metadata"]["name"], f"{ready} of {thing['spec']['replicas']} ready")
-    kinds = {thing["metadata"]["name"] for thing in list_objects(lab, "customresourcedefinitions")}
+    for item in list_objects(lab, "deployments,statefulsets", in_namespace):
+        ready = item.get("status", {}).get("readyReplicas", 0)
+        table.add_row("pods", item["metadata"]["name"], f"{ready} of {item['spec']['replicas']} ready")
+    kinds = {item["metadata"]["name"] for item in list_objects(lab, "customresourcedefinitions")}
     for kind in ("clusters.postgresql.cnpg.io", "certificates.cert-manager.io"):
-        for thing in list_objects(lab, kind, in_namespace) if kind in kinds else ():
-            status = thing.get("status") or {}
+        for item in list_objects(lab, kind, in_namespace) if kind in kinds else ():
+            status = item.get("status") or {}
             ready = next((c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"), "Unknown")
-            table.add_row(thing["kind"], thing["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
-    for thing in list_objects(lab, "ingresses", in_namespace):
-        points = (thing.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
-        hosts = ", ".join(rule.get("host", "*") for rule in thing["spec"]["rules"])
+            table.add_row(item["kind"], item["metadata"]["name"], str(status.get("phase", f"Ready: {ready}")))
+    for item in list_objects(lab, "ingresses", in_namespace):
+        points = (item.get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
+        hosts = ", ".join(rule.get("host", "*") for rule in item["spec"]["rules"])
         table.add_row("hosts", hosts, f"at {points[0].get('ip', 'no address')}")
     return table

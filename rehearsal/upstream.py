@@ -27,7 +27,7 @@ from rehearsal import image_cache
 from rehearsal.cache import write_atomically
 from rehearsal.download import CONNECT_TIMEOUT, UnreachableError
 from rehearsal.images import INDEX, MANIFEST
-from rehearsal.namespace import enter
+from rehearsal.network_namespace import enter
 from rehearsal.retries import DOWNLOAD_PATIENCE, http_error, with_retries
 
 HUB, HUB_HOST = "docker.io", "registry-1.docker.io"

@@ -57,7 +57,7 @@ def select(web_uis: Sequence[WebUi], wanted: str) -> WebUi:
 
 def answers(lab: Lab, web_ui: WebUi) -> bool:
     """Return whether the web UI's address accepts connections."""
-    return web_ui.address is not None and lab.namespace.answers(web_ui.address, PORT)
+    return web_ui.address is not None and lab.netns.answers(web_ui.address, PORT)
 
 
 def ca_certificate(lab: Lab, web_ui: WebUi) -> str | None:
@@ -111,16 +111,16 @@ def _of_routes(routes: Sequence[dict[str, Any]], address: str | None) -> Iterato
                 yield WebUi(host, "/", *_named("IngressRoute", route_object), address, _secret(route_object, secret))
 
 
-def _named(kind: str, thing: dict[str, Any]) -> tuple[str, str]:
-    metadata = thing["metadata"]
+def _named(kind: str, item: dict[str, Any]) -> tuple[str, str]:
+    metadata = item["metadata"]
     return metadata["namespace"], f"{kind} {metadata['namespace']}/{metadata['name']}"
 
 
-def _secret(thing: dict[str, Any], name: str | None) -> SecretRef:
-    return (thing["metadata"]["namespace"], name) if name else WILDCARD_SECRET
+def _secret(item: dict[str, Any], name: str | None) -> SecretRef:
+    return (item["metadata"]["namespace"], name) if name else WILDCARD_SECRET
 
 
-def _address(thing: dict[str, Any]) -> str | None:
+def _address(item: dict[str, Any]) -> str | None:
     """Return the first load balancer IP in the status of a Service or an Ingress; None without a load balancer IP."""
-    points = ((thing.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    points = ((item.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     return next((point["ip"] for point in points if "ip" in point), None)

@@ -16,7 +16,7 @@ from components.app.security import level, level_requirements
 from components.app.settings import AppSettings
 from components.app.validation import plaintext_secrets
 from components.settings.model import NAMESPACE
-from stacks.catalog import VALKEY_IMAGE
+from stacks.catalog import APP_IMAGES
 from stacks.outputs import PlatformOutputs
 from stacks.settings import AppStack
 
@@ -32,12 +32,11 @@ def deploy() -> None:
         provider = create_provider(_without_single_app(platform))
         apps = open_egress(stack.apps)
         outputs = {
-            app.name: _outputs(app, App(app, platform, path, provider, valkey_image=VALKEY_IMAGE))
-            for path, app in apps.items()
+            app.name: _outputs(app, App(app, platform, path, provider, images=APP_IMAGES)) for path, app in apps.items()
         }
         pulumi.export("apps", outputs)
     else:
-        app = App(stack.app, platform, stack.section_path, valkey_image=VALKEY_IMAGE)
+        app = App(stack.app, platform, stack.section_path, images=APP_IMAGES)
         for name, value in _outputs(stack.app, app).items():
             pulumi.export(name, value)
 
@@ -86,8 +85,9 @@ def _without_single_app(platform: PlatformOutputs) -> PlatformOutputs:
 
 def _checked(kubeconfig: str, single_app: str | None) -> str:
     if single_app is not None:
-        reason = f"this stack deployed the app {single_app} with {NAMESPACE}:app; no changes were made"
-        raise pulumi.RunError(f"{NAMESPACE}:apps: {reason}: use a new stack, or write {NAMESPACE}:app again")
+        reason = f"this stack deployed the app {single_app} with {NAMESPACE}:app, and cannot move it"
+        fix = f"use a new stack, or configure the app with {NAMESPACE}:app again"
+        raise pulumi.RunError(f"{NAMESPACE}:apps: {reason}; no changes were made: {fix}")
     return kubeconfig
 
 

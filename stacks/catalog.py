@@ -6,6 +6,7 @@ Renovate updates the versions.
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.app.images import AppImages
 from components.kubernetes.chart import Chart
 from components.layers.argo_rollouts import ArgoRollouts
 from components.layers.argocd.layer import ArgoCD
@@ -50,8 +51,16 @@ K3S_VERSION = "v1.36.3+k3s1"
 # renovate: datasource=docker depName=ghcr.io/kube-vip/kube-vip
 KUBE_VIP_IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.4"
 
+# renovate: datasource=docker depName=docker.io/library/mariadb
+MARIADB_IMAGE = "docker.io/library/mariadb:11.8.3"
+
+# renovate: datasource=docker depName=docker.io/restic/restic
+RESTIC_IMAGE = "docker.io/restic/restic:0.18.0"
+
 # renovate: datasource=docker depName=docker.io/valkey/valkey
 VALKEY_IMAGE = "docker.io/valkey/valkey:8.1.4"
+
+APP_IMAGES = AppImages(MARIADB_IMAGE, RESTIC_IMAGE, VALKEY_IMAGE)
 
 # renovate: datasource=github-releases depName=hashicorp/nomad
 NOMAD_VERSION = "v1.10.5"

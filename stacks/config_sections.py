@@ -88,7 +88,7 @@ def _decoded(value: Any) -> Any:
     """Decode a configuration value, which Pulumi passes as JSON if it is a mapping or a list."""
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):  # text, a number of thousands of digits, or thousands of brackets
+    except (ValueError, RecursionError):  # plain text, a number with thousands of digits, or thousands of brackets
         return value
 
 

@@ -16,6 +16,7 @@ from components.kubernetes.chart import Chart
 from components.kubernetes.manifest import Json, resolve_secrets
 from components.platform.chart_values import merge_values
 from components.platform.layer_resources import AnyLayer
+from components.platform.object_store import ObjectStoreSettings
 from components.platform.platform import Platform
 from stacks import catalog
 from stacks.checks.warnings import lab_warnings
@@ -46,13 +47,17 @@ def deploy() -> None:
     packaged = [component for layer in layers for component in layer.replaces_packaged]
     cluster_settings = settings.cluster.with_disabled(packaged).with_node_labels(lambda node: _labels(layers, node))
     reserved = [name for entry in catalog.LAYERS for name in entry.namespaces]
-    app_rights = partial(rights.for_app_stacks, max_level=settings.cluster.apps.pod_security, reserved=reserved)
+    apps = settings.cluster.apps
+    app_rights = partial(
+        rights.for_app_stacks, max_level=apps.pod_security, reserved=reserved, readers=apps.cluster_read
+    )
     cluster = Cluster(
         cluster_settings, catalog.KUBE_VIP_IMAGE, app_rights, host_requirements_of(layers, settings.cluster), flags
     )
     platform = Platform(layers, settings.platform.charts(), cluster.access, settings.platform.values)
     cluster.mark_on_destroy([platform])
-    _outputs(cluster_settings, cluster.app_kubeconfig, layers).export()
+    backups = settings.platform.lab(settings.cluster).object_store(None, "apps")
+    _outputs(cluster_settings, cluster.app_kubeconfig, layers, backups).export()
     pulumi.export("kubeconfig", cluster.kubeconfig)  # administrator credentials, which no app stack reads
 
 
@@ -88,7 +93,9 @@ def host_requirements_of(layers: Sequence[AnyLayer], cluster: ClusterSettings) -
     )
 
 
-def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer]) -> PlatformOutputs:
+def _outputs(
+    cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLayer], backups: ObjectStoreSettings | None
+) -> PlatformOutputs:
     """Return the stack outputs for app stacks, from settings of the cluster and from outputs of the layers."""
     nodes = [_node(node) for node in cluster.nodes]
     outputs: dict[str, Json] = {
@@ -101,9 +108,12 @@ def _outputs(cluster: ClusterSettings, apps: Kubeconfig, layers: Sequence[AnyLay
         "cluster_networks": [*cluster.network.pods, *cluster.network.services],
         "pod_security_levels": allowed_levels(cluster.apps.pod_security),
         "nfs_client": cluster.apps.nfs,
+        "volume_backup": backups.output() if backups else None,
+        "cluster_readers": list(cluster.apps.cluster_read),
         "version": VERSION,
         "monitoring": any(layer.key == "monitoring" for layer in layers),
         **_packaged_storage(cluster),
+        **({"load_balancer_addresses": _addresses(cluster)} if cluster.k3s.servicelb else {}),
     }
     for name, value in (output for layer in layers for output in layer.outputs().items()):
         outputs[name] = [*outputs.get(name, ()), *value] if isinstance(value, list) else value
@@ -116,6 +126,11 @@ def _node(node: NodeSettings) -> dict[str, Json]:
     required = {"name": node.name, "role": node.role, "address": node.address}
     optional = {"arch": node.arch} if node.arch else {}  # Pulumi drops None from outputs
     return {**required, **optional, "labels": dict(node.labels), "taints": list(node.taints)}
+
+
+def _addresses(cluster: ClusterSettings) -> list[str]:
+    """Return the addresses at which clients reach Services through K3s' ServiceLB."""
+    return [address for node in cluster.nodes for address in node.addresses]
 
 
 def _packaged_storage(cluster: ClusterSettings) -> dict[str, Json]:

@@ -46,7 +46,7 @@ class PlatformOutputs(AppPlatformOutputs):
     sealing_certificate: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "sealedSecrets")
     )
-    """Certificate with which users seal secrets (PEM), if the stack file contains a certificate."""
+    """Certificate (PEM) with which users seal secrets; None if the stack file contains no certificate."""
     object_store_endpoint: pulumi.Output[str | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "seaweedfs")
     )

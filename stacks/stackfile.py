@@ -30,7 +30,7 @@ def read(file: Path) -> tuple[dict[str, Any], set[str]]:
             raise SettingsError([Problem(str(key), "has no namespace", f"write {NAMESPACE}:{key}")])
         if namespace == NAMESPACE:
             settings[name] = value
-    secrets = {name for name, value in settings.items() if _is_ciphertext(value)}
+    secrets = {name for name, value in settings.items() if is_ciphertext(value)}
     return {name: value for name, value in settings.items() if name not in secrets}, secrets
 
 
@@ -46,7 +46,7 @@ def short_name(stack: str) -> str:
 
 def ciphertext_paths(value: Any, loc: SettingPath) -> Iterator[SettingPath]:
     """Yield the path of each encrypted secret inside a configuration value."""
-    if _is_ciphertext(value):
+    if is_ciphertext(value):
         yield loc
     elif isinstance(value, Mapping):
         for key, inner in value.items():
@@ -56,7 +56,8 @@ def ciphertext_paths(value: Any, loc: SettingPath) -> Iterator[SettingPath]:
             yield from ciphertext_paths(inner, (*loc, index))
 
 
-def _is_ciphertext(value: Any) -> bool:
+def is_ciphertext(value: Any) -> bool:
+    """Whether a value of the stack file is a secret that Pulumi has encrypted."""
     return isinstance(value, Mapping) and set(value) == {"secure"}
 
 
@@ -71,7 +72,7 @@ def _document(file: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise SettingsError([yaml_text.syntax_problem(file.name, text, error)]) from None
     except ValueError:
-        raise SettingsError([Problem(file.name, "contains an invalid number", "put text in quotes")]) from None
+        raise SettingsError([Problem(file.name, "contains an invalid number", "put the value in quotes")]) from None
     if not isinstance(document, dict):
         raise SettingsError([Problem(file.name, "is not a stack file", "begin it with config:")])
     if "config" not in document and (key := next((key for key in document if _is_own(key)), None)):

@@ -193,13 +193,16 @@ def _reason_and_fix(detail: ErrorDetails, field: _Field, value: Any) -> tuple[st
     elif kind == "invalid_key":
         words = ("must be text", "put the key in quotes")
     elif kind == "missing":
-        words = ("is missing", f"add it: {_first_sentence(field.meaning)}")
+        command = "run `./homelab trust`, or " if detail["loc"][-1] == "hostKey" else ""
+        words = ("is missing", f"{command}add it: {_first_sentence(field.meaning)}")
     elif kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         words = ("is not one of the choices", f"use one of: {choices}")
     elif kind == "model_type" and without_none(field.kind) is SecretRef:
         fix = "write {secret: NAME}, and set the secret with `pulumi config set --secret NAME`"
         words = ("must name a secret, not contain it", fix)
+    elif kind == "string_type" and isinstance(value, dict) and "environment" in detail["loc"]:
+        words = ("must be text, not a reference to a secret", f"move {detail['loc'][-1]} to the app's `secrets`")
     elif kind in _BOUNDS:
         reason, bound, beyond = _BOUNDS[kind]
         words = (reason, f"use {context[bound]} or {beyond}")

@@ -27,7 +27,7 @@ _MAX_CHARACTERS = 4 * 1024 * 1024
 _MAX_VALUES = 50_000
 """Largest number of keys and values, in which each alias counts as often as the file uses the alias."""
 _STANDARD_TAG = "tag:yaml.org,2002:str"
-_QUOTE = "put text in quotes, or write a number without the leading zero"
+_QUOTE = "if the value is text, put it in quotes; if it is a number, remove the leading zero"
 _SPLIT = "remove values, or split the lab into several stacks"
 
 
@@ -45,7 +45,7 @@ def check(name: str, text: str) -> None:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             problems += scan.event_problems(event)
     except yaml.YAMLError as error:
-        load(text)  # prefers the error of ruamel.yaml, which also reads the values
+        load(text)  # if ruamel.yaml cannot parse the text either, report the error of ruamel.yaml
         raise SettingsError([syntax_problem(name, text, error)]) from None
     if problems:
         raise SettingsError(problems)
@@ -116,9 +116,10 @@ def _misread(place: str, value: str) -> Iterator[Problem]:
     elif re.fullmatch("[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", value):
         yield Problem(place, "is a date, which Pulumi converts to another format", "put it in quotes")
     elif re.fullmatch("[-+]?([0-9][0-9_]{18,}|0x[0-9A-Fa-f_]{17,}|0o[0-7_]{19,}|0b[01_]{64,})", value):
-        yield Problem(place, "is a number of more than 18 digits, which Pulumi rounds", "put text in quotes")
+        yield Problem(place, "is a number of more than 18 digits, which Pulumi rounds", "put it in quotes")
     elif _is_infinite(value):
-        yield Problem(place, "is not a finite number", "write a smaller number, or put text in quotes")
+        fix = "if the value is text, put it in quotes; if it is a number, write a smaller one"
+        yield Problem(place, "is not a finite number", fix)
 
 
 def _is_infinite(value: str) -> bool:

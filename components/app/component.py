@@ -8,11 +8,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.app import (
+    backup,
     config_objects,
     database,
-    database_wait,
     exposure,
     jobs,
+    mariadb,
     middlewares,
     monitoring,
     network,
@@ -21,13 +22,18 @@ from components.app import (
     remote_secrets,
     rights,
     rollout,
+    server_waits,
+    service_account,
     valkey,
     volumes,
     workers,
     workload,
 )
+from components.app.backup_settings import AppBackupSettings
 from components.app.config_objects import ConfigSources
 from components.app.container_settings import AppContainerSettings
+from components.app.images import AppImages
+from components.app.mariadb_settings import AppMariadbSettings
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
@@ -40,7 +46,7 @@ DATABASE_TIMEOUT = "20m"
 PRE_ROLLOUT_TIMEOUT = f"{jobs.PRE_ROLLOUT_SECONDS + 60}s"
 """Longest wait for the Job before a new version: one minute more than Kubernetes lets the Job run."""
 PASSWORD_BYTES = 16
-"""Size of the generated passwords of Valkey and of database roles."""
+"""Size of the generated passwords of MariaDB, of Valkey and of database roles."""
 
 
 class App(pulumi.ComponentResource):
@@ -48,7 +54,7 @@ class App(pulumi.ComponentResource):
 
     Pulumi first creates the app's namespace, RoleBinding and NetworkPolicies, and then the app's database. When the
     app's database is ready, Pulumi creates the workload, and then the HorizontalPodAutoscaler and the Ingress. Pulumi
-    protects objects with data from deletion until you set `discard: true` and run `pulumi up`.
+    refuses to delete objects that contain data until you have set `discard: true` and run `pulumi up`.
     """
 
     def __init__(
@@ -58,12 +64,12 @@ class App(pulumi.ComponentResource):
         path: str,
         shared_provider: kubernetes.Provider | None = None,
         *,
-        valkey_image: str,
+        images: AppImages,
     ) -> None:
         """Messages use `path`, the path of the app's settings in the stack file, such as `homelab:app`.
 
-        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`. `valkey_image` is the
-        image of Valkey if the settings contain no image.
+        In a stack with several apps, all apps use one Kubernetes provider, the `shared_provider`. `images` are
+        the images of servers and programs whose settings name no image.
         """
         super().__init__("homelab:components:App", settings.name)
         self._settings, self._platform, self._path = settings, platform, path
@@ -73,12 +79,15 @@ class App(pulumi.ComponentResource):
         namespace = self._create(objects.namespace(settings), [], protect=self._protects_data)
         binding = self._create(rights.role_binding(settings, platform.app_user), [namespace], deleted_with=namespace)
         base = [binding, *self._create_all(network.policies(settings, platform), [binding])]
-        sources, data = self._data(binding, base, valkey_image)
+        base += self._create_all(service_account.objects(settings), [binding])
+        sources, data = self._data(binding, base, images)
         transports = self._create_all(middlewares.transports(settings), base)
         service = self._create(exposure.service(settings), [*base, *transports])
         needed = [*base, *data, *self._create_all(rollout.analysis(settings, platform), base)]
         needed += [service] if settings.strategy else []  # Argo Rollouts switches it to the pods of a new version
         ready = self._workloads(sources, needed)
+        if settings.backup is not None:
+            self._backup(settings.backup, images.restic, sources, [binding, *ready])
         chain = list(middlewares.middlewares(settings, platform, self._htpasswd(binding)))
         front = self._create_all(chain, base)
         references = middlewares.references(settings, chain)
@@ -88,11 +97,12 @@ class App(pulumi.ComponentResource):
         self.register_outputs({"urls": self.urls})
 
     def _data(
-        self, binding: pulumi.Resource, base: Sequence[pulumi.Resource], valkey_image: str
+        self, binding: pulumi.Resource, base: Sequence[pulumi.Resource], default: AppImages
     ) -> tuple[ConfigSources, list[pulumi.Resource]]:
         """Create the app's configuration, volumes, database and Valkey server.
 
-        Returns the names that pods need to use them, and the resources that must be ready before the pods start.
+        Returns the names of the ConfigMap and Secrets to which the pods refer, and the resources that must be ready
+        before the pods start.
         """
         app = self._settings
         sources = ConfigSources(self._files(binding), self._secrets(binding), self._pull(binding))
@@ -101,21 +111,30 @@ class App(pulumi.ComponentResource):
         ]
         if app.remote_secrets or app.remote_secret_files:
             data.append(self._create(remote_secrets.external_secret(app), [binding], f"{app.name}-remote"))
+        images: dict[str, pulumi.Input[str]] = {}
         if app.postgres is not None:
             roles = {role: self._role_secret(app.postgres, role, binding) for role in app.postgres.roles}
             cluster, *dependent = self._database(app.postgres, roles, base)
             data += [cluster, *dependent]
-            sources = replace(sources, roles=roles, database_image=database_wait.image(app.postgres, cluster))
+            images[server_waits.DATABASE] = server_waits.image(app.postgres, cluster)
+            sources = replace(sources, roles=roles)
+        if app.mariadb is not None:
+            secret = self._mariadb_secret(app.mariadb, binding)
+            images[server_waits.MARIADB] = app.mariadb.image or default.mariadb
+            data.append(self._mariadb(app.mariadb, app.mariadb.image or default.mariadb, secret, base))
+            sources = replace(sources, mariadb=secret)
         if app.valkey is not None:
             secret = self._valkey_secret(binding)
-            data.append(self._valkey(app.valkey, valkey_image, secret, base))
+            images[server_waits.VALKEY] = app.valkey.image or default.valkey
+            data.append(self._valkey(app.valkey, app.valkey.image or default.valkey, secret, base))
             sources = replace(sources, valkey=secret)
-        return sources, data
+        return replace(sources, server_images=images), data
 
     def _workloads(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
         """Create the app's workload, workers, Jobs and load balancer.
 
-        Returns `after` with the resources that must be ready before the app's Ingresses.
+        Returns the resources that must be ready before Pulumi creates the app's Ingresses: `after`, the Job `before`
+        and the workload.
         """
         app, platform = self._settings, self._platform
         ready = list(after)
@@ -131,7 +150,8 @@ class App(pulumi.ComponentResource):
     def _database(
         self, postgres: PostgresSettings, secrets: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.CustomResource]:
-        """Create the database; the first resource is the Cluster."""
+        """Create the objects of the database, and return the Cluster, followed by the objects that need a running
+        instance."""
         settings, platform = self._settings, self._platform
         needed = list(after)
         if postgres.backup or postgres.restore:
@@ -147,6 +167,10 @@ class App(pulumi.ComponentResource):
             custom_timeouts=pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT),
         )
         return [cluster, *self._create_all(database.dependent_objects(settings, postgres), [cluster])]
+
+    def _mariadb_secret(self, server: AppMariadbSettings, binding: pulumi.Resource) -> pulumi.Output[str]:
+        name = mariadb.server_name(self._settings)
+        return self._create_named(mariadb.secret(self._settings, server, self._password(name)), binding, name)
 
     def _valkey_secret(self, binding: pulumi.Resource) -> pulumi.Output[str]:
         name = valkey.server_name(self._settings)
@@ -169,6 +193,22 @@ class App(pulumi.ComponentResource):
         claims = self._create_all(valkey.claims(app, server, self._platform), after, protect=self._protects_data)
         needed = [*after, *claims, self._create(valkey.service(app), after)]
         return self._create(valkey.stateful_set(app, server, image, secret), needed)
+
+    def _mariadb(
+        self, server: AppMariadbSettings, image: str, secret: pulumi.Output[str], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        app = self._settings
+        claim = self._create(mariadb.claim(app, server, self._platform), after, protect=self._protects_data)
+        needed = [*after, claim, self._create(mariadb.service(app), after)]
+        timeouts = pulumi.CustomTimeouts(create=DATABASE_TIMEOUT, update=DATABASE_TIMEOUT)
+        return self._create(mariadb.stateful_set(app, server, image, secret), needed, custom_timeouts=timeouts)
+
+    def _backup(
+        self, settings: AppBackupSettings, image: str, sources: ConfigSources, after: Sequence[pulumi.Resource]
+    ) -> None:
+        name = backup.name(self._settings)
+        keys = self._create_named(backup.secret(self._settings, settings, self._platform), after[0], name)
+        self._create(backup.cron_job(self._settings, settings, settings.image or image, keys, sources), after)
 
     def _before(
         self, container: AppContainerSettings, sources: ConfigSources, after: Sequence[pulumi.Resource]
@@ -193,7 +233,8 @@ class App(pulumi.ComponentResource):
 
     def _workers(self, sources: ConfigSources, after: Sequence[pulumi.Resource]) -> None:
         manifests = workers.deployments(self._settings, self._platform, sources)
-        # the API server refuses a change from RollingUpdate to Recreate while `rollingUpdate` has its default values
+        # replace a Deployment whose strategy changes to Recreate: the API server has filled in defaults for
+        # `rollingUpdate`, and rejects the strategy Recreate together with these defaults
         replacement = {"replace_on_changes": ["spec.strategy"], "delete_before_replace": True}
         deployments = self._create_all(manifests, after, **replacement)
         self._create_all(workers.disruption_budgets(self._settings), deployments)

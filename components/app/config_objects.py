@@ -29,16 +29,17 @@ _HTPASSWD_LINE = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\$1\$|\{SHA\})\S+")
 @dataclass(frozen=True)
 class ConfigSources:
     """Names of the ConfigMap and Secrets that contain the pods' configuration files, secrets, registry credentials and
-    Valkey's password."""
+    the passwords of MariaDB and Valkey."""
 
     files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     image_pull_secret: pulumi.Input[str] | None = None
+    mariadb: pulumi.Input[str] | None = None
     valkey: pulumi.Input[str] | None = None
     roles: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Name of the Secret with the role's password, by additional role of the database."""
-    database_image: pulumi.Input[str] | None = None
-    """Image of the database, which the init container of Jobs also uses."""
+    """Names of the Secrets with the passwords of the database's additional roles, by role."""
+    server_images: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Images of the app's database servers, by the name of the init container of Jobs that waits for the server."""
 
 
 def config_map(app: AppSettings, platform: AppPlatformOutputs) -> Manifest:
@@ -88,7 +89,7 @@ def htpasswd(app: AppSettings, settings: AppBasicAuthSettings, path: str) -> Man
 
 
 def _htpasswd_line(app: str, user: str, password: str) -> str:
-    # the salt comes from the user's name, so the hash is the same in every Pulumi run
+    # the salt is derived from the names of app and user: a random salt would change the Secret in every Pulumi run
     salt = hashlib.sha256(f"{app}/{user}".encode()).hexdigest()[:32]
     return f"{user}:{bcrypt_hash(password, salt, _HTPASSWD_COST)}"
 

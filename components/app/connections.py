@@ -7,8 +7,8 @@ from components.app.settings import AppSettings
 
 
 def open_egress(apps: Mapping[str, AppSettings]) -> dict[str, AppSettings]:
-    """Return the settings of the stack's apps, in which `allow.to` of each client names the apps whose `allow.from`
-    names the client.
+    """Return the settings of the stack's apps. If `allow.from` of an app names a client, `allow.to` of the client also
+    names the app.
 
     A connection between two apps needs two NetworkPolicy rules: egress of the client, and ingress of the server.
     """
@@ -16,8 +16,8 @@ def open_egress(apps: Mapping[str, AppSettings]) -> dict[str, AppSettings]:
 
 
 def _with_destinations(client: AppSettings, apps: Mapping[str, AppSettings]) -> AppSettings:
-    """Return the client's settings, with the namespace of each server added to `allow.to` unless `allow.to` already
-    names the namespace."""
+    """Return the settings of `client`, with an additional entry in `allow.to` for each app that accepts connections
+    from `client` and has no entry yet."""
     named = {destination.namespace for destination in client.allow.to}
     servers = [app.name for app in apps.values() if client.name in app.allow.from_ and app.name not in named]
     added = tuple(AppDestinationSettings(namespace=server) for server in servers)

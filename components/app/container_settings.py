@@ -11,8 +11,8 @@ from components.settings.model import Model
 
 
 class AppContainerSettings(Model):
-    """An additional container, which inherits the app's permissions, environment variables, secrets and files. Settings
-    of an additional container override the settings that the container inherits from the app."""
+    """Settings of an additional container, which inherits the app's permissions, environment variables, secrets and
+    files. They override the settings that the container inherits from the app."""
 
     image: Image | None = None
     """Image of the container. Default: the app's image."""

@@ -1,7 +1,8 @@
-"""Checks of an app's PostgreSQL database and Valkey server."""
+"""Checks of an app's PostgreSQL database, MariaDB server and Valkey server."""
 
 from collections import Counter
 
+from components.app import mariadb
 from components.app.database import cluster_name
 from components.app.network import policy_suffixes
 from components.app.settings import AppSettings
@@ -14,8 +15,19 @@ _RESERVED_ROLES = {
     "none": "PostgreSQL reserves",
     "public": "PostgreSQL reserves",
 }
+_PREDEFINED_ROLES = (
+    "pg_checkpoint", "pg_create_subscription", "pg_execute_server_program", "pg_maintain", "pg_monitor",
+    "pg_read_all_data", "pg_read_all_settings", "pg_read_all_stats", "pg_read_server_files",
+    "pg_signal_autovacuum_worker", "pg_signal_backend", "pg_stat_scan_tables", "pg_use_reserved_connections",
+    "pg_write_all_data", "pg_write_server_files",
+)  # fmt: skip
+"""Roles that PostgreSQL has from the start, and that may have members."""
 _LEAST_VALKEY_MEBIBYTES = 16
 """Least memory of Valkey, of which its data can use half."""
+_LEAST_MARIADB_MEBIBYTES = 256
+"""Least memory of MariaDB, which needs about 200 MiB with a small cache."""
+_BUILT_IN_MARIADB = ("information_schema", "mariadb", "mysql", "performance_schema", "root", "sys")
+"""Databases and users that MariaDB has from the start."""
 
 
 def _restore(app: AppSettings) -> Findings:
@@ -82,6 +94,11 @@ def _reserved_roles(app: AppSettings) -> Findings:
         if name in role.in_roles:
             reason = f"contains {name}, but a role cannot be a member of itself"
             yield ("postgres", "roles", name, "inRoles"), reason, "remove it"
+        known = (postgres.database, *(other for other in postgres.roles if other != name), *_PREDEFINED_ROLES)
+        for other in dict.fromkeys(role.in_roles):
+            if other not in (name, *known):
+                reason = f"contains {other}, which is no role of the database and no predefined role of PostgreSQL"
+                yield ("postgres", "roles", name, "inRoles"), reason, f"use one of: {', '.join(known)}"
 
 
 def _valkey(app: AppSettings) -> Findings:
@@ -95,8 +112,23 @@ def _valkey(app: AppSettings) -> Findings:
         yield ("valkey", "memory"), reason, f"use at least {_LEAST_VALKEY_MEBIBYTES}Mi"
     volume = app.volumes.get("valkey")
     if app.valkey.size and volume and volume.is_provisioned and volume.shared:
-        reason = f"results in the claim {server_name(app)}, which is the claim of Valkey's volume"
+        reason = f"results in the PersistentVolumeClaim {server_name(app)}, which Valkey already uses"
         yield ("volumes", "valkey"), reason, "choose another name"
 
 
-DATABASE_CHECKS = (_restore, _database_name, _repeated_names, _databases, _reserved_roles, _valkey)
+def _mariadb(app: AppSettings) -> Findings:
+    if app.mariadb is None:
+        return
+    if app.mariadb.database in _BUILT_IN_MARIADB:
+        reason = "is a database or user that MariaDB itself creates"
+        yield ("mariadb", "database"), reason, "use another name, such as app"
+    if mebibytes(app.mariadb.memory) < _LEAST_MARIADB_MEBIBYTES:
+        reason = "is less memory than MariaDB itself needs"
+        yield ("mariadb", "memory"), reason, f"use at least {_LEAST_MARIADB_MEBIBYTES}Mi"
+    volume = app.volumes.get("mariadb")
+    if volume and volume.is_provisioned and volume.shared:
+        reason = f"results in the claim {mariadb.server_name(app)}, which is the claim of MariaDB's volume"
+        yield ("volumes", "mariadb"), reason, "choose another name"
+
+
+DATABASE_CHECKS = (_restore, _database_name, _repeated_names, _databases, _reserved_roles, _mariadb, _valkey)

@@ -31,7 +31,7 @@ def api_rule(nodes: Sequence[Mapping[str, Any]]) -> Json:
     servers = [ip_peer(node["address"]) for node in nodes if node["role"] == "server"]
     if not servers:
         raise pulumi.RunError(
-            "the platform's outputs list no server, but databases need the servers' Kubernetes API: "
+            "the platform's outputs list no server, but the app needs the servers' Kubernetes API: "
             "run `pulumi up` on the platform's stack"
         )
     return {"to": servers, "ports": _tcp(API_PORT)}

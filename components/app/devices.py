@@ -1,4 +1,4 @@
-"""Devices and GPUs of an app's container, and the node of the app's devices and folders."""
+"""Devices and GPUs of an app's container, and the node that has the app's devices and hostPath volumes."""
 
 from collections.abc import Iterator
 

@@ -34,7 +34,7 @@ def pod_fields(app: AppSettings) -> dict[str, Json]:
 def egress(app: AppSettings) -> Iterator[Json]:
     """Yield the NetworkPolicy rule that allows connections to the DNS servers in `dnsConfig.nameservers`."""
     servers = app.dns_config.nameservers if app.dns_config else ()
-    # NetworkPolicies do not apply to connections inside a pod
+    # NetworkPolicies do not apply to connections inside a pod, so a DNS server at a loopback address needs no rule
     if outside := [address for address in servers if not ip_address(address).is_loopback]:
         ports = [{"protocol": protocol, "port": PORT} for protocol in ("UDP", "TCP")]
         yield {"to": [destinations.ip_peer(address) for address in outside], "ports": ports}
@@ -50,7 +50,7 @@ def dns_problems(app: AppSettings) -> Findings:
         reason = "needs dnsConfig.nameservers, because the pods would have no DNS server"
         yield ("dnsPolicy",), reason, "add DNS servers, such as dnsConfig: {nameservers: [192.168.1.1]}"
     if app.dns_policy == "None":
-        for setting in ("postgres", "valkey", "traces"):
+        for setting in ("postgres", "mariadb", "valkey", "traces"):
             if getattr(app, setting):
                 reason = f"leaves the pods without the cluster's DNS server, which the pods need for {setting}"
                 yield ("dnsPolicy",), reason, f"remove dnsPolicy, or remove {setting}"

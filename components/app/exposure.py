@@ -40,6 +40,7 @@ def load_balancer(app: AppSettings) -> Iterator[Manifest]:
         "externalTrafficPolicy": "Local",  # with Cluster, NetworkPolicies would see a node's IP, not the client's
         "selector": labels(app),
         "ports": _ports(app),
+        **({"loadBalancerSourceRanges": list(settings.from_)} if settings.from_ else {}),
         # in a dual-stack cluster, a Service without `ipFamilies` would get only an IPv4 address
         **({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]} if ipv6 else {}),
     }

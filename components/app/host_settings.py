@@ -11,7 +11,7 @@ DevicePath = Annotated[
     matching(
         "path below /dev",
         r"/dev(/(?!\.{1,2}(/|$))[A-Za-z0-9._:@+-]+)+",
-        "write it as /dev/ttyUSB0, without a slash at the end",
+        "write a path such as /dev/ttyUSB0, without a slash at the end",
     ),
 ]
 DEVICE_FOLDERS = ("/dev/bus/usb", "/dev/dri", "/dev/dvb", "/dev/input", "/dev/snd")
@@ -29,8 +29,8 @@ class AppDeviceSettings(Model):
     mount_path: AbsolutePath | None = None
     """Path of the device in the container. Default: the value of `path`."""
     node: DnsLabel | None = None
-    """Node that has the device. Name of the node that has the device; Kubernetes runs the app's pods only on this node.
-    Default: none, so the app's setting `nodes` must select the nodes that have the device."""
+    """Name of the node that has the device. Kubernetes runs the app's pods only on this node. Default: none, so the
+    app's setting `nodes` must select the nodes that have the device."""
     type: Literal["CharDevice", "BlockDevice", "Directory"] | None = None
     """Type of the hostPath volume for the device: a character device, a block device, or a folder of devices. Default:
     `Directory` for /dev/bus/usb, /dev/dri, /dev/dvb, /dev/input and /dev/snd, and `CharDevice` for all other paths."""
@@ -55,5 +55,5 @@ class AppGpuSettings(Model):
     """Vendor of the GPU. GPUs of `nvidia` need the platform's layer `gpu`. GPUs of `intel` and `amd` need the vendor's
     device plugin for Kubernetes, which you install yourself."""
     count: PositiveInt = 1
-    """Number of GPUs of each pod. If the device plugin lets several pods share a GPU, each pod requests shares of the
-    GPU."""
+    """Number of GPUs of each pod. If the device plugin divides a GPU into shares for several pods, `count` is a number
+    of shares."""

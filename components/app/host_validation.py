@@ -53,7 +53,8 @@ def _pod_security(app: AppSettings) -> Findings:
     needs = [need for need in security.level_requirements(app) if need[0] != "podSecurity"]
     for setting, level in needs:
         if security.LEVELS.index(level) >= security.LEVELS.index(app.pod_security):
-            yield ("podSecurity",), f"has no effect: {setting} already needs the level {level}", "remove it"
+            reason = f"has no effect: {setting} already requires the Pod Security level {level}"
+            yield ("podSecurity",), reason, "remove it"
             return
 
 
@@ -68,8 +69,8 @@ def _host_network(app: AppSettings) -> Findings:
     if app.strategy:
         reason = "starts new pods before old pods stop, but with hostNetwork only one pod per node can open the ports"
         yield ("strategy",), reason, remove
-    reason = "accepts connections only from the pod network, but pods with hostNetwork have their node's address"
-    for setting, server in (("postgres", app.postgres), ("valkey", app.valkey)):
+    reason = "accepts connections only from pods' addresses, but pods with hostNetwork have their node's address"
+    for setting, server in (("postgres", app.postgres), ("mariadb", app.mariadb), ("valkey", app.valkey)):
         if server:
             yield (setting,), reason, remove
     reason = "has no effect with hostNetwork: NetworkPolicies do not apply to the app's pods"
@@ -85,7 +86,7 @@ def _host_ports(app: AppSettings) -> Findings:
         if user := host_network.port_user(number, protocol):
             yield loc, f"is a port of {user} on the nodes", "choose another port, or remove hostNetwork"
         elif host_network.needs_capability(app, number):
-            reason = "is below 1024, which needs the capability NET_BIND_SERVICE with hostNetwork"
+            reason = "is below 1024: with hostNetwork, such a port needs the capability NET_BIND_SERVICE"
             yield loc, reason, "add capabilities: [NET_BIND_SERVICE], or use 1024 or more"
 
 

@@ -61,7 +61,7 @@ def includes(app: AppSettings, name: str) -> bool:
 def host_conflicts(apps: Mapping[str, AppSettings], domain: str) -> Iterator[tuple[str, str, str]]:
     """Yield the path, reason and fix of each host and URL path that two apps serve.
 
-    Host names without a dot are names in `domain`.
+    The function appends `domain` to host names without a dot.
 
     The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
     """

@@ -44,8 +44,7 @@ class AppRedirectSettings(Model):
     paths."""
     to: RedirectTarget
     """URL or path to which Traefik redirects the client. `$1` inserts the first capture group of the regular expression
-    in `path`. If neither the redirect's `path` nor the URL in `to` has a path, the redirect keeps the request's
-    path."""
+    in `path`. The redirect keeps the request's path if neither `path` is set nor the URL in `to` contains a path."""
     permanent: StrictBool = False
     """Whether the redirect is permanent (301 or 308), so that browsers cache the redirect. Default: a temporary
     redirect (302 or 307)."""
@@ -80,10 +79,10 @@ class AppIngressSettings(Model):
     redirects: tuple[AppRedirectSettings, ...] = ()
     """HTTP redirects to other hosts or paths."""
     response_headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    """HTTP headers that Traefik sets in every response, such as Strict-Transport-Security. A header with an empty value
-    is removed."""
+    """HTTP headers that Traefik sets in every response, such as Strict-Transport-Security. Traefik removes a header
+    whose value is empty."""
     request_headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    """HTTP headers that Traefik sets in the requests to the app. A header with an empty value is removed."""
+    """HTTP headers that Traefik sets in the requests to the app. Traefik removes a header whose value is empty."""
     allow_from: tuple[Cidr, ...] = ()
     """CIDRs of the clients whose requests Traefik forwards to the app. Other clients get status 403. Default: all
     clients."""

@@ -72,7 +72,7 @@ def _headers(app: AppSettings) -> Findings:
     for name, value in app.ingress.request_headers.items():
         if name.lower() in _CREDENTIALS and value:
             reason = "would store credentials in clear text"
-            yield ("ingress", "requestHeaders", name), reason, "remove it, and give the app the secret in secrets"
+            yield ("ingress", "requestHeaders", name), reason, "remove it, and pass the credentials in secrets"
 
 
 def _strip_prefix(app: AppSettings) -> Findings:

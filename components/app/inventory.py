@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator
 
-from components.app import database, hosts, jobs, middlewares, valkey, workers, workload
+from components.app import (
+    backup,
+    database,
+    hosts,
+    jobs,
+    mariadb,
+    middlewares,
+    service_account,
+    valkey,
+    workers,
+    workload,
+)
 from components.app.settings import AppSettings
 
 ObjectId = tuple[str, str]
@@ -19,9 +30,10 @@ def object_ids(app: AppSettings) -> Iterator[ObjectId]:
     yield from _network(app)
     yield from _jobs(app)
     yield from _workers(app)
+    yield from _backup(app)
     yield from _monitoring(app)
     yield from _database(app)
-    yield from _valkey(app)
+    yield from _servers(app)
     if workload.min_replicas(app) > 1:
         yield "PodDisruptionBudget", app.name
     if app.autoscaling:
@@ -44,11 +56,14 @@ def _configuration(app: AppSettings) -> Iterator[ObjectId]:
         yield "Secret", f"{app.name}-htpasswd"
     if app.remote_secrets or app.remote_secret_files:
         yield "ExternalSecret", f"{app.name}-remote"
+    yield from ((manifest["kind"], manifest["metadata"]["name"]) for manifest in service_account.objects(app))
 
 
 def _network(app: AppSettings) -> Iterator[ObjectId]:
     policies = ["default-deny", app.name, f"{app.name}-job"]
     policies += [f"{app.name}-worker"] if app.workers else []
+    policies += [backup.name(app)] if app.backup else []
+    policies += [mariadb.server_name(app)] if app.mariadb else []
     policies += [valkey.server_name(app)] if app.valkey else []
     policies += [f"{app.name}-acme"] if hosts.certificate_hosts(app) else []
     policies += [database.cluster_name(app, app.postgres)] if app.postgres else []
@@ -65,6 +80,11 @@ def _jobs(app: AppSettings) -> Iterator[ObjectId]:
     if app.before:
         yield "Job", f"{app.name}-{jobs.PRE_ROLLOUT}"
     yield from (("CronJob", f"{app.name}-{name}") for name in app.cron)
+
+
+def _backup(app: AppSettings) -> Iterator[ObjectId]:
+    if app.backup:
+        yield from ((kind, backup.name(app)) for kind in ("Secret", "CronJob"))
 
 
 def _workers(app: AppSettings) -> Iterator[ObjectId]:
@@ -101,7 +121,10 @@ def _database(app: AppSettings) -> Iterator[ObjectId]:
         yield "Pooler", database.pooler_name(app, postgres)
 
 
-def _valkey(app: AppSettings) -> Iterator[ObjectId]:
+def _servers(app: AppSettings) -> Iterator[ObjectId]:
+    if app.mariadb:
+        kinds = ["Secret", "Service", "StatefulSet", "PersistentVolumeClaim"]
+        yield from ((kind, mariadb.server_name(app)) for kind in kinds)
     if app.valkey:
         kinds = ["Secret", "Service", "StatefulSet", *(["PersistentVolumeClaim"] if app.valkey.size else [])]
         yield from ((kind, valkey.server_name(app)) for kind in kinds)

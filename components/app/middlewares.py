@@ -23,7 +23,7 @@ def middlewares(
     """Yield the app's Traefik Middlewares in the order in which Traefik applies the Middlewares to a request. The
     parameter `htpasswd` is the name of the Kubernetes Secret with the users and password hashes."""
     for suffix, spec in _specs(app, platform, htpasswd):
-        # Traefik identifies a Middleware by NAMESPACE-NAME, so each name ends with a different word
+        # Traefik identifies a Middleware by NAMESPACE-NAME; because a suffix contains no dash, this ID is unique
         yield _custom_resource(app, "Middleware", suffix, spec)
 
 

@@ -32,8 +32,8 @@ def monitoring_objects(app: AppSettings) -> Iterator[Manifest]:
     for name, text in app.dashboards.items():
         meta = metadata(app, f"{app.name}-dashboard-{name}")
         meta["labels"] |= _DASHBOARD_LABEL
-        # Grafana's sidecar writes the files of all ConfigMaps into one folder; the dot keeps `a` with `b-c` and `a-b`
-        # with `c` apart
+        # Grafana's sidecar writes the files of all ConfigMaps into one folder; with a dash instead of the dot, the
+        # dashboard `b-c` of the app `a` and the dashboard `c` of the app `a-b` would have the same file name
         yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {f"{app.name}.{name}.json": text}}
 
 
@@ -62,7 +62,7 @@ def _rules(app: AppSettings) -> Iterator[Json]:
             "alert": name,
             "expr": alert.expr,
             **({"for": alert.for_} if alert.for_ else {}),
-            # receivers of the app's namespace select alerts by this label, which an aggregation in `expr` removes
+            # Alertmanager selects the app's receivers by the label `namespace`, which an aggregation in `expr` removes
             "labels": {"severity": alert.severity, "namespace": app.name},
             **({"annotations": {"summary": alert.summary}} if alert.summary else {}),
         }

@@ -25,7 +25,7 @@ Duration = Annotated[
 
 
 class AppMetricsSettings(Model):
-    """Metrics of the app's pods, which Prometheus scrapes through a PodMonitor."""
+    """Settings of the metrics of the app's pods, which Prometheus scrapes through a PodMonitor."""
 
     port: Port | None = None
     """TCP port of the metrics. Default: the app's port."""
@@ -39,8 +39,8 @@ class AppAlertSettings(Model):
     """An alert rule of the app."""
 
     expr: Text
-    """Condition of the alert in PromQL. Prometheus creates an alert for each time series in the result of the
-    expression."""
+    """Condition of the alert, as a PromQL expression. Prometheus creates an alert for each time series in the result of
+    the expression."""
     for_: Duration | None = None
     """Duration for which the condition must hold before the alert fires, such as 10m. Default: the alert fires as soon
     as the condition holds."""

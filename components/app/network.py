@@ -5,13 +5,14 @@ from typing import Any
 
 import pulumi
 
-from components.app import database, destinations, dns, hosts, monitoring, tracing, valkey
+from components.app import backup, database, destinations, dns, hosts, mariadb, monitoring, tracing, valkey
 from components.app.allow_settings import AppDestinationSettings
 from components.app.objects import NAMESPACE_LABEL, job_labels, labels, metadata, worker_labels
 from components.app.platform_outputs import AppPlatformOutputs, ObjectStoreOutput
 from components.app.port_settings import AppLoadBalancerSettings
 from components.app.postgres_settings import PostgresSettings
 from components.app.settings import AppSettings
+from components.cluster.k3s.hardening import SERVICELB_LABEL
 from components.kubernetes.manifest import Json, Manifest
 
 SOLVER_LABEL = {"acme.cert-manager.io/http01-solver": "true"}
@@ -24,7 +25,8 @@ MONITORING_NAMESPACE = "monitoring"
 def policy_suffixes(app: AppSettings) -> tuple[str, ...]:
     """Return the suffixes in the names of the app's additional NetworkPolicies, such as `job` for the NetworkPolicy
     APP-job."""
-    return ("job", "acme", *(["worker"] if app.workers else []), *(["valkey"] if app.valkey else []))
+    optional = {"worker": app.workers, "backup": app.backup, "mariadb": app.mariadb, "valkey": app.valkey}
+    return ("job", "acme", *(name for name, is_set in optional.items() if is_set))
 
 
 def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
@@ -38,6 +40,12 @@ def policies(app: AppSettings, platform: AppPlatformOutputs) -> Iterator[Manifes
     if hosts.certificate_hosts(app):
         solver = _rule("from", [_namespace(platform.ingress_namespace)], [SOLVER_PORT])
         yield _policy(app, f"{app.name}-acme", SOLVER_LABEL, [solver], ())
+    if app.backup is not None:
+        yield _policy(app, backup.name(app), backup.labels(app), (), _backup_egress(app, platform))
+    if app.mariadb is not None:
+        all_clients = [*_own_clients(app), *([backup.labels(app)] if app.backup else [])]
+        clients = _rule("from", [_pods(client) for client in all_clients], [mariadb.PORT])
+        yield _policy(app, mariadb.server_name(app), mariadb.labels(app), [clients], ())
     if app.valkey is not None:
         clients = _rule("from", [_pods(client) for client in _own_clients(app)], [valkey.PORT])
         yield _policy(app, valkey.server_name(app), valkey.labels(app), [clients], ())
@@ -59,6 +67,7 @@ def _ingress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
         rules.append(_rule("from", [_namespace(MONITORING_NAMESPACE)], [number]))
     if app.load_balancer:
         rules.append({"from": _load_balancer_clients(app.load_balancer, platform), "ports": extra_ports})
+        rules.append({"from": [_servicelb(f"{app.name}-lb")], "ports": extra_ports})
     return rules
 
 
@@ -70,19 +79,41 @@ def _load_balancer_clients(settings: AppLoadBalancerSettings, platform: AppPlatf
     return platform.cluster_networks.apply(destinations.peers_outside)
 
 
+def _servicelb(service: str) -> Json:
+    """Return the NetworkPolicy peer for the pods of K3s' ServiceLB, which hide the client's IP address.
+
+    These pods accept only clients in the Service's loadBalancerSourceRanges.
+    """
+    return {**_namespace("kube-system"), **_pods({SERVICELB_LABEL: service})}
+
+
 def _egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
     rules = [_rule("to", [_destination(destination)], destination.ports) for destination in app.allow.to]
     if app.allow.internet:
         rules.append({"to": destinations.PUBLIC_PEERS})
     rules += dns.egress(app)
+    if app.service_account is not None:
+        rules.append(platform.nodes.apply(destinations.api_rule))
     if app.traces:
         rules.append(_rule("to", [_namespace(tracing.endpoint_namespace(platform))], [tracing.endpoint_port(platform)]))
+    if app.mariadb is not None:
+        rules.append(_rule("to", [_pods(mariadb.labels(app))], [mariadb.PORT]))
     if app.valkey is not None:
         rules.append(_rule("to", [_pods(valkey.labels(app))], [valkey.PORT]))
     if app.postgres is not None:
         pods = _pooler_labels(app, app.postgres) if app.postgres.pooler else _instance_labels(app, app.postgres)
         rules.append(_rule("to", [_pods(pods)], [database.PORT]))
     return rules
+
+
+def _backup_egress(app: AppSettings, platform: AppPlatformOutputs) -> list[Json]:
+    server = [_rule("to", [_pods(mariadb.labels(app))], [mariadb.PORT])] if app.mariadb else []
+    return [*server, _store_rule(platform.volume_backup, platform)]
+
+
+def _store_rule(store: pulumi.Output[ObjectStoreOutput | None], platform: AppPlatformOutputs) -> Json:
+    both = pulumi.Output.all(store, platform.cluster_networks)
+    return pulumi.Output.unsecret(both.apply(lambda store_and_cidrs: _object_store(*store_and_cidrs)))
 
 
 def _dns() -> list[Json]:
@@ -104,8 +135,7 @@ def _database(app: AppSettings, postgres: PostgresSettings, platform: AppPlatfor
         platform.nodes.apply(destinations.api_rule),
     ]
     if postgres.backup or postgres.restore:
-        both = pulumi.Output.all(platform.database_backup, platform.cluster_networks)
-        outward.append(pulumi.Output.unsecret(both.apply(lambda store_and_cidrs: _object_store(*store_and_cidrs))))
+        outward.append(_store_rule(platform.database_backup, platform))
     return _policy(app, database.cluster_name(app, postgres), pods, inward, outward)
 
 

@@ -45,7 +45,8 @@ def has_protected_data(app: AppSettings) -> bool:
 def has_data(app: AppSettings) -> bool:
     """Whether the deletion of the app's namespace would delete a database or a volume."""
     has_volume = any(volume.deleted_with_namespace for volume in app.volumes.values())
-    return app.postgres is not None or has_volume or bool(app.valkey and app.valkey.size)
+    has_server = app.postgres is not None or app.mariadb is not None or bool(app.valkey and app.valkey.size)
+    return has_server or has_volume
 
 
 def namespace(app: AppSettings) -> Manifest:
@@ -55,8 +56,7 @@ def namespace(app: AppSettings) -> Manifest:
 
 
 def disruption_budget(app: AppSettings, name: str, pods: Mapping[str, str]) -> Manifest:
-    """Return the PodDisruptionBudget of the pods with the labels `pods`, of which there must be several: for a single
-    pod, the PodDisruptionBudget would block every drain of its node."""
+    """Return a PodDisruptionBudget, which allows the eviction of one pod with the labels `pods` at a time."""
     spec = {"maxUnavailable": 1, "selector": {"matchLabels": dict(pods)}}
     return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(app, name), "spec": spec}
 
@@ -81,7 +81,7 @@ def secret_variable(name: str, secret: pulumi.Input[str] | None, key: str) -> di
 
 
 def several_pods_setting(app: AppSettings) -> str | None:
-    """Return the setting that requests several replicas, `autoscaling` or `replicas`, or None."""
+    """Return the name of the setting that requests several replicas (`autoscaling` or `replicas`), or None."""
     if app.autoscaling:
         return "autoscaling"
     return "replicas" if (app.replicas or 1) > 1 else None

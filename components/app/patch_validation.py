@@ -121,7 +121,7 @@ def _values(tree: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, Any]]:
 
 
 def _lists(patch: AppPatchSettings) -> Findings:
-    """Check the `$patch` directives of a patch, and the patch's elements of lists with merge keys."""
+    """Check the `$patch` directives of a patch, and the elements that the patch has in lists with merge keys."""
     return _field(patch.patch, merge_keys(patch.kind), (), ())
 
 

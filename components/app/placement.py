@@ -92,7 +92,8 @@ def _max_pods(app: AppSettings) -> int:
 
 
 def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str, Any]]) -> Iterator[Unsatisfied]:
-    """Yield an error for each port that apps with hostNetwork open in more pods than there are nodes for them.
+    """Yield an error for each port that apps with hostNetwork open in more pods than the apps have matching nodes. On
+    each node, only one pod can open the port.
 
     The keys of `apps` are the paths of the apps' settings, such as `homelab:apps.shop`.
     """
@@ -104,7 +105,7 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
             opened.setdefault((number, protocol), {}).setdefault(path, f"{path}.{'.'.join(loc)}")
     for (number, protocol), settings in opened.items():
         count = len(settings)
-        # of many apps, only pairs and all apps together: the number of all groups doubles with each app
+        # with many apps, check only pairs and all apps together: each additional app doubles the number of groups
         sizes = range(2, count + 1) if count <= _MANY_APPS else (2, count)
         groups = (group for size in sizes for group in combinations(settings, size))
         for group in groups:
@@ -112,9 +113,11 @@ def port_conflicts(apps: Mapping[str, AppSettings], nodes: Sequence[Mapping[str,
             pods = sum(_max_pods(apps[path]) for path in group)
             if matching and pods > len(matching):
                 others = " and ".join(settings[path] for path in group[:-1])
-                reason = f"opens {protocol} {number} on the nodes, like {others}: {pods} pods need {pods} nodes"
-                fix = "choose another port, or other nodes"
-                yield settings[group[-1]], f"{reason}, but the matching nodes are {', '.join(sorted(matching))}", fix
+                reason = (
+                    f"opens {protocol} port {number} on the nodes, like {others}: only one pod per node can open it, "
+                )
+                reason += f"so {pods} pods need {pods} nodes, but the matching nodes are {', '.join(sorted(matching))}"
+                yield settings[group[-1]], reason, "choose another port, or other nodes"
                 break
 
 

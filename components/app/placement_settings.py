@@ -15,5 +15,5 @@ class AppTopologySpreadSettings(Model):
     max_skew: PositiveInt = 1
     """Maximum difference between the numbers of pods in two groups."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
-    """What Kubernetes does with a pod that would exceed `maxSkew`: `DoNotSchedule` does not start the pod, and
-    `ScheduleAnyway` starts the pod on the node with the lowest skew."""
+    """What Kubernetes does with a pod that would exceed `maxSkew`: `DoNotSchedule` leaves the pod pending, and
+    `ScheduleAnyway` runs the pod, if possible on a node that reduces the difference."""

@@ -7,7 +7,7 @@ import pulumi
 
 
 class ObjectStoreOutput(TypedDict):
-    """The S3 bucket for database backups, with its access keys."""
+    """An S3 bucket for backups, with its access keys."""
 
     endpoint: str
     bucket: str
@@ -50,8 +50,8 @@ class AppPlatformOutputs:
     app_user: pulumi.Output[str] = field(metadata=since("0.3.0"))
     """Name of the Kubernetes user in the kubeconfig of app stacks."""
     nodes: pulumi.Output[list[dict[str, Any]]] = field(metadata=since("0.1.0"))
-    """Nodes of the cluster, each with name, role and address. Since homelab 0.3.0, each node also has labels, taints
-    and a CPU architecture; the architecture is missing if the stack file does not set `arch`."""
+    """Nodes of the cluster, each with name, role and address. Since homelab 0.3.0, the entry of a node also contains
+    its labels, its taints and, if the stack file sets `arch`, its CPU architecture."""
     cluster_networks: pulumi.Output[list[str]] = field(metadata=since("0.2.0"))
     """CIDRs of the cluster: first the pod CIDRs, then the Service CIDRs."""
     ingress_class: pulumi.Output[str | None] = field(default_factory=none_output, metadata=since("0.2.0", "traefik"))
@@ -95,7 +95,11 @@ class AppPlatformOutputs:
     database_backup: pulumi.Output[ObjectStoreOutput | None] = field(
         default_factory=none_output, metadata=since("0.2.0", "cloudnativePg", secret=True)
     )
-    """S3 bucket for database backups with its access keys, as a Pulumi secret output."""
+    """S3 bucket for database backups, and its access keys, as a Pulumi secret output."""
+    volume_backup: pulumi.Output[ObjectStoreOutput | None] = field(
+        default_factory=none_output, metadata=since("0.3.0", "objectStore", secret=True)
+    )
+    """S3 bucket for backups of apps' volumes, and its access keys, as a Pulumi secret output."""
     secret_stores: pulumi.Output[list[str]] = field(
         default_factory=empty_list_output, metadata=since("0.2.0", "externalSecrets")
     )
@@ -121,6 +125,10 @@ class AppPlatformOutputs:
 
     gpu_resources: pulumi.Output[list[str]] = field(default_factory=empty_list_output, metadata=since("0.3.0", "gpu"))
     """Extended resources by which pods can request GPUs, such as nvidia.com/gpu."""
+    cluster_readers: pulumi.Output[list[str]] = field(
+        default_factory=empty_list_output, metadata=since("0.3.0", "cluster.apps.clusterRead")
+    )
+    """Apps whose ServiceAccounts may read objects of all namespaces."""
 
 
 OutputName = Literal[
@@ -135,6 +143,7 @@ OutputName = Literal[
     "database_storage_class",
     "database_operator",
     "database_backup",
+    "volume_backup",
     "secret_stores",
     "traces_endpoint",
     "metrics_endpoint",
@@ -143,4 +152,5 @@ OutputName = Literal[
     "nfs_client",
     "pod_security_levels",
     "gpu_resources",
+    "cluster_readers",
 ]

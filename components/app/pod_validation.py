@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from components.app import devices, security
+from components.app import devices, security, server_waits
 from components.app.exposure import PORT
 from components.app.pods import PRE_STOP_SECONDS
 from components.app.probe_settings import AppProbeSettings, AppProbesSettings, AppWorkerProbesSettings
@@ -128,12 +128,15 @@ def _cron(app: AppSettings) -> Findings:
         if len(f"{app.name}-{name}") > _MAX_CRON_NAME:
             reason = f"results in the name {app.name}-{name}, which has more than {_MAX_CRON_NAME} characters"
             yield ("cron", name), reason, "use a shorter name"
+        if name in server_waits.names(app):
+            reason = "is the name of the init container that waits for the app's server"
+            yield ("cron", name), reason, "choose another name"
         for index, volume in enumerate(settings.volumes):
             for reason, fix in mount_problems(app, settings.volumes, index):
                 yield ("cron", name, "volumes", index), reason, fix
             if _is_mountable(app, volume) and app.volumes[volume].access_mode == "ReadWriteOncePod":
-                reason = "has ReadWriteOncePod, so only the app's own pod can mount it"
-                yield ("cron", name, "volumes", index), reason, "remove it, or remove accessMode"
+                reason = "has the access mode ReadWriteOncePod, so only the app's own pod can mount it"
+                yield ("cron", name, "volumes", index), reason, "remove it here, or remove the volume's accessMode"
 
 
 def mount_problems(app: AppSettings, mounted: Sequence[str], index: int) -> Iterator[tuple[str, str]]:

@@ -6,16 +6,18 @@ import pulumi
 
 from components.app import (
     database,
-    database_wait,
     devices,
     dns,
     exposure,
     host_network,
+    mariadb,
     monitoring,
     placement,
     probes,
     remote_secrets,
     security,
+    server_waits,
+    service_account,
     tracing,
     valkey,
     volumes,
@@ -59,7 +61,7 @@ def job_pod_spec(
 ) -> Json:
     """Return the pod spec of a Job, which mounts only the volumes that its settings list."""
     container = _extra_container(name, settings, app, platform, sources)
-    init = [database_wait.init_container(app, app.postgres, sources.database_image)] if app.postgres else []
+    init = server_waits.init_containers(app, sources.server_images)
     return {
         **_pod_settings(app, sources, volumes.for_job(app, settings.mounted_volumes)),
         **same_node_affinity(app, settings.mounted_volumes),
@@ -67,6 +69,11 @@ def job_pod_spec(
         **({"initContainers": init} if init else {}),
         "containers": [container | {"volumeMounts": list(_mounts(app, settings.mounted_volumes))}],
     }
+
+
+def placement_fields(app: AppSettings, mounted: Iterable[str]) -> dict[str, Json]:
+    """Return the fields of a pod spec that select nodes where a pod can mount these volumes of the app."""
+    return {**placement.pod_fields(app), **same_node_affinity(app, mounted)}
 
 
 def same_node_affinity(app: AppSettings, mounted: Iterable[str]) -> dict[str, Json]:
@@ -102,7 +109,7 @@ def _pod_settings(
 ) -> dict[str, Json]:
     seconds = grace_period or app.grace_period
     return {
-        "automountServiceAccountToken": False,
+        **service_account.pod_fields(app),
         "enableServiceLinks": False,
         "securityContext": security.pod_context(app),
         **({"imagePullSecrets": [{"name": sources.image_pull_secret}]} if app.image_pull_secret else {}),
@@ -175,6 +182,7 @@ def _environment(
     The entries of `variables` come last, because Kubernetes expands only references to earlier environment variables.
     """
     yield from database.environment(app, sources.roles)
+    yield from mariadb.environment(app, sources.mariadb)
     yield from valkey.environment(app, sources.valkey)
     yield from tracing.environment(app, platform)
     yield from exposure.environment(app, platform, variables)

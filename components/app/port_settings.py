@@ -27,6 +27,6 @@ class AppLoadBalancerSettings(Model):
 
     address: Address | None = None
     """IP address of the Service, from an address pool of the layer `metallb` or `cilium`. Default: the next free IP
-    address of the pools."""
+    address of the pools; with `k3s.servicelb`, the addresses of all nodes that run a pod of the app."""
     from_: tuple[Cidr, ...] = ()
-    """CIDRs whose clients may connect to the load balancer. Default: all IP addresses outside the cluster."""
+    """CIDRs of the clients that may connect to the load balancer. Default: all IP addresses outside the cluster."""

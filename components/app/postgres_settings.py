@@ -27,7 +27,7 @@ class PostgresBackupSettings(Model):
     schedule: ScheduleWithSeconds = "0 0 2 * * *"
     """Start times of base backups: a cron schedule with six fields, of which the first is the seconds."""
     retention: Retention = "30d"
-    """Retention period of backups. You cannot restore a point in time before the retention period."""
+    """Retention period of backups. You can restore only points in time within the retention period."""
 
 
 class PostgresRestoreSettings(Model):
@@ -74,7 +74,7 @@ class PostgresSettings(Model):
     PGPASSWORD and DATABASE_URL in the app's environment, for the connection to the database."""
 
     name: DatabaseLabel = "db"
-    """Suffix in the name of the CloudNativePG Cluster: an app `shop` with the name `db` has the Cluster `shop-db`. If
+    """Suffix of the CloudNativePG Cluster's name: with `name: db`, the Cluster of the app `shop` is named `shop-db`. If
     you change `name`, Pulumi creates a new database, which is empty unless you set `restore`."""
     instances: PositiveInt = 3
     """Number of PostgreSQL instances: one primary, and standbys, of which one takes over if the primary fails."""
@@ -90,12 +90,13 @@ class PostgresSettings(Model):
     extensions: tuple[Extension, ...] = ()
     """PostgreSQL extensions to create in the database. The database's image must contain the extensions."""
     databases: dict[DatabaseName, PostgresDatabaseSettings] = Field(default_factory=dict)
-    """Additional databases, by name. If you remove an entry, the database and its data stay. Default: none."""
+    """Additional databases, by name. If you remove an entry, CloudNativePG keeps the database and its data. Default:
+    none."""
     roles: dict[DatabaseName, PostgresRoleSettings] = Field(default_factory=dict)
-    """Additional roles, by name. If you remove an entry, the role stays. Default: none."""
+    """Additional roles, by name. If you remove an entry, CloudNativePG keeps the role. Default: none."""
     enable_superuser_access: StrictBool = False
     """Whether the app gets the superuser `postgres` (enableSuperuserAccess), in the environment variables
-    PGSUPERUSER and PGSUPERPASSWORD. Few apps need more than their own role and `extensions`."""
+    PGSUPERUSER and PGSUPERPASSWORD. Most apps need only their own role and `extensions`."""
     parameters: dict[ParameterName, Text] = Field(default_factory=dict)
     """Parameters of postgresql.conf."""
     shared_preload_libraries: tuple[Library, ...] = ()

@@ -19,7 +19,8 @@ def redirect_regex(redirect: AppRedirectSettings, host: str | None) -> Json:
         replacement = redirect.to if target_path(redirect.to) else f"{redirect.to.rstrip('/')}${{1}}"
     else:
         regex = f"^({origin})(?:{redirect.path})(?P<query>\\?.*)?$"
-        # group 1 is the URL's scheme and host; braces separate a group's number from following digits and letters
+        # group 1 is the URL's scheme and host, so group N of `to` has the number N + 1 here; the braces separate this
+        # number from the digits or letters that follow
         to = GROUP.sub(lambda match: f"${{{int(match[1] or match[2]) + 1}}}", redirect.to)
         replacement = f"{'${1}' if to.startswith('/') else ''}{to}{'' if '?' in to else '${query}'}"
     return {"regex": regex, "replacement": replacement, "permanent": redirect.permanent}

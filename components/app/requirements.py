@@ -17,7 +17,8 @@ class RequiredOutput:
     """A platform output that one of the app's settings needs, and the name that the output must contain, such as a
     StorageClass.
 
-    If `default` is set, the required name is the value of the platform output of that name.
+    If `default` is set, it is the name of the platform output that contains the required name, such as the name of the
+    default StorageClass.
     """
 
     output: OutputName
@@ -25,11 +26,10 @@ class RequiredOutput:
     name: str | None = None
     default: OutputName | None = None
     in_ranges: bool = False
-    """Whether the required name is an IP address, which one of the address ranges in the platform's output must
-    contain."""
+    """Whether `name` is an IP address that must be in one of the address ranges of the platform output."""
     missing_error: tuple[str, str] | None = None
-    """Reason and fix in the error message if the platform's output does not contain the required name. The fix is a
-    change of the platform's stack file."""
+    """Reason and fix in the error message if the platform output does not contain the required name. The fix describes
+    a change of the platform's stack file."""
 
 
 def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
@@ -42,12 +42,7 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("ingress_class", "hosts")
         yield from _ingress_needs(app)
         yield from dict.fromkeys(_issuer_needs(app))  # several hosts can need the same issuer
-    for name, volume in app.volumes.items():
-        yield from _volume_needs(f"volumes.{name}", volume)
-    for variable, remote in app.remote_secrets.items():
-        yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
-    for path, remote in app.remote_secret_files.items():
-        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
+    yield from _storage_needs(app)
     if app.load_balancer:
         address = app.load_balancer.address
         setting = "loadBalancer.address" if address else "loadBalancer"
@@ -60,10 +55,38 @@ def required_outputs(app: AppSettings) -> Iterator[RequiredOutput]:
         yield RequiredOutput("gpu_resources", "gpu", devices.gpu_resource(app))
     if app.traces:
         yield RequiredOutput("traces_endpoint", "traces")
+    yield from _account_needs(app)
     monitoring = (("metrics", app.metrics), ("alerts", app.alerts), ("dashboards", app.dashboards))
     yield from (RequiredOutput("metrics_endpoint", setting) for setting, value in monitoring if value)
+    yield from _server_needs(app)
+
+
+def _storage_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    for name, volume in app.volumes.items():
+        yield from _volume_needs(f"volumes.{name}", volume)
+    for variable, remote in app.remote_secrets.items():
+        yield RequiredOutput("secret_stores", f"remoteSecrets.{variable}.store", remote.store)
+    for path, remote in app.remote_secret_files.items():
+        yield RequiredOutput("secret_stores", f'remoteSecretFiles["{path}"].store', remote.store)
+
+
+def _account_needs(app: AppSettings) -> Iterator[RequiredOutput]:
+    if app.service_account and app.service_account.cluster_read:
+        reason = f"lets {app.name} read objects of all namespaces, which the platform does not allow"
+        missing_error = (reason, f"set `apps: {{clusterRead: [{app.name}]}}` under homelab:cluster")
+        setting = "serviceAccount.clusterRead"
+        yield RequiredOutput("cluster_readers", setting, app.name, missing_error=missing_error)
+
+
+def _server_needs(app: AppSettings) -> Iterator[RequiredOutput]:
     if app.postgres:
         yield from _database_needs(app.postgres)
+    if app.backup:
+        yield RequiredOutput("volume_backup", "backup")
+    if app.mariadb and app.mariadb.storage_class:
+        yield RequiredOutput("storage_classes", "mariadb.storageClass", app.mariadb.storage_class)
+    elif app.mariadb:
+        yield RequiredOutput("storage_class", "mariadb")
     if app.valkey:
         yield from _valkey_needs(app.valkey)
 
@@ -74,8 +97,8 @@ def _ingress_needs(app: AppSettings) -> Iterator[RequiredOutput]:
         missing_error = (reason, f"set `{Traefik.key}: {{}}` under homelab:platform")
         yield RequiredOutput("ingress_class", "ingress", INGRESS_CLASS, missing_error=missing_error)
     if app.ingress.allow_from:
-        reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster hides"
-        missing_error = (reason, f"set `{Traefik.key}: {{externalTrafficPolicy: Local}}` under homelab:platform")
+        reason = "needs the clients' IP addresses, which externalTrafficPolicy: Cluster and K3s' ServiceLB hide"
+        missing_error = (reason, f"use metallb, and `{Traefik.key}: {{externalTrafficPolicy: Local}}`")
         yield RequiredOutput("ingress_traffic_policy", "ingress.allowFrom", "Local", missing_error=missing_error)
 
 

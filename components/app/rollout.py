@@ -26,7 +26,7 @@ def strategy(app: AppSettings, settings: AppStrategySettings) -> Json:
         return {"canary": {"steps": steps, "maxUnavailable": 0, "maxSurge": "25%", **background}}
     keep = settings.blue_green.keep if settings.blue_green else 0
     pre_promotion = {"prePromotionAnalysis": template} if template else {}
-    # no preview Service, so that the new version gets no requests before the blue-green switch
+    # without `previewService`, the new version gets no requests before the blue-green switch
     return {"blueGreen": {"activeService": app.name, "scaleDownDelaySeconds": keep, **pre_promotion}}
 
 

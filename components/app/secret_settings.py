@@ -5,7 +5,7 @@ from components.settings.model import Model, SecretRef
 
 
 class AppRemoteSecretSettings(Model):
-    """A secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
+    """Settings of a secret in an external store, which the platform's layer externalSecrets copies into the cluster."""
 
     store: DnsLabel
     """Name of the ClusterSecretStore, from `externalSecrets.stores` of the platform."""

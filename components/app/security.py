@@ -99,7 +99,7 @@ def container_context(app: AppSettings, *, privileged: bool | None = None) -> Js
 
 def _capabilities(app: AppSettings) -> Json:
     if ALL_CAPABILITIES in app.capabilities:
-        # containerd applies `add` before `drop`, so `drop: [ALL]` would remove all added capabilities
+        # containerd applies `add: [ALL]` before `drop: [ALL]`, so `drop` would remove all capabilities again
         return {"add": [ALL_CAPABILITIES]}
     return {"drop": [ALL_CAPABILITIES], **({"add": list(app.capabilities)} if app.capabilities else {})}
 

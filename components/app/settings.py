@@ -6,10 +6,12 @@ from pydantic import Field
 
 from components.app.allow_settings import AppAllowSettings
 from components.app.autoscaling_settings import AppAutoscalingSettings
+from components.app.backup_settings import AppBackupSettings
 from components.app.container_settings import AppContainerSettings, AppCronSettings, AppWorkerSettings
 from components.app.dns_settings import AppDnsConfigSettings, AppHostAliasSettings
 from components.app.host_settings import AppDeviceSettings, AppGpuSettings
 from components.app.ingress_settings import AppIngressSettings, AppTlsSettings
+from components.app.mariadb_settings import AppMariadbSettings
 from components.app.monitoring_settings import AlertName, AppAlertSettings, AppMetricsSettings
 from components.app.patch_settings import AppPatchSettings
 from components.app.placement_settings import AppTopologySpreadSettings
@@ -17,6 +19,7 @@ from components.app.port_settings import AppLoadBalancerSettings, AppPortSetting
 from components.app.postgres_settings import PostgresSettings
 from components.app.probe_settings import AppProbesSettings
 from components.app.secret_settings import AppPullSettings, AppRemoteSecretSettings
+from components.app.service_account_settings import AppServiceAccountSettings
 from components.app.strategy_settings import AppStrategySettings
 from components.app.valkey_settings import AppValkeySettings
 from components.app.volume_settings import AppVolumeSettings
@@ -68,8 +71,8 @@ class AppSettings(Model):
     cron: dict[DnsLabel, AppCronSettings] = Field(default_factory=dict)
     """CronJobs of the app, by name."""
     replicas: PositiveInt | None = None
-    """Number of pods, spread over the nodes. Default: 3, or 1 if the app has a volume or device that only one pod can
-    use, a GPU, or `hostNetwork`."""
+    """Number of the app's pods, which Kubernetes spreads over the nodes. Default: 3, or 1 if the app has a volume or
+    device that only one pod can use, a GPU, or `hostNetwork`."""
     autoscaling: AppAutoscalingSettings | None = None
     """HorizontalPodAutoscaler, which sets the number of the app's pods instead of `replicas`."""
     port: Port = 8080
@@ -81,7 +84,7 @@ class AppSettings(Model):
     """Service of type LoadBalancer for the app's `ports`. Default: none."""
     hosts: tuple[IngressHost, ...] = ()
     """Host names of the app's Ingress. homelab appends the platform's domain to a name without a dot. The wildcard
-    hosts `*.DOMAIN` and `*` match requests for hosts that no other Ingress has."""
+    hosts `*.DOMAIN` and `*` match requests for hosts that no other Ingress contains."""
     paths: tuple[IngressPath, ...] = ("/",)
     """URL path prefixes that the Ingress routes to the app."""
     tls: AppTlsSettings = AppTlsSettings()
@@ -94,13 +97,13 @@ class AppSettings(Model):
     secrets: dict[EnvName, SecretRef] = Field(default_factory=dict)
     """Environment variables whose values are Pulumi secrets: name → secret."""
     remote_secrets: dict[EnvName, AppRemoteSecretSettings] = Field(default_factory=dict)
-    """Environment variables whose values external-secrets reads from an external secret store. Pods get a changed value
-    only when they restart."""
+    """Environment variables whose values external-secrets reads from an external secret store. Running pods keep the
+    old value until they restart."""
     secret_files: dict[AbsolutePath, SecretRef] = Field(default_factory=dict)
     """Files whose contents are Pulumi secrets: path in the container → secret."""
     remote_secret_files: dict[AbsolutePath, AppRemoteSecretSettings] = Field(default_factory=dict)
-    """Files whose contents external-secrets reads from an external secret store: path in the container → secret. Pods
-    get a changed content only when they restart."""
+    """Files whose contents external-secrets reads from an external secret store: path in the container → secret.
+    Running pods keep the old content until they restart."""
     files: dict[AbsolutePath, MultilineText] = Field(default_factory=dict)
     """Configuration files in the app's containers: path → content. `$(HOMELAB_HOST)` in the content inserts the fully
     qualified name of the app's first host."""
@@ -120,7 +123,8 @@ class AppSettings(Model):
     user: UserId = 65532
     """User ID of the app's containers; 0 is root."""
     group: UserId | None = None
-    """Group ID of the app's containers, which also owns its volumes (fsGroup). Default: the value of `user`."""
+    """Group ID of the app's containers, and of the files in the app's volumes (fsGroup). Default: the value of
+    `user`."""
     supplemental_groups: tuple[UserId, ...] = ()
     """Additional group IDs of the app's containers (supplementalGroups)."""
     writable_root: StrictBool = False
@@ -144,6 +148,9 @@ class AppSettings(Model):
     image_pull_secret: AppPullSettings | None = None
     """Credentials for the registry of the app's image (imagePullSecrets). Default: the registry's credentials in
     `cluster.registries` of the platform, or none."""
+    service_account: AppServiceAccountSettings | None = None
+    """ServiceAccount of the app's pods, with rights in the Kubernetes API. Default: none, so the pods have no token and
+    cannot connect to the Kubernetes API."""
     arch: Literal["amd64", "arm64", "arm"] | None = None
     """CPU architecture of the nodes on which the app runs, for an image that does not support the architectures of all
     nodes."""
@@ -167,8 +174,8 @@ class AppSettings(Model):
     """Command of the container's preStop hook, which runs before SIGTERM. Default: the preStop hook waits for five
     seconds, in which the container still answers requests."""
     shared_memory: Size | None = None
-    """Size of the memory file system /dev/shm, which counts toward the pod's memory limit. Default: the container
-    runtime's /dev/shm of 64 MiB."""
+    """Size of the memory file system /dev/shm, whose content counts toward the pod's memory limit. Default: the
+    container runtime's /dev/shm of 64 MiB."""
     allow: AppAllowSettings = AppAllowSettings()
     """Connections that the app's NetworkPolicies allow. The NetworkPolicies deny all other ingress and egress of the
     app's pods (default deny)."""
@@ -186,8 +193,12 @@ class AppSettings(Model):
     """Grafana dashboards of the app: name → JSON."""
     postgres: PostgresSettings | None = None
     """PostgreSQL database of the app. Default: none."""
+    mariadb: AppMariadbSettings | None = None
+    """MariaDB server of the app. Default: none."""
     valkey: AppValkeySettings | None = None
     """Valkey server of the app, which uses the Redis protocol. Default: none."""
+    backup: AppBackupSettings | None = None
+    """Backup of the app's volumes and of its MariaDB database. Default: none."""
     patches: tuple[AppPatchSettings, ...] = ()
     """Strategic merge patches of the app's Kubernetes objects, for fields that no other key sets."""
     discard: StrictBool = False

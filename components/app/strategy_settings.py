@@ -37,11 +37,11 @@ class AppAnalysisSettings(Model):
     """Prometheus query in PromQL."""
     success: Text = "len(result) == 0 || isNaN(result[0]) || result[0] < 0.05"
     """Success condition of the query (successCondition of Argo Rollouts), in which `result` is the list of the query's
-    values. Default: the Prometheus query returns no value, or a value below 0.05."""
+    values. Default: the query returns no value, NaN, or a value below 0.05."""
     interval: Seconds = 30
     """Seconds between two Prometheus queries."""
     failures: PositiveInt = 1
-    """Number of failed Prometheus queries that Argo Rollouts tolerates before a rollback."""
+    """Number of query results that may violate the condition before Argo Rollouts rolls back (failureLimit)."""
     count: PositiveInt = 5
     """Number of Prometheus queries before Argo Rollouts switches a blue-green rollout to the new version. During a
     canary rollout, Argo Rollouts repeats the query until the end of the rollout."""

@@ -3,6 +3,7 @@
 import re
 
 from components.app import tracing, variable_references
+from components.app.backup import backup_problems
 from components.app.container_validation import container_problems
 from components.app.database_validation import DATABASE_CHECKS
 from components.app.dns import dns_problems
@@ -13,6 +14,7 @@ from components.app.monitoring_validation import monitoring_problems
 from components.app.objects import has_data
 from components.app.patch_validation import patch_problems
 from components.app.pod_validation import POD_CHECKS
+from components.app.service_account import service_account_problems
 from components.app.settings import AppSettings
 from components.app.volume_validation import volume_problems
 from components.app.worker_validation import worker_problems
@@ -55,7 +57,9 @@ def _database_variables(app: AppSettings) -> Findings:
     yield from _set_by(app, variable_references.database_variables(app), "postgres")
 
 
-def _valkey_variables(app: AppSettings) -> Findings:
+def _server_variables(app: AppSettings) -> Findings:
+    if app.mariadb is not None:
+        yield from _set_by(app, variable_references.MARIADB_VARIABLES, "mariadb")
     if app.valkey is not None:
         yield from _set_by(app, variable_references.VALKEY_VARIABLES, "valkey")
 
@@ -158,7 +162,7 @@ def _discard(app: AppSettings) -> Findings:
 def plaintext_secrets(app: AppSettings) -> list[str]:
     """Return the names of environment variables with a literal value whose names look like secrets, such as
     API_TOKEN."""
-    # match whole words, so that TOKENIZER does not count as a secret; ignore values that are paths or references
+    # match whole words, because TOKENIZER does not name a secret; ignore values that are paths or references
     pattern = r"(.*_)?(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_KEY)"
     named = {name: text for name, text in app.environment.items() if re.fullmatch(pattern, name.upper())}
     return [name for name, text in named.items() if text and not re.match(r"\$\(|/", text)]
@@ -169,7 +173,7 @@ _CHECKS = (
     *INGRESS_CHECKS,
     _variables,
     _database_variables,
-    _valkey_variables,
+    _server_variables,
     _traces_variables,
     _host_variable,
     _references,
@@ -182,4 +186,6 @@ _CHECKS = (
     *DATABASE_CHECKS,
     _strategy,
     _discard,
+    backup_problems,
+    service_account_problems,
 )

@@ -48,24 +48,19 @@ def claims(app: AppSettings, settings: AppValkeySettings, platform: AppPlatformO
 
 
 def service(app: AppSettings) -> Manifest:
-    """Return Valkey's Service, to whose name the app connects."""
+    """Return Valkey's Service. The app uses the Service's name as Valkey's host name."""
     ports = [{"name": "valkey", "port": PORT, "targetPort": PORT, "protocol": "TCP"}]
     meta = metadata(app, server_name(app), annotations=SKIP_AWAIT)  # Pulumi waits for Valkey's pod instead
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels(app), "ports": ports}}
 
 
-def stateful_set(
-    app: AppSettings, settings: AppValkeySettings, default_image: str, secret_name: pulumi.Input[str]
-) -> Manifest:
-    """Return the StatefulSet, which stops the old pod before it starts the new pod.
-
-    `default_image` is the image of Valkey if the settings contain no image.
-    """
+def stateful_set(app: AppSettings, settings: AppValkeySettings, image: str, secret_name: pulumi.Input[str]) -> Manifest:
+    """Return the StatefulSet, which stops the old pod before it starts the new pod."""
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": security.user_context(_USER, _USER),
-        "containers": [_container(settings, settings.image or default_image, secret_name)],
+        "containers": [_container(settings, image, secret_name)],
         "volumes": list(_volumes(app, settings, secret_name)),
     }
     spec = {

@@ -11,6 +11,10 @@ DATABASE_VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", 
 """Environment variables of an app with a database."""
 SUPERUSER_VARIABLES = ("PGSUPERUSER", "PGSUPERPASSWORD")
 """Environment variables of an app with superuser access to its database."""
+MARIADB_VARIABLES = (
+    "MARIADB_HOST", "MARIADB_PORT", "MARIADB_DATABASE", "MARIADB_USER", "MARIADB_PASSWORD", "MARIADB_URL",
+)  # fmt: skip
+"""Environment variables of an app with a MariaDB server."""
 VALKEY_VARIABLES = ("VALKEY_HOST", "VALKEY_PORT", "VALKEY_PASSWORD", "REDIS_URL")
 """Environment variables of an app with a Valkey server."""
 HOST_VARIABLE = "HOMELAB_HOST"
@@ -21,13 +25,13 @@ _HOST_REFERENCE = re.compile(r"(\$?)\$\(" + HOST_VARIABLE + r"\)")
 
 
 def has_host(text: str) -> bool:
-    """Whether a text references the app's first host. `$$(HOMELAB_HOST)` is an escaped reference, which
-    means the literal text `$(HOMELAB_HOST)`."""
+    """Whether `text` references the app's first host. `$$(HOMELAB_HOST)` is an escaped reference, which means the
+    literal text `$(HOMELAB_HOST)`."""
     return any(not match[1] for match in _HOST_REFERENCE.finditer(text))
 
 
 def insert_host(text: str, host: str) -> str:
-    """Replace the references to the app's first host in a text by `host`."""
+    """Replace each reference to the app's first host in `text` with `host`."""
     return _HOST_REFERENCE.sub(lambda match: f"$({HOST_VARIABLE})" if match[1] else host, text)
 
 
@@ -45,9 +49,10 @@ def database_variables(app: AppSettings) -> tuple[str, ...]:
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Return the environment variables that other settings than `environment` define, mapped to the name of the
-    setting."""
+    """Return a mapping from environment variables to the name of the setting that defines the variable, without the
+    variables in `environment`."""
     origins = dict.fromkeys(database_variables(app), "postgres")
+    origins |= dict.fromkeys(MARIADB_VARIABLES, "mariadb") if app.mariadb else {}
     origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}
     origins |= {HOST_VARIABLE: "hosts"} if any(not is_wildcard(host) for host in app.hosts) else {}
     origins |= dict.fromkeys(tracing.VARIABLES, "traces") if app.traces else {}

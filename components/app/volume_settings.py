@@ -21,12 +21,12 @@ class AppNfsSettings(Model):
 
 
 class AppHostPathSettings(Model):
-    """A folder of one node. Kubernetes runs the app only on the node that has the hostPath folder."""
+    """A folder on one node (hostPath). Kubernetes runs the app only on this node."""
 
     node: DnsLabel
     """Name of the node."""
     path: AbsolutePath
-    """Path of the hostPath folder on the node. The folder must exist on the node, and its files keep their owner."""
+    """Path of the folder on the node. The folder must exist, and its files keep their owner."""
 
 
 class AppMountSettings(Model):
@@ -43,7 +43,7 @@ class AppMountSettings(Model):
 
 class AppVolumeSettings(Model):
     """A volume of the app. Only one pod can mount a volume, unless the volume has `shared`, `perPod` or `memory`, or is
-    a read-only NFS share or hostPath folder."""
+    a read-only NFS share or a read-only hostPath volume."""
 
     path: AbsolutePath
     """Mount path in the containers."""
@@ -66,8 +66,8 @@ class AppVolumeSettings(Model):
     per_pod: StrictBool = False
     """Whether each replica has a separate volume, from a volumeClaimTemplate of a StatefulSet."""
     read_only: StrictBool = False
-    """Whether the app's containers mount the volume read-only. Any number of pods may mount a read-only NFS share or
-    node folder."""
+    """Whether the app's containers mount the volume read-only. Any number of pods may mount a read-only NFS share or a
+    read-only hostPath volume."""
     nfs: AppNfsSettings | None = None
     """NFS share, instead of a volume from a StorageClass. NFS shares of apps need the setting `cluster.apps.nfs` in the
     platform's stack file."""

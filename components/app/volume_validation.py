@@ -27,7 +27,8 @@ def volume_problems(app: AppSettings) -> Findings:
 
 
 def _reserved_names(app: AppSettings) -> Findings:
-    # users cannot rename an existing volume, so only apps with devices or remoteSecretFiles reserve these names
+    # reserve these names only in apps with devices or remoteSecretFiles: an existing volume of another app may have
+    # such a name, and users cannot rename a volume
     for_remote_files = ["remote-secret-files"] if app.remote_secret_files else []
     for_devices = [volume["name"] for volume in devices.for_pods(app)]
     for name in app.volumes:
@@ -43,7 +44,7 @@ def _several_pods(app: AppSettings) -> Findings:
     paths = " and ".join(f"volumes.{name}" for name in single)
     per_pod = any(app.volumes[name].is_provisioned for name in single)
     alternative = ", or perPod: true for a separate volume in each pod" if per_pod else ""
-    fix = f"remove {setting}, or set shared: true for one volume in all pods{alternative}"
+    fix = f"remove {setting}, or set shared: true to mount the same volume in all pods{alternative}"
     yield (setting,), f"requests several pods, but only one pod may mount {paths}", fix
 
 

@@ -24,7 +24,7 @@ def _names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
 
 
 def _database_names(app: AppSettings, name: str, _: AppWorkerSettings) -> Findings:
-    """Reject a worker's name that would give two Kubernetes objects of worker and database the same name."""
+    """Reject a worker's name that would give an object of the worker and an object of the database the same name."""
     if app.postgres is not None and (name == app.postgres.name or name.startswith(f"{app.postgres.name}-")):
         yield (), f"results in the name {app.name}-{name}, which the database uses", "choose another name"
 

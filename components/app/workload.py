@@ -41,16 +41,16 @@ def workload(app: AppSettings, platform: AppPlatformOutputs, sources: ConfigSour
 
 
 def min_replicas(app: AppSettings) -> int:
-    """Return the app's number of replicas, which for an app with autoscaling is the minimum."""
+    """Return the app's number of replicas or, with autoscaling, the minimum number of replicas."""
     single = volumes.single_pod_names(app) or devices.exclusive_settings(app) or app.gpu or app.host_network
     return app.autoscaling.min if app.autoscaling else app.replicas or (1 if single else 3)
 
 
 def ignored_fields(app: AppSettings) -> list[str]:
     """Return the paths of the fields that Pulumi must not change in an existing workload (ignoreChanges)."""
-    # a manifest without `replicas` would make the API server scale the workload to one pod
-    # with ignoreChanges, an update sends the number of replicas that the workload has in the cluster
-    # once the autoscaler owns the field `replicas`, Pulumi omits the field from its patches
+    # the manifest contains `replicas`, because the API server would otherwise scale the workload to one pod; with
+    # ignoreChanges, Pulumi sends the number of replicas that the workload has in the cluster, until the autoscaler owns
+    # the field, after which Pulumi omits the field from its patches
     scaled = ["spec.replicas"] if app.autoscaling else []
     return [*scaled, f"spec.{volumes.CLAIM_TEMPLATES}"] if type_meta(app)["kind"] == "StatefulSet" else scaled
 

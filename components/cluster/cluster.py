@@ -96,7 +96,7 @@ class Cluster(pulumi.ComponentResource):
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:
         """Create the Pulumi tasks that bootstrap the cluster, join machines, rotate the join tokens and roll nodes.
 
-        Return the tasks that roll nodes: first the tasks of the servers, then the tasks of the agents.
+        Return the tasks that roll nodes (first of the servers, then of the agents), and the tasks that run commands.
         """
         servers = [node for node in nodes if node.settings.role == "server"]
         agents = [node for node in nodes if node.settings.role == "agent"]
@@ -105,7 +105,9 @@ class Cluster(pulumi.ComponentResource):
         all_servers = [joined[server.settings.name] for server in servers]
         settled = [*all_servers, rotate(all_servers)]
         rolled = [server.roll(settled) for server in servers]
-        return rolled + [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
+        rolled += [agent.roll([*rolled, joined[agent.settings.name]]) for agent in agents]
+        changed = zip([*servers, *agents], rolled, strict=True)
+        return rolled + [task for node, roll in changed for task in node.run_commands("afterK3s", [roll])]
 
     @staticmethod
     def _rotate_tokens(

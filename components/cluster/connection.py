@@ -8,8 +8,8 @@ def connection_settings(node: NodeSettings, ssh: SSHSettings) -> Connection:
     """Return the SSH connection settings of a machine, which contain the names of private keys but no private keys."""
     key = None if ssh.private_key is None else ssh.private_key.secret
     connection: dict[str, object] = {
-        "name": node.name, "address": node.address, "port": ssh.port, "user": ssh.user, "hostKey": node.host_key,
-        "key": key, "sudo": ssh.sudo,
+        "name": node.name, "address": node.ssh.address or node.address, "port": ssh.port, "user": ssh.user,
+        "hostKey": node.host_key, "key": key, "sudo": ssh.sudo,
     }  # fmt: skip
     authority = {"hostAuthority": ssh.host_authority} if ssh.host_authority else {}
     if bastion := ssh.bastion:

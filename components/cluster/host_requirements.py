@@ -23,7 +23,8 @@ NO_REQUIREMENTS = HostRequirements()
 
 @dataclass(frozen=True)
 class HostService:
-    """A part of a layer that scripts in `components/scripts` set up on a machine or in the cluster, without Helm.
+    """A host service: a part of a layer that scripts in `components/scripts` set up on a machine or in the cluster,
+    without Helm.
 
     If `node` is empty, homelab runs the service's scripts on any server with a ready API. homelab runs the scripts in
     `undo` to remove the service. The script `drift_check` prints each difference between the actual state and the state

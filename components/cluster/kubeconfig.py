@@ -90,7 +90,8 @@ def _binding(name: str) -> str:
 
 
 def _users(generation: int, keys: Mapping[str, str]) -> dict[str, str]:
-    """Return random user names, because an old kubeconfig could request certificates for predictable user names."""
+    """Return user names that contain a digest of the user's key, because the holder of an old kubeconfig could request
+    a certificate for a user name that is predictable."""
     return {name: f"homelab:{name}-{generation}-{_key_digest(keys[name])}" for name in USERS}
 
 

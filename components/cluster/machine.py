@@ -5,24 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import pulumi
 
 from components.cluster.machine_settings import MachineMountSettings, MachineSettings
+from components.cluster.reboot import REBOOT
 from components.provider_resources import step
 
 NEEDED_PACKAGES = (
-    "ca-certificates", "curl", "haproxy", "iproute2", "iptables", "keepalived", "kmod", "nfs-common",
+    "ca-certificates", "curl", "dbus", "haproxy", "iproute2", "iptables", "keepalived", "kmod", "nfs-common",
     "nfs-kernel-server", "open-iscsi", "openssl", "procps", "unzip", "zfsutils-linux",
 )  # fmt: skip
 """apt packages that a lab or one of its layers can need. homelab never removes these packages from a machine."""
 
+K3S_DATA = "/var/lib/rancher/k3s"
+"""Folder of K3s' data, on which a disk or another folder can be mounted before K3s is installed."""
 CREDENTIALS = "/etc/homelab/credentials"
 """Folder of the files with the credentials of mounts."""
-
-REBOOT = (
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"]),
-    step("cluster/wait-for-quorum.sh", on="server", when=["reboot", "member"], turn=True),
-    step("cluster/drain.sh", on="server", when=["reboot", "member"], turn=True),
-    step("node/reboot.sh", when=["reboot"], reboots=True),
-)
-"""Steps that reboot a machine in its turn if an earlier step has raised the flag `reboot`."""
 
 CONFIGURE = (
     step("node/configure-machine.sh"),
@@ -51,7 +46,7 @@ def variables(settings: MachineSettings) -> dict[str, str]:
 
 
 def secrets(settings: MachineSettings) -> dict[str, pulumi.Input[str]]:
-    """Return the secret variables of the task: files with a secret content, and credentials of mounts."""
+    """Return the secret variables of the task: files whose content is a secret, and credentials of mounts."""
     contents = {path: file.content_from.resolve() for path, file in settings.files.items() if file.content_from}
     contents |= {path: mount.password.resolve() for path, mount in settings.mounts.items() if mount.password}
 
@@ -68,10 +63,10 @@ def mount_unit(path: str) -> str:
 
 
 def _packages(settings: MachineSettings) -> list[str]:
-    """Return the packages that other settings need."""
-    clients = {"nfs": "nfs-common", "cifs": "cifs-utils"}
+    """Return the apt packages that `mounts` and `unattendedUpgrades` need."""
+    clients = {"nfs": ["nfs-common"], "cifs": ["cifs-utils"], "bind": []}
     upgrades = ["unattended-upgrades"] if settings.unattended_upgrades else []
-    return [*(clients[mount.type] for mount in settings.mounts.values()), *upgrades]
+    return [*(name for mount in settings.mounts.values() for name in clients[mount.type]), *upgrades]
 
 
 def _files(settings: MachineSettings) -> Iterator[str]:
@@ -82,6 +77,10 @@ def _files(settings: MachineSettings) -> Iterator[str]:
     for path, mount in settings.mounts.items():
         unit = mount_unit(path)
         yield _entry("mounts", f"/etc/systemd/system/{unit}", _mount_text(path, mount), units=(unit,))
+    if K3S_DATA in (*settings.mounts, *settings.disks):
+        text = f"# homelab: K3s does not start without its data\n[Unit]\nRequiresMountsFor={K3S_DATA}\n"
+        for unit in ("k3s", "k3s-agent"):
+            yield _entry("mounts", f"/etc/systemd/system/{unit}.service.d/50-homelab-data.conf", text)
     if settings.watchdog is not None:
         text = f"# homelab: machine.watchdog\n[Manager]\nRuntimeWatchdogSec={settings.watchdog}\n"
         yield _entry("watchdog", "/etc/systemd/system.conf.d/50-homelab.conf", text, units=("daemon-reexec",))
@@ -97,6 +96,12 @@ def _files(settings: MachineSettings) -> Iterator[str]:
 
 def _mount_text(path: str, mount: MachineMountSettings) -> str:
     """Return the systemd unit that mounts a file system."""
+    if mount.type == "bind":
+        return (
+            f"# homelab: machine.mounts\n[Unit]\nRequiresMountsFor={mount.device}\n\n"
+            f"[Mount]\nWhat={mount.device}\nWhere={path}\nType=none\nOptions={','.join(('bind', *mount.options))}\n\n"
+            "[Install]\nWantedBy=local-fs.target\n"
+        )
     credentials = [f"credentials={CREDENTIALS}{path}"] if mount.password else []
     options = ",".join(("nofail", "_netdev", *mount.options, *credentials))
     return (
@@ -107,7 +112,7 @@ def _mount_text(path: str, mount: MachineMountSettings) -> str:
 
 
 def _secret_file(settings: MachineSettings, path: str, value: str) -> str:
-    """Return the entry of a file with a secret content, or of the credentials of a mount."""
+    """Return the entry of a file whose content is a secret, or of the file with the credentials of a mount."""
     if path in settings.files:
         file = settings.files[path]
         return _entry("files", path, value, mode=file.mode, owner=file.owner, units=file.restart)
@@ -118,7 +123,8 @@ def _secret_file(settings: MachineSettings, path: str, value: str) -> str:
 def _entry(
     key: str, path: str, content: str, *, mode: str = "644", owner: str = "root", units: Sequence[str] = ()
 ) -> str:
-    """Render a file as a line with key, path, mode, owner, size in bytes and units, and then the content."""
+    """Render a file as one line with its key, path, mode, owner, size in bytes and systemd units, followed by its
+    content."""
     user, _, group = owner.partition(":")
     size = len(content.encode())
     return " ".join((key, path, mode[-3:], f"{user}:{group or user}", str(size), *units)) + f"\n{content}\n"

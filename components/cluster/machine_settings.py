@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from components.cluster.machine_commands import MachineCommandSettings
 from components.settings.errors import setting_error
-from components.settings.fields import Address, Host, StrictBool
+from components.settings.fields import Address, DnsLabel, Host, StrictBool
 from components.settings.kubernetes_fields import AbsolutePath, MultilineText, TimeZone, matching
 from components.settings.model import Model, SecretRef
 
@@ -72,7 +73,8 @@ def _sysctl_value(value: Any) -> str:
     text = str(value)
     if not text.isprintable() or not text.strip() or re.search("  |^ | $", text):
         raise setting_error(
-            "must be one line, without spaces at its ends", 'write several numbers with one space, such as "4096 87380"'
+            "must be one line without spaces at its start and end",
+            'separate several numbers by one space each, such as "4096 87380"',
         )
     return text
 
@@ -108,14 +110,16 @@ class MachineFileSettings(Model):
 
 
 class MachineMountSettings(Model):
-    """A network file system that the machine mounts."""
+    """A network file system that the machine mounts, or a folder of the machine that appears at a second path."""
 
-    type: Literal["nfs", "cifs"]
-    """Type of the file system: `nfs`, or `cifs` for SMB shares."""
+    type: Literal["nfs", "cifs", "bind"]
+    """Type of the file system: `nfs`, `cifs` for SMB shares, or `bind` for a folder of the machine."""
     device: MountDevice
-    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS."""
+    """Server and folder: `nas.lan:/export/media` for NFS, or `//nas.lan/media` for CIFS. For `bind`, the path of the
+    folder, which homelab creates."""
     options: tuple[MountOption, ...] = ()
-    """Mount options. homelab adds `nofail` and `_netdev`, so that a machine boots without the server."""
+    """Mount options. homelab adds `nofail` and `_netdev`, so that the machine also boots while the server is
+    unreachable."""
     username: MountUser | None = None
     """User name for CIFS."""
     password: SecretRef | None = None
@@ -126,8 +130,8 @@ class MachineDiskSettings(Model):
     """A data disk of the machine. Set either `device` or `uuid`, not both."""
 
     device: Device | None = None
-    """Persistent name of an empty disk or partition below `/dev/disk/by-id`, on which homelab creates an ext4 file
-    system. homelab refuses a disk that is not empty."""
+    """Name below `/dev/disk/by-id` of an empty disk or partition, on which homelab creates an ext4 file system. homelab
+    refuses a disk that is not empty."""
     uuid: FileSystemUuid | None = None
     """UUID of an existing file system, which homelab mounts and never formats."""
 
@@ -135,8 +139,9 @@ class MachineDiskSettings(Model):
 class MachineSettings(Model):
     """Settings of the machines' operating system.
 
-    If you remove a key, homelab restores the previous state of the machine. A node's `machine` adds to the cluster's
-    `machine`: entries of lists are added, and the node's value overrides any other value of the cluster.
+    If you remove a key, homelab restores the previous state of the machine. homelab merges a node's `machine` into the
+    cluster's `machine`: it appends the node's lists, except `timeServers` and `dnsServers`, to the cluster's lists, and
+    all other values of the node override the cluster's values.
     """
 
     timezone: TimeZone | None = None
@@ -158,15 +163,17 @@ class MachineSettings(Model):
     files: dict[AbsolutePath, MachineFileSettings] = Field(default_factory=dict)
     """Files on the machine: path → file."""
     mounts: dict[AbsolutePath, MachineMountSettings] = Field(default_factory=dict)
-    """Network file systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
+    """File systems to mount at every boot: folder on the machine → file system. homelab installs the client."""
     disks: dict[AbsolutePath, MachineDiskSettings] = Field(default_factory=dict)
     """Data disks to mount at every boot: folder on the machine → disk."""
+    commands: dict[DnsLabel, MachineCommandSettings] = Field(default_factory=dict)
+    """Your own scripts, in the order of their names: name → command."""
     watchdog: WatchdogSeconds | None = None
     """Seconds after which the machine's hardware watchdog resets a machine that hangs (`RuntimeWatchdogSec` of
     systemd)."""
     unattended_upgrades: StrictBool | None = None
     """Whether the distribution's unattended-upgrades installs security updates. It never reboots a machine. Default:
-    the setting of the machine stays."""
+    homelab does not change the machine's setting."""
 
 
 _REPLACED = ("time_servers", "dns_servers")

@@ -6,17 +6,18 @@ from typing import TypedDict, Unpack
 
 import pulumi
 
-from components.cluster import machine
+from components.cluster import machine, machine_commands
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import HostRequirements
 from components.cluster.k3s import config, hardening
 from components.cluster.machine_settings import MachineSettings
+from components.cluster.reboot import REBOOT
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.provider_resources import Step, Task, step
 from components.settings.addresses import is_ipv6
 
-PACKAGES = ("ca-certificates", "curl", "iproute2", "iptables", "kmod", "openssl", "procps")
+PACKAGES = ("ca-certificates", "curl", "dbus", "iproute2", "iptables", "kmod", "openssl", "procps")
 DRAIN_SECONDS = 300
 MAX_PARALLEL_JOINS = 8
 """Number of servers, and number of agents, that may join the cluster at the same time. If more machines join the
@@ -38,11 +39,13 @@ SYSCTL_IPV6 = {"net.ipv6.conf.all.forwarding": 1}
 """Kernel parameters that homelab sets only in clusters with IPv6, because kernels with IPv6 forwarding ignore router
 advertisements, and some kernels lack IPv6."""
 
+_FLANNEL_MODULES = {"vxlan": ("vxlan",), "wireguard-native": ("wireguard",)}
+
 DRIFT_CHECKS = ("drift/host.sh", "drift/membership.sh", "drift/k3s.sh")
 
 PREPARE = (
     step("node/prepare.sh"),
-    *machine.REBOOT,
+    *REBOOT,
     step("node/prepare.sh", when=["reboot"]),
     step("cluster/uncordon.sh", on="server", when=["reboot", "member"]),
 )
@@ -116,18 +119,24 @@ class Node(pulumi.ComponentResource):
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, self._configure(), drift_check="drift/host.sh",
+            f"{settings.name}-prepare", PREPARE, self._before_k3s(), drift_check="drift/host.sh",
             variables=self._prepare_variables(), secrets={}, undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
 
-    def _configure(self) -> list[Task]:
-        """Create the task that applies the settings of `machine`; the list is empty if the stack file has none.
+    def _before_k3s(self) -> list[Task]:
+        """Create the tasks that change the machine before it is prepared for K3s."""
+        configured = self._configure()
+        return [*configured, *self.run_commands("beforeK3s", configured)]
 
-        All other tasks of the node follow this task, so Pulumi undoes it last.
+    def _configure(self) -> list[Task]:
+        """Create the task that applies the settings of `machine`; return an empty list if the stack file has no such
+        settings.
+
+        All other tasks of the node depend on this task, so Pulumi undoes it last.
         """
         settings = self._shared.cluster.machine_of(self.settings)
-        if settings == MachineSettings():
+        if settings.model_copy(update={"commands": {}}) == MachineSettings():
             return []
         variables = {**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), **machine.variables(settings)}
         return [
@@ -137,10 +146,27 @@ class Node(pulumi.ComponentResource):
             )
         ]  # fmt: skip
 
+    def run_commands(self, stage: machine_commands.Stage, after: Sequence[pulumi.Resource]) -> list[Task]:
+        """Create the task that runs the commands of a stage; the list is empty if the stack file has none."""
+        commands = machine_commands.of_stage(self._shared.cluster.machine_of(self.settings).commands, stage)
+        if not commands:
+            return []
+        before = stage == "beforeK3s"
+        return [
+            self._task(
+                f"{self.settings.name}-{'before' if before else 'after'}-k3s", machine_commands.RUN, after,
+                drift_check=f"drift/commands-{'before' if before else 'after'}-k3s.sh", secrets={},
+                undo=machine_commands.RUN, variables={
+                    **self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS),
+                    **machine_commands.variables(commands, stage),
+                },
+            )
+        ]  # fmt: skip
+
     def bootstrap(self) -> Task:
         """Create the task that bootstraps the cluster on the first server.
 
-        Pulumi records the finished task in its state, so the task never runs again.
+        Once the task has succeeded, it never runs again.
         """
         return self._task(
             "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
@@ -149,7 +175,7 @@ class Node(pulumi.ComponentResource):
     def join(self, bootstrapped: Task) -> Task:
         """Create the task that joins the machine to the cluster.
 
-        The task runs again only if the machine has lost its membership data.
+        The task runs again only if the machine has a new disk, or if K3s' data on its disk were deleted.
         """
         return self._task(
             f"{self.settings.name}-join", JOIN, [self.prepared, bootstrapped],
@@ -179,9 +205,6 @@ class Node(pulumi.ComponentResource):
 
     def _prepare_variables(self) -> dict[str, str]:
         host = self._shared.host
-        modules = ["br_netfilter", "overlay", *host.modules]
-        if self._shared.cluster.network.flannel_backend == "wireguard-native":
-            modules.append("wireguard")
         return {
             **self._identity(),
             "DRAIN_SECONDS": str(DRAIN_SECONDS),
@@ -189,7 +212,7 @@ class Node(pulumi.ComponentResource):
             "INTERFACE": self.settings.interface or "",
             "ARCH": self.settings.arch or "",
             "PACKAGES": " ".join(packages(self._shared.cluster, self.settings, host)),
-            "MODULES": "\n".join(modules),
+            "MODULES": "\n".join(kernel_modules(self._shared.cluster, host)),
             "FIXED": config.immutable_settings(self._shared.cluster, self.settings),
             "SYSCTL": "\n".join(f"{key}={value}" for key, value in sysctl(self._shared.cluster, self.settings).items()),
             **virtual_ip.variables(self._shared.cluster, self.settings),
@@ -209,6 +232,7 @@ class Node(pulumi.ComponentResource):
             "INTERFACE": node.interface or "",
             "CONFIG": config.config_yaml(cluster, node),
             "MANIFESTS": "---\n".join(filter(None, manifests)),
+            "OWN_MANIFESTS": config.own_manifests(cluster, node),
             "ADMISSION": hardening_files[hardening.ADMISSION_FILE],
             "AUDIT": hardening_files[hardening.AUDIT_FILE],
             "ENDPOINT": config.api_endpoint(cluster),
@@ -230,7 +254,8 @@ class Node(pulumi.ComponentResource):
 
 
 def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequence[Step]) -> dict[str, object]:
-    """Return how many nodes may run a task at once: eight joining nodes, one server, or `max_unavailable` agents."""
+    """Return the group of the node's task, and how many tasks of this group may run at once: eight for joining nodes,
+    one for servers, and `max_unavailable` for agents."""
     if run is JOIN:
         return {"group": f"{node.role}s that join", "width": MAX_PARALLEL_JOINS}
     if node.role == "server":
@@ -241,6 +266,12 @@ def _disruption_limit(node: NodeSettings, cluster: ClusterSettings, run: Sequenc
 def packages(cluster: ClusterSettings, node: NodeSettings, host: HostRequirements) -> list[str]:
     """Return the names of the apt packages that homelab installs on the machine."""
     return sorted({*PACKAGES, *host.packages, *virtual_ip.packages(cluster, node)})
+
+
+def kernel_modules(cluster: ClusterSettings, host: HostRequirements) -> list[str]:
+    """Return the names of the kernel modules that K3s and the layers need on every machine."""
+    backend = _FLANNEL_MODULES.get(cluster.network.flannel_backend, ()) if cluster.network.cni == "flannel" else ()
+    return ["br_netfilter", "overlay", *host.modules, *backend]
 
 
 def sysctl(cluster: ClusterSettings, node: NodeSettings) -> dict[str, int]:

@@ -121,7 +121,7 @@ class NodeSettings(Model):
     role: Literal["server", "agent"]
     """Role of the node. A `server` runs the control plane, etcd and workloads; an `agent` runs only workloads."""
     address: Address
-    """IP address of the machine, which homelab uses for SSH and for joining the cluster."""
+    """IP address of the machine, which homelab uses for joining the cluster and, without `ssh.address`, for SSH."""
     second_address: Address | None = None
     """IP address of the machine in the other IP family: IPv6 if `address` is IPv4, or IPv4 if `address` is IPv6. In a
     dual-stack cluster, every node needs a second address."""
@@ -158,6 +158,9 @@ class AppsSettings(Model):
     nfs: StrictBool = False
     """Whether homelab installs an NFS client on all machines, so that apps can mount NFS shares. An app that mounts an
     NFS share can access the files of every user, because NFS trusts the user IDs that clients send."""
+    cluster_read: tuple[DnsLabel, ...] = ()
+    """Names of the apps that may read objects of all namespaces, except Secrets and ConfigMaps, with their
+    `serviceAccount`. Default: none."""
 
 
 def _limit_nodes(value: object) -> object:
@@ -189,7 +192,8 @@ class ClusterSettings(Model):
     ssh: SSHSettings
     """SSH login with which homelab connects to the machines. A node's own `ssh` overrides the cluster's `ssh`."""
     machine: MachineSettings = MachineSettings()
-    """Settings of the operating system of all machines. A node's own `machine` adds to the cluster's `machine`."""
+    """Settings of the operating system of all machines. homelab merges a node's own `machine` into the cluster's
+    `machine`."""
     nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(_limit_nodes), AfterValidator(_require_server)]
     """The machines of the cluster: an odd number of servers, such as one or three, and any number of agents."""
     lan: Cidr = Field(default_factory=_lan_of_first_server)
@@ -208,8 +212,8 @@ class ClusterSettings(Model):
     apps: AppsSettings = AppsSettings()
     """Permissions of apps in addition to the default permissions."""
     discard: tuple[DnsLabel, ...] = ()
-    """Names of nodes that homelab may remove even if a node stores the only replica of a volume, whose data is then
-    lost."""
+    """Names of nodes that homelab may remove even if the removal deletes the only replica of a volume and so loses the
+    volume's data."""
     max_unavailable: PositiveInt = 1
     """Number of agents that may be unavailable at the same time while `pulumi up` applies changes."""
 
@@ -244,7 +248,7 @@ class ClusterSettings(Model):
         return tuple({login.bastion: None for login in map(self.ssh_of, self.nodes) if login.bastion})
 
     def with_disabled(self, packaged: Iterable[str]) -> "ClusterSettings":
-        """Return a copy of the settings that disables the packaged K3s components in `packaged` as well."""
+        """Return a copy of the settings that also disables the packaged K3s components in `packaged`."""
         disable = tuple(dict.fromkeys((*self.k3s.disable, *packaged)))
         return self.model_copy(update={"k3s": self.k3s.model_copy(update={"disable": disable})})
 

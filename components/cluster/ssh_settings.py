@@ -40,8 +40,8 @@ class SSHSettings(Model):
     bastion: BastionSettings | None = None
     """Bastion through which homelab connects. Default: none."""
     host_authority: CaPublicKey | None = None
-    """Public key of an SSH CA. If a machine or bastion presents another host key than `hostKey`, homelab accepts only a
-    host certificate that the SSH CA signed for the address of the machine or bastion."""
+    """Public key of an SSH CA. A machine or bastion whose host key differs from `hostKey` must present a host
+    certificate that this SSH CA has signed for its address."""
 
 
 class NodeSSHSettings(Model):
@@ -50,6 +50,8 @@ class NodeSSHSettings(Model):
     If the machine's `ssh` omits a setting, homelab uses the setting in the cluster's `ssh`.
     """
 
+    address: Host | None = None
+    """Host name or IP address at which homelab connects to the machine. Default: the node's `address`."""
     user: User | None = None
     """User to log in as."""
     port: Port | None = None
@@ -72,7 +74,7 @@ def merge_ssh(common: SSHSettings, own: NodeSSHSettings) -> SSHSettings:
     A `privateKey` in `own` replaces an `agent` in `common`, and an `agent` in `own` replaces a `privateKey` in
     `common`.
     """
-    overrides = {name: getattr(own, name) for name in own.model_fields_set}
+    overrides = {name: getattr(own, name) for name in own.model_fields_set - {"address"}}
     overrides = {name: value for name, value in overrides.items() if value is not None or name == "bastion"}
     if "private_key" in overrides:
         overrides.setdefault("agent", False)

@@ -1,6 +1,8 @@
 """Kubernetes objects as Python data, the secrets in these objects, and the conversion to Pulumi resources."""
 
+import base64
 import hmac
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +39,7 @@ class BcryptHash:
 
 @dataclass(frozen=True)
 class SecretTemplate:
-    """A text template, in which homelab replaces each placeholder `{}` with a secret."""
+    """A template, in which homelab replaces each placeholder `{}` with a secret of `parts`."""
 
     template: str
     parts: tuple[SecretRef | DerivedPassword | BcryptHash, ...]
@@ -45,7 +47,8 @@ class SecretTemplate:
 
 @dataclass(frozen=True)
 class ComputedSecret:
-    """A secret that the function `compute` derives from a random secret of the layer, given as hexadecimal digits."""
+    """A secret that the function `compute` derives from its argument, a random secret of the layer in hexadecimal
+    digits."""
 
     compute: Callable[[str], str]
 
@@ -98,10 +101,9 @@ def bcrypt_hash(password: str, salt: str, cost: int = 12) -> str:
 
 def bcrypt_base64(raw: bytes) -> bytes:
     """Encode bytes in bcrypt's Base64, whose alphabet differs from the alphabet of RFC 4648."""
-    alphabet = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    bits = "".join(f"{byte:08b}" for byte in raw)
-    bits += "0" * (-len(bits) % 6)
-    return bytes(alphabet[int(bits[start : start + 6], 2)] for start in range(0, len(bits), 6))
+    letters_and_digits = (string.ascii_uppercase + string.ascii_lowercase + string.digits).encode()
+    to_bcrypt = bytes.maketrans(letters_and_digits + b"+/", b"./" + letters_and_digits)
+    return base64.b64encode(raw).rstrip(b"=").translate(to_bcrypt)
 
 
 def secret_manifest(metadata: Mapping[str, Json], data: Mapping[str, Json]) -> Manifest:

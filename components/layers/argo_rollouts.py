@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from components.kubernetes.manifest import Json
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.model import Model
 
 
@@ -30,7 +30,7 @@ class ArgoRollouts(Layer[ArgoRolloutsSettings]):
         metrics = {"enabled": True, "serviceMonitor": {"enabled": self.has_monitoring}}
         controller: dict[str, Json] = {
             "replicas": replicas,
-            "pdb": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
+            "pdb": disruption_budget(replicas, maxUnavailable=1),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("25m", "128Mi"),
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/component": "rollouts-controller"}),

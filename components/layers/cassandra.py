@@ -21,7 +21,7 @@ class CassandraClusterSettings(Model):
     """
 
     members: PositiveInt | None = None
-    """Number of Cassandra members, each on another node. Default: 3, or 1 if the cluster has fewer than 3 untainted
+    """Number of Cassandra members, each on a different node. Default: 3, or 1 if the cluster has fewer than 3 untainted
     nodes."""
     version: Text = "5.0.4"
     """Version of Cassandra."""
@@ -118,9 +118,6 @@ class Cassandra(Layer[CassandraSettings]):
         if cluster is None:
             return
         yield from volumes.findings(self.lab, cluster.storage_class, "cluster")
-        count = len(self.lab.schedulable_nodes)
-        if cluster.members and cluster.members > count:
-            reason = f"exceeds the number of untainted nodes ({count})"
-            yield ("cluster", "members"), reason, f"use at most {count}, or add nodes"
+        yield from volumes.member_findings(self.lab, cluster.members, "use at most {count}, or add nodes")
         if mebibytes(cluster.memory) < 1024:
             yield ("cluster", "memory"), "is too little for Cassandra to start", "use 1Gi or more"

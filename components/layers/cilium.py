@@ -47,7 +47,8 @@ class Cilium(Layer[CiliumSettings]):
             "ipam": {"mode": "kubernetes"},
             "ipv4": {"enabled": 4 in versions},
             "ipv6": {"enabled": 6 in versions},
-            "policyCIDRMatchMode": ["nodes"],  # NetworkPolicies allow the API by the servers' IP addresses
+            # NetworkPolicies allow connections to servers by IP address, which Cilium supports only in this mode
+            "policyCIDRMatchMode": ["nodes"],
             "kubeProxyReplacement": self.settings.replace_kube_proxy,
             "l2announcements": {"enabled": bool(self.settings.addresses)},
             "rollOutCiliumPods": True,
@@ -115,7 +116,7 @@ class Cilium(Layer[CiliumSettings]):
         if disabled and not replaces:
             yield (), f"needs kube-proxy for Services, but {_OPTION} disables kube-proxy", "set replaceKubeProxy: true"
         if replaces and cluster.api.vip and cluster.api.by == "kube-vip":
-            reason = "conflicts with api.by: kube-vip, which reaches the API through a Service"
+            reason = "conflicts with api.by: kube-vip, which needs kube-proxy to reach the API"
             yield ("replaceKubeProxy",), reason, "set api.by: keepalived"
 
 

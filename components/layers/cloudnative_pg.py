@@ -36,7 +36,7 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
 
         The operator of CloudNativePG and the Barman Cloud plugin have up to two replicas each, on different nodes. The
         plugin runs without leader election, because with leader election, only the leader answers the operator and
-        becomes ready. Each replica of the plugin writes the same RBAC rules.
+        becomes ready. Without a leader, the replicas do not conflict, because all of them write the same RBAC rules.
         """
         operator: dict[str, Json] = {
             "replicaCount": self.lab.replicas(2),
@@ -64,13 +64,4 @@ class CloudNativePG(Layer[CloudNativePGSettings]):
 
     def _store(self) -> Json:
         s3 = self.lab.object_store(self.settings.backup, "databases")
-        if s3 is None:
-            return None
-        return {
-            "endpoint": s3.url,
-            "bucket": s3.bucket,
-            "region": s3.region,
-            "path": s3.path or "",
-            "accessKey": s3.access_key,
-            "secretKey": s3.secret_key,
-        }
+        return s3.output() if s3 else None

@@ -15,7 +15,7 @@ _SYSTEM = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class ConsulSettings(Model):
-    """Consul, a service mesh that encrypts connections and authenticates both ends with certificates (mutual TLS)."""
+    """Settings of Consul, a service mesh that secures connections between pods with mutual TLS."""
 
     namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces of the mesh. In the namespaces of the mesh, Consul adds a sidecar to pods with the annotation
@@ -28,7 +28,7 @@ class ConsulSettings(Model):
 
 
 class Consul(Layer[ConsulSettings]):
-    """Layer for Consul's servers and sidecar injector.
+    """Layer for Consul's servers, and for the webhook that adds Consul's sidecars to pods.
 
     Consul's webhook handles only pods in the namespaces of the mesh.
     """
@@ -37,7 +37,7 @@ class Consul(Layer[ConsulSettings]):
     settings_type = ConsulSettings
     namespace = "consul"
     installs_after = ("longhorn",)
-    user_data = "the mesh's servers: its authority, its services, what is stored in it"
+    user_data = "volumes with the mesh's CA, service catalog and key-value store"
     user_data_queries = ("persistentvolumeclaims -n consul",)
     timeout_seconds = 900
 
@@ -62,7 +62,7 @@ class Consul(Layer[ConsulSettings]):
             "connectInject": {
                 "replicas": injectors,
                 "disruptionBudget": {"enabled": injectors > 1, "maxUnavailable": 1},
-                # pods in all other namespaces must start even if Consul's webhook is down
+                # the webhook applies only to namespaces of the mesh, so that all other pods start while it is down
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that pods of apps lack
                 "resources": uncapped_resources("50m", "200Mi"),
@@ -77,7 +77,8 @@ class Consul(Layer[ConsulSettings]):
     def _namespace_selector(self) -> str:
         names = list(self.settings.namespaces)
         listed: dict[str, Json] = {"operator": "In", "values": names}
-        nothing: dict[str, Json] = {"operator": "DoesNotExist"}  # In rejects an empty list; all namespaces have the key
+        # `In` needs at least one value; every namespace has the label, so DoesNotExist selects no namespace
+        nothing: dict[str, Json] = {"operator": "DoesNotExist"}
         expression = {"key": "kubernetes.io/metadata.name", **(listed if names else nothing)}
         return json.dumps({"matchExpressions": [expression]})
 

@@ -19,7 +19,7 @@ _TTL = 60
 
 
 class ZoneSettings(Model):
-    """A DNS zone, which is a domain with all names below it."""
+    """Settings of a DNS zone, which is a domain with all names below it."""
 
     hosts: dict[Domain, tuple[Address, ...]] = Field(default_factory=dict)
     """Host names in the zone, each with a list of IP addresses."""
@@ -35,7 +35,7 @@ class CorednsSettings(Model):
     """Settings of the DNS zones that CoreDNS resolves for pods."""
 
     zones: dict[Domain, ZoneSettings] = Field(default_factory=dict)
-    """DNS zones by domain. A DNS zone can also be a single host name."""
+    """DNS zones by domain. The domain of a zone can also be a single host name."""
 
     def overlapping_zone(self, domain: str) -> str | None:
         """Return the name of a zone that hides public DNS records of `domain` from pods, or None if there is none."""
@@ -44,7 +44,7 @@ class CorednsSettings(Model):
 
 
 class Coredns(Layer[CorednsSettings]):
-    """Layer for DNS zones that the CoreDNS of K3s answers itself, or forwards to other DNS servers."""
+    """Layer for DNS zones in K3s' CoreDNS, which resolves their names itself or forwards them to other DNS servers."""
 
     key = "coredns"
     settings_type = CorednsSettings

@@ -21,7 +21,7 @@ _NAME, _CHART, _ROOT_SECRET = "gitlab", "gitlab", "root-password"
 
 
 class GitLabSettings(Model):
-    """GitLab Community Edition. GitLab needs 8 GiB of memory, and takes about ten minutes to start."""
+    """Settings of GitLab Community Edition. GitLab needs 8 GiB of memory, and takes about ten minutes to start."""
 
     host: Domain | None = None
     """Host name of the web UI. GitLab's container registry and object store have the host names `registry` and `minio`
@@ -45,7 +45,7 @@ class GitLab(Layer[GitLabSettings]):
     namespace = "gitlab"
     requires = ("argocd", "certManager", "traefik")
     installs_after = ("longhorn",)
-    user_data = "repositories and what belongs to them"
+    user_data = "GitLab's repositories and other data"
     user_data_queries = ("persistentvolumeclaims -n gitlab",)
 
     def values(self) -> Mapping[str, Json]:

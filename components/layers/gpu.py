@@ -1,4 +1,4 @@
-"""NVIDIA GPUs, which pods can use."""
+"""NVIDIA's device plugin, which makes the GPUs of nodes available to pods."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class GPU(Layer[GPUSettings]):
         return {"nvidia-device-plugin": plugin}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that check NVIDIA's driver and container toolkit on each GPU node."""
+        """Return the host services that check NVIDIA's driver and container toolkit on each GPU node."""
         chosen = [node for node in self.lab.cluster.nodes if node.name in self.settings.nodes]
         return [
             HostService(

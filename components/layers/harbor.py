@@ -19,7 +19,7 @@ _USER = "harbor_registry_user"
 
 
 class TokenSettings(Model):
-    """The key pair with which Harbor signs the access tokens of registry clients."""
+    """Settings of the key pair with which Harbor signs the access tokens of registry clients."""
 
     key: SecretRef
     """Pulumi secret that contains the RSA private key, as PEM."""
@@ -28,7 +28,7 @@ class TokenSettings(Model):
 
 
 class HarborSettings(Model):
-    """Harbor, a container registry that is also a pull-through cache for other registries.
+    """Settings of Harbor, a container registry that is also a pull-through cache for other registries.
 
     Harbor needs nodes with the architecture amd64.
     """

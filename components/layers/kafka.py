@@ -22,8 +22,8 @@ class KafkaClusterSettings(Model):
     """
 
     members: Literal[1, 3] | None = None
-    """Number of Kafka members, each on another node. The number of members cannot change after the first installation.
-    Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
+    """Number of Kafka members, each on a different node. The number of members cannot change after the first
+    installation. Default: 3, or 1 if the cluster has fewer than 3 untainted nodes."""
     size: Size = "10Gi"
     """Volume size of each member."""
     storage_class: DnsLabel | None = None
@@ -146,7 +146,4 @@ class Kafka(Layer[KafkaSettings]):
         if cluster is None:
             return
         yield from volumes.findings(self.lab, cluster.storage_class, "cluster")
-        count = len(self.lab.schedulable_nodes)
-        if cluster.members and cluster.members > count:
-            reason = f"exceeds the number of untainted nodes ({count})"
-            yield ("cluster", "members"), reason, "use 1, or add nodes"
+        yield from volumes.member_findings(self.lab, cluster.members, "use 1, or add nodes")

@@ -1,12 +1,11 @@
 """Loki: log storage and search."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import grafana, retained_storage
-from components.layers.shared.retained_storage import RetainedStorage, RetainedStorageSettings
-from components.platform.layer import Layer, resources
-from components.settings.errors import Finding
+from components.layers.shared.retained_storage import RetainedStorageLayer, RetainedStorageSettings
+from components.platform.layer import resources
 from components.settings.kubernetes_fields import Size
 
 URL = "http://loki.loki.svc:3100"
@@ -18,20 +17,19 @@ _TRACE_ID = r"trace_?[iI][dD]\W+(\w+)"
 
 
 class LokiSettings(RetainedStorageSettings):
-    """Loki: log storage and search. Loki has one replica. While Loki is down, Vector buffers logs on each node."""
+    """Settings of Loki, which stores logs. Loki has one replica. While Loki is down, Vector buffers logs on each
+    node."""
 
     memory: Size = "1Gi"
     """Memory of Loki."""
 
 
-class Loki(Layer[LokiSettings]):
+class Loki(RetainedStorageLayer[LokiSettings]):
     """Layer for Loki in single-binary mode, with a Grafana data source for its logs."""
 
     key = "loki"
     settings_type = LokiSettings
     namespace = "loki"
-    pod_security = "restricted"
-    installs_after = ("longhorn",)
     user_data = "logs"
     user_data_queries = ("persistentvolumeclaims -n loki",)
 
@@ -86,15 +84,6 @@ class Loki(Layer[LokiSettings]):
         }
         return {"type": "s3", "bucketNames": {"chunks": s3.bucket}, "use_thanos_objstore": True, "object_store": store}
 
-    @property
-    def storage(self) -> RetainedStorage:
-        """The storage of the logs."""
-        return RetainedStorage(self.lab, self.key, self.settings)
-
-    def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Kubernetes Secret with the credentials for Loki's S3 bucket."""
-        return [*self.storage.credential_secrets(self.namespace)]
-
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source of Loki, which links logs to traces if the layer tempo is enabled."""
         if not self.has_monitoring:
@@ -103,7 +92,3 @@ class Loki(Layer[LokiSettings]):
         link = {"name": "trace", "matcherRegex": _TRACE_ID, "datasourceUid": "tempo", "url": "$${__value.raw}"}
         links = {"derivedFields": [link]} if self.lab.is_enabled("tempo") else {}
         return [grafana.data_source(self.metadata("grafana-data-source"), "loki", URL, **links)]
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings of Loki's volume and S3 bucket."""
-        return self.storage.findings()

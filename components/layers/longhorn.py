@@ -39,8 +39,8 @@ class LonghornSettings(Model):
     """
 
     replicas: PositiveInt | None = None
-    """Number of replicas of each volume, each on another node. Default: 3; with fewer than 3 storage nodes, one replica
-    for each storage node."""
+    """Number of replicas of each volume, each on a different node. Default: 3; with fewer than 3 storage nodes, one
+    replica for each storage node."""
     storage_nodes: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels that select the storage nodes. Longhorn stores volumes only on the disks of storage nodes. Default:
     Longhorn stores volumes on all nodes."""

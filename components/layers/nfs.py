@@ -1,4 +1,4 @@
-"""NFS volumes for many pods at the same time, on your own NFS server or on a node of the cluster."""
+"""NFS volumes, which many pods can mount at the same time, from your own NFS server or from a node of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -28,7 +28,7 @@ _CONTROLLER_AFFINITY = {
 
 
 class ExternalServerSettings(Model):
-    """Your own NFS server. The NFS server must give root on all nodes write access (`no_root_squash`)."""
+    """Settings of your own NFS server, which must give root on all nodes write access (`no_root_squash`)."""
 
     address: fields.Host
     """Host name or IP address of the NFS server."""
@@ -37,7 +37,7 @@ class ExternalServerSettings(Model):
 
 
 class NodeServerSettings(Model):
-    """A node as the NFS server.
+    """Settings of an NFS server that runs on a node.
 
     The node is a single point of failure: while the node is down, pods with NFS volumes wait.
     """
@@ -87,7 +87,7 @@ class Nfs(Layer[NfsSettings]):
         return {"csi-driver-nfs": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that runs an NFS server, which accepts only nodes of the cluster as clients."""
+        """Return the host service that runs an NFS server, which accepts only nodes of the cluster as clients."""
         server = self.settings.server
         if server is None:
             return ()

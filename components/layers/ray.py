@@ -26,7 +26,7 @@ def _version(value: str) -> str:
 
 
 class RayWorkersSettings(Model):
-    """Workers of a Ray cluster. Ray adjusts the number of workers to the load of Ray programs."""
+    """Settings of the workers of a Ray cluster. Ray adjusts the number of workers to the load of Ray programs."""
 
     min: Annotated[int, Field(strict=True, ge=0)] = 0
     """Minimum number of workers."""
@@ -39,7 +39,8 @@ class RayWorkersSettings(Model):
 
 
 class RayClusterSettings(Model):
-    """A Ray cluster. A Kubernetes Secret with the name of the Ray cluster contains a token.
+    """Settings of a Ray cluster. A Kubernetes Secret with the name of the Ray cluster contains the token with which
+    clients authenticate.
 
     Whoever has the token can run any code in the Ray cluster.
     """

@@ -18,12 +18,12 @@ _EVERYWHERE = "*"
 
 
 class GroupSettings(Model):
-    """Permissions of a group as Kubernetes' user-facing roles, such as `view` and `edit`."""
+    """Settings of a group's permissions, which are Kubernetes' user-facing roles, such as `view` and `edit`."""
 
     cluster: Literal["view", "edit", "admin", "cluster-admin"] | None = None
     """Role of the group in the whole cluster. The role `cluster-admin` has all permissions."""
     namespaces: dict[DnsLabel, Literal["view", "edit", "admin"]] = Field(default_factory=dict)
-    """Role of the group in each namespace, by namespace. If a namespace is created later, run `pulumi up` again to
+    """Roles of the group in namespaces: namespace → role. If a namespace is created later, run `pulumi up` again to
     grant the role in the namespace."""
 
 
@@ -56,10 +56,11 @@ def _roles(group: GroupSettings) -> dict[str, str]:
 
 
 class Rbac(Layer[RbacSettings]):
-    """Layer for people and groups, whose roles apply to namespaces or to the whole cluster.
+    """Layer for the RBAC roles of people, who get roles in namespaces or in the whole cluster through groups.
 
     A RoleBinding names people and not groups, so a person who is removed from the stack file loses all permissions at
-    once. A script instead of Pulumi creates the RoleBindings, because app stacks create the namespaces of apps later.
+    once. A script creates the RoleBindings, because Pulumi would fail for namespaces of apps that do not exist yet. The
+    script skips such a namespace, and creates its RoleBindings in a later Pulumi run.
     """
 
     key = "rbac"
@@ -72,7 +73,7 @@ class Rbac(Layer[RbacSettings]):
         return {}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that creates the RoleBindings and ClusterRoleBindings.
+        """Return the host service that creates the RoleBindings and ClusterRoleBindings.
 
         Every Pulumi run checks the RoleBindings for drift.
         """

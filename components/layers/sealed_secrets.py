@@ -36,7 +36,8 @@ class SealingKeySettings(Model):
 
 
 class SealedSecretsSettings(Model):
-    """Sealed Secrets: encrypted secrets that may be stored in Git, because only the cluster can decrypt them."""
+    """Settings of Sealed Secrets, which are encrypted secrets that only the cluster can decrypt, so that you can store
+    them in Git."""
 
     keys: tuple[SealingKeySettings, ...] = ()
     """Key pairs for sealing, with the newest key pair first. The Sealed Secrets controller uses older key pairs to
@@ -53,7 +54,7 @@ class SealedSecrets(Layer[SealedSecretsSettings]):
     settings_type = SealedSecretsSettings
     namespace = "sealed-secrets"  # not kubeseal's default kube-system, which no layer owns; kubeseal --cert needs none
     charts_with_crds_folder = ("sealed-secrets",)
-    user_data = "sealing keys that are nowhere else"
+    user_data = "sealing keys that exist only in the cluster"
     user_data_queries = (f"secrets -n sealed-secrets -l {_LABEL},{_PROVIDED}!=true",)
 
     def values(self) -> Mapping[str, Json]:

@@ -46,7 +46,7 @@ class SeaweedFSSettings(Model):
 
 
 class SeaweedFS(Layer[SeaweedFSSettings]):
-    """Layer for SeaweedFS, with one S3 key for all buckets.
+    """Layer for SeaweedFS, an S3 service with one access key for all buckets.
 
     If the cluster has two or more untainted nodes, SeaweedFS stores two replicas of all data.
     """
@@ -62,7 +62,7 @@ class SeaweedFS(Layer[SeaweedFSSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of SeaweedFS: masters, volume servers and filer.
 
-        A NetworkPolicy blocks all ports of SeaweedFS except the S3 port for other pods.
+        A NetworkPolicy allows other pods to connect only to the S3 port, and Prometheus also to the metrics port.
         """
         data = self._volume(self.settings.size, self._storage_class)
         values: dict[str, Json] = {

@@ -1,12 +1,11 @@
 """Tempo, which stores traces of apps and searches in them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.shared import grafana, retained_storage
-from components.layers.shared.retained_storage import RetainedStorage, RetainedStorageSettings
-from components.platform.layer import Layer, resources
-from components.settings.errors import Finding
+from components.layers.shared.retained_storage import RetainedStorageLayer, RetainedStorageSettings
+from components.platform.layer import resources
 from components.settings.fields import PositiveInt
 from components.settings.kubernetes_fields import Size
 
@@ -17,7 +16,7 @@ _DATA = "/var/tempo"
 
 
 class TempoSettings(RetainedStorageSettings):
-    """Tempo, which stores traces of apps and searches in them. Tempo has one replica."""
+    """Settings of Tempo, which stores the traces of apps. Tempo has one replica."""
 
     retention_days: PositiveInt = 14
     """Number of days after which Tempo deletes traces."""
@@ -25,14 +24,12 @@ class TempoSettings(RetainedStorageSettings):
     """Memory of Tempo."""
 
 
-class Tempo(Layer[TempoSettings]):
+class Tempo(RetainedStorageLayer[TempoSettings]):
     """Layer for Tempo in single-binary mode, with an OTLP receiver and a Grafana data source."""
 
     key = "tempo"
     settings_type = TempoSettings
     namespace = "tempo"
-    pod_security = "restricted"
-    installs_after = ("longhorn",)
     user_data = "traces"
     user_data_queries = ("persistentvolumeclaims -n tempo",)
 
@@ -74,15 +71,6 @@ class Tempo(Layer[TempoSettings]):
             "s3": {"bucket": s3.bucket, "region": s3.region, **retained_storage.s3_endpoint_values(s3), **folder},
         }
 
-    @property
-    def storage(self) -> RetainedStorage:
-        """The storage of the traces."""
-        return RetainedStorage(self.lab, self.key, self.settings)
-
-    def objects_before_charts(self) -> Sequence[Manifest]:
-        """Return the Kubernetes Secret with the credentials for Tempo's S3 bucket."""
-        return [*self.storage.credential_secrets(self.namespace)]
-
     def objects_after_charts(self) -> Sequence[Manifest]:
         """Return the Grafana data source of Tempo, which links traces to logs if the layer loki is enabled."""
         if not self.has_monitoring:
@@ -97,7 +85,3 @@ class Tempo(Layer[TempoSettings]):
     def outputs(self) -> Mapping[str, object]:
         """Return the endpoint to which apps send traces, as a stack output."""
         return {"traces_endpoint": f"http://{HOST}:{OTLP_PORT}"}
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield errors in the settings of Tempo's volume and S3 bucket."""
-        return self.storage.findings()

@@ -17,7 +17,7 @@ _JOURNAL = """\
 
 
 class VectorSettings(Model):
-    """Vector: sends logs to Loki."""
+    """Settings of Vector, which sends the logs of pods and nodes to Loki."""
 
     journals: StrictBool = True
     """Whether Vector also sends the systemd journals of the nodes to Loki."""
@@ -26,9 +26,9 @@ class VectorSettings(Model):
 
 
 class Vector(Layer[VectorSettings]):
-    """Layer for Vector, which runs on every node.
+    """Layer for Vector, which runs on every node and sends logs to Loki.
 
-    Vector stores its read positions on the node, so it sends no log entry twice.
+    Vector stores its read positions on the node, so a restarted Vector pod sends no log entry twice.
     """
 
     key = "vector"

@@ -20,7 +20,7 @@ is missing."""
 
 
 class BackupScheduleSettings(Model):
-    """A scheduled backup."""
+    """Settings of a scheduled backup."""
 
     schedule: Schedule = "0 2 * * *"
     """Cron schedule of the backup in UTC: minute, hour, day of the month, month, day of the week."""

@@ -69,7 +69,7 @@ class Zfs(Layer[ZfsSettings]):
         return {"zfs-localpv": values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that create or import a ZFS pool on each node.
+        """Return the host services that create or import a ZFS pool on each node.
 
         homelab does not delete the ZFS pools when you disable the layer.
         """

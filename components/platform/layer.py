@@ -179,7 +179,7 @@ class Layer(ABC, Generic[S]):
 
     @property
     def has_monitoring(self) -> bool:
-        """Whether the layer monitoring is enabled, so that Prometheus collects metrics from ServiceMonitors."""
+        """Whether the layer monitoring is enabled, whose Prometheus collects metrics from ServiceMonitors."""
         return self.lab.is_enabled("monitoring")
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
@@ -214,6 +214,14 @@ def topology_spread(labels: Mapping[str, str]) -> list[Json]:
             "labelSelector": {"matchLabels": dict(labels)},
         }
     ]
+
+
+def disruption_budget(replicas: int, **limit: int) -> Json:
+    """Return the Helm values of a PodDisruptionBudget with `minAvailable` or `maxUnavailable` as `limit`.
+
+    A PodDisruptionBudget of a single replica would block every drain, so it is disabled.
+    """
+    return {"enabled": True, **limit} if replicas > 1 else {"enabled": False}
 
 
 def evicted_after(seconds: int) -> list[Json]:

@@ -126,7 +126,7 @@ class LayerResources(pulumi.ComponentResource):
         long as the layer contains user data.
         """
         key = self._layer.key
-        check = [step("platform/refuse-data-loss.sh", on="server", unless=["retired", f"discard-{key}"])]
+        check = [step("platform/check-remaining-data.sh", on="server", unless=["retired", f"discard-{key}"])]
         query = "\n".join(self._layer.user_data_queries)
         variables = {"KEY": key, "KEEPS": self._layer.user_data, "QUERY": query}
         self._task("guard", [], variables, after, undo=check)

@@ -17,7 +17,7 @@ from components.provider_resources import Task, step
 def install_order(layers: Sequence[AnyLayer]) -> list[AnyLayer]:
     """Return the layers in an order in which each layer follows its dependencies.
 
-    The order of layers in the same stage does not change.
+    Layers of the same stage keep their order.
     """
     return [layer for stage in install_stages(layers) for layer in stage]
 

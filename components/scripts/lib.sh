@@ -11,8 +11,11 @@ etc=/etc/rancher/k3s
 data=/var/lib/rancher/k3s
 originals=$state/original
 prepared_files=$state/prepared
+kubelet_conf=$data/agent/etc/kubelet.conf.d/05-homelab.conf
 # shellcheck disable=SC2034 # scripts use this variable
 keepalived_conf=/etc/keepalived/keepalived.conf
+# shellcheck disable=SC2034 # scripts use this variable
+keepalived_unit=/etc/systemd/system/keepalived.service.d/homelab.conf
 # shellcheck disable=SC2034 # scripts use this variable
 haproxy_conf=/etc/haproxy/haproxy.cfg
 
@@ -142,7 +145,7 @@ fetch_verified() {
   mv -f "$2.part" "$2"
 }
 
-# pinned_sum NAME: print the SHA-256 that the stack file pins for it; nothing if it is not pinned.
+# pinned_sum NAME: print the SHA-256 of the file NAME from the stack file; nothing if the stack file does not pin it.
 pinned_sum() { awk -v name="$1" '$1 == name {print $2}' <<<"$PINS"; }
 
 # listed_sum FILE NAME: print the SHA-256 of NAME in a list of checksums.
@@ -152,7 +155,7 @@ listed_sum() {
   echo "$sum"
 }
 
-# lock: wait until no other script changes this machine; one that lost its connection may still be running.
+# lock: wait until no other script changes this machine; a script whose SSH connection was lost may still be running.
 # Only root can open the folder of the lock file, so that no other user can hold the lock.
 lock() {
   { mkdir -p $state /run/homelab && chmod 700 $state /run/homelab; } || die "$state could not be created." "$(df -h --output=avail,target /var/lib | tail -n 1)"
@@ -177,8 +180,45 @@ fi
 # hosts_without_own_name FILE: print the hosts file without its entry for this machine's own name.
 hosts_without_own_name() { sed '/^127\.0\.1\.1[[:space:]]/d' "$1"; }
 
-# has_hosts_entry NODE: succeed if /etc/hosts has an entry for this machine's own name.
-has_hosts_entry() { grep -qE "^127\.0\.1\.1[[:space:]]+$1( |\$)" /etc/hosts; }
+# has_hosts_entry NODE: succeed if /etc/hosts has an entry for this machine's own name, also beside other names.
+has_hosts_entry() { grep -qE "^127\.0\.1\.1[[:space:]]([^#]*[[:space:]])?$1([[:space:]#]|\$)" /etc/hosts; }
+
+# hosts_rewritten_for NODE: print the name for which cloud-init rewrites the machine's own entry in /etc/hosts at every
+# boot; nothing if cloud-init does not rewrite it, or writes NODE. User data override the files below /etc/cloud.
+hosts_rewritten_for() {
+  local value name
+  [ -d /etc/cloud/ ] && [ ! -e /etc/cloud/cloud-init.disabled ] || return 0
+  value=$(cat /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d/*.cfg /var/lib/cloud/instance/cloud-config.txt 2>/dev/null | sed -n 's/^manage_etc_hosts:[[:space:]]*//p' | tail -n 1 | tr -d "\"'" | tr '[:upper:]' '[:lower:]') || true
+  case $value in true | yes | on | 1 | template | localhost) ;; *) return 0 ;; esac
+  name=$(cut -d. -f1 /var/lib/cloud/data/previous-hostname 2>/dev/null) || true
+  [ "$name" = "$1" ] || echo "${name:-another name}"
+}
+
+# is_container: succeed if this machine is a container, such as LXC, whose kernel belongs to its host.
+is_container() { systemd-detect-virt -cq 2>/dev/null; }
+
+# has_module NAME: succeed if the kernel has the module: loaded, built in, or in a file.
+has_module() {
+  [ -d "/sys/module/${1//-/_}" ] || modprobe -nq "$1" 2>/dev/null || case $1 in
+    br_netfilter) [ -d /proc/sys/net/bridge ] ;;
+    overlay | nfs | ceph) grep -qw "$1" /proc/filesystems ;;
+    *) return 1 ;;
+  esac
+}
+
+# kernel_was_updated: succeed if an update has replaced the modules of the running kernel.
+kernel_was_updated() { [ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(compgen -G '/lib/modules/*/modules.dep')" ]; }
+
+# module_package: print the package that has more modules for the running kernel; nothing if it is not known.
+module_package() {
+  local kernel distribution; kernel=$(uname -r)
+  distribution=$(sed -n 's/^ID=//p' /etc/os-release 2>/dev/null | tr -d '"') || true
+  case $distribution/$kernel in
+    ubuntu/*-raspi) echo linux-modules-extra-raspi ;;
+    ubuntu/*) echo "linux-modules-extra-$kernel" ;;
+    debian/*-cloud-*) echo "linux-image-${kernel##*-}" ;;
+  esac
+}
 
 # architecture: print the userland's architecture as K3s names it; a 32-bit system may run on a 64-bit kernel.
 architecture() {
@@ -284,6 +324,7 @@ drift() {
     [ "$service/$file" != k3s-agent/agent-token ] && [ -s "$kept" ] || continue
     cmp -s "$kept" "$etc/$file" || echo "$etc/$file was changed"
   done
+  [ ! -e $state/staged/kubelet.conf ] || cmp -s $state/staged/kubelet.conf "$kubelet_conf" || echo "$kubelet_conf was changed"
   # labs of older versions of homelab have tokens without the CA's hash
   cmp -s <(full_token "$(cat $state/ca-hash 2>/dev/null)") $etc/token || echo "$etc/token was changed"
 }
@@ -430,8 +471,9 @@ label {{$name}} metadata.name {{$name}}
 }
 
 # volumes_only_on NODE [GOING…]: print the volumes on NODE that are on no other node which is Ready and not in GOING.
-# Without the label, or without its Node, a node counts as labelled with its name; `in` creates no entry in awk. A
-# failed replica still has data: if all replicas failed, Longhorn can salvage the volume from them.
+# If a node lacks the label of a node affinity, or has no Node object, the script uses the node's name as the label's
+# value. In awk, the operator `in` does not create the entry. A failed replica still has data: if all replicas failed,
+# Longhorn can salvage the volume from them.
 volumes_only_on() {
   local known; known=$(volume_locations) || return
   awk -v node="$1" -v going=" $* " '

@@ -27,8 +27,9 @@ def machine_ip(value: str) -> str:
 
 
 def pod_ip(value: str) -> str:
-    """Validate an IP address to which a pod connects, and return it in canonical form. The loopback address is the pod
-    itself, and connections to the unspecified address fail, as they do for host names that a pod must not reach."""
+    """Validate an IP address to which a pod connects, and return it in canonical form. The function accepts the
+    loopback address, which is the pod itself. It also accepts the unspecified address, to which connections fail, so
+    that users can block a host name."""
     address = _address(value)
     if not (address.is_loopback or address.is_unspecified):
         _refuse_special(address, "use the address at which pods reach the host")
@@ -138,6 +139,9 @@ def host(value: str) -> str:
 
 def host_port(value: str) -> str:
     """Validate a host with an optional port, such as `s3.lan:9000` or `[fd00::1]:9000`."""
+    if ":" in value and is_address(value):
+        fix = "write the address in brackets, and a port after the brackets, such as [fd00::1] or [fd00::1]:53"
+        raise setting_error("is an IPv6 address without brackets", fix)
     parts = re.fullmatch(r"(\[(?P<v6>[0-9a-f:]+)\]|(?P<name>[^:/\[\]]+))(:(?P<port>[0-9]+))?", value)
     if not parts or not 1 <= int(parts["port"] or 1) <= 65535:
         raise setting_error(

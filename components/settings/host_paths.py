@@ -1,4 +1,4 @@
-"""Validation of folders on machines in which layers store data."""
+"""Validation of the paths of folders in which layers store data on machines."""
 
 from typing import Annotated
 
@@ -12,13 +12,19 @@ _SYSTEM = "which belongs to the operating system"
 _K3S = "which belongs to K3s, and which homelab deletes together with K3s"
 _UNUSABLE = {
     **dict.fromkeys(("/run", "/tmp", "/var/lock", "/var/run", "/var/tmp"), _DELETED),  # noqa: S108
-    **dict.fromkeys(("/dev", "/proc", "/sys"), "which contains devices and no files on a disk"),
+    **dict.fromkeys(("/dev", "/proc", "/sys"), "which contains no files on a disk"),
     **dict.fromkeys(("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/sbin", "/usr"), _SYSTEM),
     **dict.fromkeys(("/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd", "/var/log"), _SYSTEM),
     **dict.fromkeys(("/var/lib/cni", "/var/lib/kubelet", "/var/lib/rancher/k3s"), _K3S),
 }
-_SHARED = ("/home", "/root", "/var", "/var/lib", "/var/lib/rancher")
+_SHARED = ("/home", "/root", "/usr/local", "/var", "/var/lib", "/var/lib/rancher")
 """Folders that contain data of other programs, so that only their subfolders are free for a layer."""
+
+
+_PROGRAMS = "which contains programs"
+_OWN_FOLDERS = "/usr/local"
+"""Folder of the administrator below /usr, in which the distribution installs nothing."""
+_UNUSABLE |= {f"{_OWN_FOLDERS}/{name}": _PROGRAMS for name in ("bin", "etc", "include", "lib", "man", "sbin", "share")}
 
 
 def data_folder(value: str) -> str:
@@ -27,7 +33,7 @@ def data_folder(value: str) -> str:
     if path in _SHARED:
         raise setting_error("contains the data of other programs", f"use a subfolder, such as {path}/data")
     for folder, reason in _UNUSABLE.items():
-        if is_within(path, folder):
+        if is_within(path, folder) and not (folder == "/usr" and is_within(path, _OWN_FOLDERS)):
             raise setting_error(f"is in {folder}, {reason}", _FIX)
     return path
 

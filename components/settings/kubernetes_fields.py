@@ -1,4 +1,4 @@
-"""Types of settings in the words of Kubernetes, such as images, paths, sizes and names."""
+"""Types of settings whose format Kubernetes defines, such as images, paths, sizes and names."""
 
 import re
 from typing import Annotated

@@ -9,7 +9,9 @@ from operations.app.target import AppName, AppStackName, Target, target
 from operations.kubectl import Object, label_selector
 from operations.pulumi_stack import StackError, StackFile
 
-Previous = Annotated[bool, typer.Option("--previous", help="Print the logs of containers before their last restart.")]
+Previous = Annotated[
+    bool, typer.Option("--previous", help="Print the logs from before the last restart of each container.")
+]
 _LINES = 100
 
 

@@ -32,8 +32,8 @@ def previous(kubectl: Kubectl, part: Part, live: Object) -> Revision:
     found = [each for each in _revisions(kubectl, part, live) if _version(each.template) != current]
     if not found:
         raise StackError(
-            f"{part.title} has no previous version: Kubernetes keeps the last three versions since the first "
-            "`pulumi up`. Write the wanted image into the stack file, and run `pulumi up`."
+            f"{part.title} has no previous version: all revisions that Kubernetes keeps have the current version. "
+            "Write the wanted image into the stack file, and run `pulumi up`."
         )
     return max(found, key=lambda each: each.number)
 

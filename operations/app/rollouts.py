@@ -36,12 +36,13 @@ def restart(name: Name = "", stack: AppStackName = "", config_file: StackFile = 
 
 
 def rollback(name: Name = "", stack: AppStackName = "", config_file: StackFile = None, app: AppName = "") -> None:
-    """Roll back the pods of the app or of a worker to the previous version, until `pulumi up` changes the pods."""
+    """Roll back the pods of the app or of a worker to the previous version. The next `pulumi up` that changes these
+    pods ends the rollback."""
     with target(stack, config_file, app) as found:
         part = _workload(found, name)
         if part.kind == ROLLOUT:
             raise StackError(
-                f"{part.title} belongs to Argo Rollouts, which decides on the steps of a rollback: run "
+                f"Argo Rollouts manages {part.title}, and controls the steps of a rollback: run "
                 f"`kubectl argo rollouts undo {part.object_name} -n {found.app.name}`, or write the previous image "
                 "into the stack file and run `pulumi up`."
             )

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from components.app import volumes
+from components.app import mariadb, server_waits, valkey, volumes
+from components.app.database import cluster_name
 from components.app.objects import job_labels
 from components.app.pod_validation import mount_problems
 from components.app.pods import same_node_affinity
 from components.app.settings import AppSettings
-from operations.app.parts import live_object, part_named
+from operations.app.parts import CLUSTERS, live_object, part_named
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.checks.layer import pod_cause
 from operations.console import say
@@ -41,7 +42,8 @@ def run(
     with target(stack, config_file, app) as found:
         mounted = _mountable(found.app, volume or [])
         template = live_object(found, part_named(found.app, ""))["spec"]["template"]["spec"]
-        manifest = json.dumps(job(found.app, template, command, mounted))
+        waits = server_waits.init_containers(found.app, _server_images(found))
+        manifest = json.dumps(job(found.app, template, command, mounted, waits))
         created = found.kubectl.output("create", "--filename=-", "--output=name", stdin=manifest).strip()
         try:
             code = _follow(found, created)
@@ -50,9 +52,15 @@ def run(
         raise typer.Exit(code)
 
 
-def job(app: AppSettings, template: Mapping[str, Any], command: Sequence[str], mounted: Sequence[str]) -> Object:
+def job(
+    app: AppSettings,
+    template: Mapping[str, Any],
+    command: Sequence[str],
+    mounted: Sequence[str],
+    waits: Sequence[Mapping[str, Any]],
+) -> Object:
     """Return a Job that runs `command` with the app's main container from a pod template, without sidecars and
-    probes."""
+    probes. The init containers in `waits` wait for the app's database servers."""
     kept = [each for each in template.get("volumes") or () if any(kind in each for kind in _KEPT_VOLUMES)]
     kept = [each for each in kept if each["name"] not in app.volumes]
     names = {each["name"] for each in kept}
@@ -66,6 +74,7 @@ def job(app: AppSettings, template: Mapping[str, Any], command: Sequence[str], m
     spec = {key: value for key, value in template.items() if key not in skipped} | {
         **same_node_affinity(app, mounted),
         "restartPolicy": "Never",
+        **({"initContainers": list(waits)} if waits else {}),
         "containers": [container],
         "volumes": [*kept, *volumes.for_job(app, mounted)],
     }
@@ -82,13 +91,36 @@ def job(app: AppSettings, template: Mapping[str, Any], command: Sequence[str], m
     }
 
 
+def _server_images(found: Target) -> dict[str, Any]:
+    """Return the images of the app's database servers in the cluster. Raises `StackError` if a server does not
+    exist."""
+    app, images = found.app, dict[str, Any]()
+    if app.postgres:
+        images[server_waits.DATABASE] = _existing(found, CLUSTERS, cluster_name(app, app.postgres))["imageName"]
+    servers = ((server_waits.MARIADB, app.mariadb, mariadb), (server_waits.VALKEY, app.valkey, valkey))
+    for wait, settings, module in servers:
+        if settings:
+            pod = _existing(found, "statefulset", module.server_name(app))["template"]["spec"]
+            images[wait] = pod["containers"][0]["image"]
+    return images
+
+
+def _existing(found: Target, kind: str, name: str) -> Mapping[str, Any]:
+    server = found.kubectl.find(kind, name)
+    if server is None:
+        raise StackError(f"The server {name} does not exist: run `pulumi up --stack {found.stack}`.")
+    spec: Mapping[str, Any] = server["spec"]
+    return spec
+
+
 def _mountable(app: AppSettings, mounted: list[str]) -> list[str]:
     for index, name in enumerate(mounted):
         for reason, fix in mount_problems(app, mounted, index):
             raise StackError(f"--volume {name}: {reason}; {fix}")
         if app.volumes[name].access_mode == "ReadWriteOncePod":
             raise StackError(
-                f"--volume {name}: has ReadWriteOncePod, so only the app's own pod can mount it; remove it"
+                f"--volume {name}: only the app's own pod can mount this volume, because its access mode is "
+                "ReadWriteOncePod; omit the option"
             )
     return mounted
 
@@ -99,7 +131,7 @@ def _follow(found: Target, created: str) -> int:
     options: list[str] = []
     while True:
         found.kubectl.stream("logs", name, "--follow", *options)
-        # the stream also ends when the API server restarts, or before Kubernetes records the container's exit code
+        # the stream can end too early: when the API server restarts, or before Kubernetes records the exit code
         options = [f"--since-time={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
         pod = found.kubectl.find("pod", name)
         if pod is None:

@@ -1,11 +1,12 @@
-"""`./homelab app shell` and `./homelab app db`: run a program in a pod of the app, or psql on the primary of the app's
-database."""
+"""`./homelab app shell` and `./homelab app db`: run a program in a pod of the app, or psql or mariadb in the
+pod of the app's database server."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from components.app import mariadb
 from components.app.database import cluster_name
 from operations.app.parts import CLUSTERS, Part, is_ready, part_named, pods
 from operations.app.target import AppName, AppStackName, Target, target
@@ -49,11 +50,18 @@ def db(
     *,
     superuser: Annotated[bool, typer.Option("--superuser", help="Keep the rights of the user postgres.")] = False,
 ) -> None:
-    """Open psql in the app's database on the primary instance, with the role that owns the database."""
+    """Open psql in the app's database on the primary instance, with the role that owns the database. In an app with
+    MariaDB only, open mariadb in the app's database."""
     with target(stack, config_file, app) as found:
         postgres = found.app.postgres
+        if postgres is None and found.app.mariadb is not None:
+            if superuser:
+                raise StackError("--superuser: is for PostgreSQL; MariaDB's command has all rights without it")
+            command = mariadb.client_command(found.app.mariadb, arguments or [])
+            place = [f"{mariadb.server_name(found.app)}-0", f"--container={mariadb.CONTAINER}"]
+            raise typer.Exit(found.kubectl.attach("exec", *_terminal(), *place, "--", *command))
         if postgres is None:
-            raise StackError(f"App {found.app.name} has no database: its stack file does not set postgres.")
+            raise StackError(f"App {found.app.name} has no database: its stack file does not set postgres or mariadb.")
         name = cluster_name(found.app, postgres)
         cluster = found.kubectl.find(CLUSTERS, name)
         if cluster is None:
@@ -63,7 +71,7 @@ def db(
             raise StackError(
                 f"The database {name} has no primary: {status.get('phase') or 'it has just been created'}."
             )
-        # tables that the superuser creates would not belong to the app's role
+        # psql changes to the app's role, so that new tables belong to this role and not to the superuser
         role = "" if superuser else f" options='-c role={postgres.database}'"
         psql = ["psql", "--dbname", f"dbname={postgres.database}{role}", *(arguments or [])]
         place = [str(primary), "--container=postgres"]

@@ -55,8 +55,8 @@ def target(stack: str, config_file: Path | None, app_name: str) -> Iterator[Targ
 
 
 def _stack_file(stack: str, config_file: Path | None) -> tuple[Path, str]:
-    """Return the path of the stack file and the stack's name. Without both parameters, these are the path and the
-    name of the project's only app stack."""
+    """Return the path of the stack file and the stack's name. If both parameters are empty, the function returns the
+    path and the name of the project's only app stack."""
     if config_file or stack:
         name = stack or stackfile.stack_name(config_file or Path())
         return Stack(name, config_file).file, name

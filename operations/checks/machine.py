@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from components.cluster.settings import NodeSettings
-from operations.checks import host, k3s
+from operations.checks import expiry, firewall, host, k3s, kernel, lan
 from operations.checks.machine_state import MachineState
 from operations.findings import Finding, fine, wrong
 from operations.machine_facts import Facts
 from operations.machines import Failure, ScriptResult
+
+_CHECKS = (*host.CHECKS, *kernel.CHECKS, *lan.CHECKS, *firewall.CHECKS, *k3s.CHECKS, *expiry.CHECKS)
 
 
 def check_connection(node: NodeSettings, result: ScriptResult) -> list[Finding]:
@@ -34,7 +36,7 @@ def check(machine: MachineState) -> list[Finding]:
             wrong("script", "the output of the script node/collect-facts.sh is incomplete", "run the command again")
         ]
     known = "as pinned, or certified" if machine.cluster.ssh.host_authority else "as pinned"
-    return [fine("host key", known), *(run(machine) for run in (*host.CHECKS, *k3s.CHECKS))]
+    return [fine("host key", known), *(run(machine) for run in _CHECKS)]
 
 
 def duplicate_machine_ids(facts: Mapping[str, Facts]) -> dict[str, Finding]:

@@ -41,7 +41,8 @@ async def abort_unfinished(
     inputs: Mapping[str, Any],
     reason: str,
 ) -> NoReturn:
-    """Fail a gRPC request, so that Pulumi's engine stores the resource with `outputs` and `inputs` as unfinished."""
+    """Fail a gRPC request so that Pulumi's engine stores the resource with `outputs`, `inputs` and the error
+    `reason`."""
     failure = provider_pb2.ErrorResourceInitFailed(
         id=id, properties=to_struct(outputs), inputs=to_struct(inputs), reasons=[reason]
     )

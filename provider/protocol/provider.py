@@ -186,7 +186,8 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     async def _run(self, urn: str, inputs: Mapping[str, Any], context: Context) -> dict[str, Any]:
-        """Run the task. Pulumi's engine stores a failed task as unfinished, and repeats or undoes the task later."""
+        """Run the task. If the task fails, Pulumi's engine stores the task with the error, and repeats or undoes the
+        task later."""
 
         async def progress(message: str) -> None:
             await self._engine.progress(urn, message)

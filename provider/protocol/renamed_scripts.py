@@ -6,6 +6,9 @@ release that moved the scripts did not change the scripts' behaviour. If a later
 of all tasks with this script change, and these tasks run again. `renamed_scripts.json` contains the digests of all
 tasks that homelab registers for the stack files in `tests/settings/valid`, `samples` and `tests/contracts/cases`.
 
+A later release renamed `platform/refuse-data-loss.sh`, which only undo steps run. Digests do not contain the scripts of
+undo steps, so this rename needs only a new name.
+
 Pulumi stores a task's new properties only when Pulumi updates the task. Until Pulumi first updates a task, the task's
 outputs in Pulumi's state contain old script names. When `lib.sh` changes, Pulumi updates every task that has undo
 steps. After one release has changed `lib.sh`, a later release can remove this module and `renamed_scripts.json`. A lab

@@ -9,7 +9,7 @@ from provider.tasks.steps import TaskRun
 
 UNINSTALL_SCRIPT = "node/uninstall-k3s.sh"
 """Script that uninstalls K3s from a machine that is removed from the lab."""
-GUARD_SCRIPT = "platform/refuse-data-loss.sh"
+GUARD_SCRIPT = "platform/check-remaining-data.sh"
 """Script that refuses to remove a layer while the layer has data."""
 
 
@@ -67,8 +67,8 @@ def with_cluster_identity(task: Task) -> Task:
     """Add a cluster identity to the task, so that the task's scripts refuse machines of another cluster.
 
     Tasks that older versions of homelab stored have no cluster identity, and their machines may belong to a newer lab.
-    A task whose undo steps refuse data loss stays unchanged, so that these undo steps run. After a failed `pulumi up`,
-    a task of the current lab may still have no cluster identity.
+    The function does not change a task whose undo steps prevent data loss. Such a task of the current lab may have no
+    cluster identity after a failed `pulumi up`, and its undo steps must still run.
     """
     if _undone_by(task, GUARD_SCRIPT):
         return task

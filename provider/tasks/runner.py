@@ -71,8 +71,8 @@ class Runner:
         If the task's own machine is being removed and does not answer, homelab skips the steps on the machine with a
         warning. homelab retries a step that runs on a server on another server; the step fails if no server answers.
         homelab skips a step if its machine belongs to another cluster. Pulumi shows the output of undo steps as a
-        warning. `program_runs` is false during `pulumi destroy`, which also continues an earlier `pulumi destroy` that
-        did not finish.
+        warning. `program_runs` is false if the Pulumi program does not run, as in `pulumi destroy`. In this case,
+        homelab also continues an earlier `pulumi destroy` that did not finish.
         """
         results = StepResults(set(self.settings.flags))
         results.raise_flag(UNDO)
@@ -133,11 +133,12 @@ class Runner:
         Raises TaskError. If no server answers within `CHECK_SECONDS`, homelab skips the check; the removal of each node
         repeats the check.
         """
-        variables = {"GOING": " ".join(servers), "NODES": " ".join(nodes), "FLAGS": " ".join(self.settings.flags)}
+        removed = {"REMOVED_SERVERS": " ".join(servers), "NODES": " ".join(nodes)}
+        variables = {**removed, "FLAGS": " ".join(self.settings.flags)}
         try:
             server = await asyncio.wait_for(self._server(), CHECK_SECONDS)
             status, _, details = await self._connections.run(
-                server, steps.load_script(variables, "cluster/check-quorum.sh"), no_progress
+                server, steps.load_script(variables, "cluster/check-node-removal.sh"), no_progress
             )
         except (TaskError, TimeoutError):
             return
@@ -153,7 +154,8 @@ class Runner:
         return await first_ready_server(self._connections, self.settings.servers, steps.api_ready_script())
 
     async def _mark(self, server: Machine) -> str:
-        """Return whether a server has the marker file of an unfinished `pulumi destroy`: `yes`, `no`, or an empty text.
+        """Return `yes` if the server has the marker file of an unfinished `pulumi destroy`, `no` if the file is
+        missing, and an empty text if the server is no longer a node.
 
         Raises TaskError.
         """

@@ -21,14 +21,14 @@ def answer(system: str, review: Json, api: KubernetesApi) -> Json:
     request = review["request"]
     response: Json = {"uid": request["uid"], "allowed": True}
     rule = RULES[system].get(request["kind"]["kind"])
-    thing = request.get("object")
-    validated = rule and thing and not request.get("subResource") and not _leaves(thing)
-    errors = list(rule(thing, request.get("oldObject"), api)) if rule and validated else []
+    item = request.get("object")
+    validated = rule and item and not request.get("subResource") and not _leaves(item)
+    errors = list(rule(item, request.get("oldObject"), api)) if rule and validated else []
     if errors:
         response |= {"allowed": False, "status": {"code": 422, "message": "; ".join(errors)}}
     return {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
 
 
-def _leaves(thing: Json) -> bool:
+def _leaves(item: Json) -> bool:
     """Return whether Kubernetes is deleting the object; the rules do not apply to the removal of finalizers."""
-    return bool(thing["metadata"].get("deletionTimestamp"))
+    return bool(item["metadata"].get("deletionTimestamp"))

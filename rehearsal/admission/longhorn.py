@@ -14,9 +14,9 @@ MAX_SNAPSHOTS = 250  # maximum number of snapshots of a volume
 MAX_NAME_LENGTH = 40
 
 
-def recurring_job_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
+def recurring_job_errors(item: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
     """Yield the validation errors of a RecurringJob."""
-    spec, name = thing["spec"], thing["metadata"]["name"]
+    spec, name = item["spec"], item["metadata"]["name"]
     if len(name) > MAX_NAME_LENGTH:
         yield f"job name {name} must be {MAX_NAME_LENGTH} characters or less"
     if not is_cron(str(spec.get("cron", ""))):
@@ -29,9 +29,9 @@ def recurring_job_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Ite
         yield f"the concurrency value {spec['concurrency']} should be larger than 0"
 
 
-def backup_target_errors(thing: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
+def backup_target_errors(item: Json, _: Json | None, api: KubernetesApi) -> Iterator[str]:
     """Yield the validation errors of a BackupTarget."""
-    url = (thing.get("spec") or {}).get("backupTargetURL", "")
+    url = (item.get("spec") or {}).get("backupTargetURL", "")
     if url and not re.fullmatch(r"s3://[^@/]+@[^/]+/.*|(nfs|cifs|azblob)://.+", url):
         yield f"invalid backup target URL {url!r}"
 

@@ -1,4 +1,5 @@
-"""The rehearsal's Helm repository: real charts, and stand-in charts for real charts that are not available."""
+"""The rehearsal's Helm repository: original charts, and simplified charts (stand-in charts) in place of original charts
+that are not available."""
 
 import base64
 import gzip
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import yaml
 
-from components.kubernetes.chart import Chart
+from components.kubernetes.chart import Chart, repository_index
 from provider import model as provider
 from provider.charts import repository
+from provider.download import sha256_of
 from provider.errors import TaskError
-from rehearsal import download, image_cache
+from rehearsal import image_cache
 from rehearsal.archive import Packer
 from rehearsal.artefacts import Row
 from rehearsal.cache import Report, write_atomically
@@ -30,8 +32,8 @@ LIBRARY = STAND_INS / "library"
 BUNDLE = "the bundle"
 NETWORK = "their repositories"
 MODULE = "its Go module"
-STAND_IN_WITH_MODULE = "stand-in chart with the CRDs, RBAC rules and webhooks from the real chart's Go module"
-STAND_IN = "stand-in charts; the rehearsal simulates the webhooks and operators"
+STAND_IN_WITH_MODULE = "simplified chart with the CRDs, RBAC rules and webhooks from the original chart's Go module"
+STAND_IN = "simplified charts in place of the original ones; the rehearsal simulates their webhooks and operators"
 NEEDS_OTHER_KERNEL = frozenset(
     [
         "ceph-csi-drivers",
@@ -65,7 +67,7 @@ class LabEndpoints:
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of real charts: an air-gap bundle, Helm repositories (if `online`), and Go modules by chart name."""
+    """Sources of original charts: an air-gap bundle, Helm repositories (if `online`), and Go modules by chart name."""
 
     bundle: Path | None = None
     online: bool = False
@@ -80,7 +82,7 @@ class PackedChart:
     origin: str
     sha256: str
     reason: str = ""
-    """Why the original chart is not available, although the lab is online."""
+    """Why the original chart cannot be downloaded, as a clause; empty if the rehearsal has no Internet access."""
 
     @property
     def real(self) -> bool:
@@ -91,15 +93,16 @@ class PackedChart:
 def lay_out(
     mirror: Path, charts: Iterable[Chart], lab: LabEndpoints, sources: Sources = Sources(), report: Report = print
 ) -> list[PackedChart]:
-    """Recreate the folder `MIRROR/charts` with all `charts`: real charts, or stand-in charts for unavailable charts.
+    """Recreate the folder `MIRROR/charts` with all `charts`: the original chart if it is available, otherwise a
+    stand-in chart.
 
     If a Go module's folder has no `Chart.yaml`, the stand-in chart includes all files of the folder.
     """
     folder = mirror / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    packed = [_lay_out(chart, folder / _file(chart), lab, sources, report) for chart in charts]
-    (folder / "index.yaml").write_text(_index(packed))
+    packed = [_lay_out(chart, folder / chart.archive_name, lab, sources, report) for chart in charts]
+    (folder / "index.yaml").write_text(repository_index((item.chart, item.sha256) for item in packed))
     return packed
 
 
@@ -129,7 +132,7 @@ def pack_stand_in(chart: Chart, lab: LabEndpoints, more: Path | None = None) -> 
     if not (source / "values.yaml").is_file():
         raise RehearsalError(
             f"The rehearsal has no stand-in for the chart {chart.name}: create {source}, or use --bundle with "
-            f"an air-gap bundle that contains charts/{_file(chart)}."
+            f"an air-gap bundle that contains charts/{chart.archive_name}."
         )
     return _packed(chart, _files(chart, source, lab) | (_texts(more) if more else {}))
 
@@ -155,19 +158,19 @@ def _lay_out(chart: Chart, target: Path, lab: LabEndpoints, sources: Sources, re
     module = sources.modules.get(chart.name)
     if bundled and bundled.is_file():
         shutil.copyfile(bundled, target)
-        return PackedChart(chart, BUNDLE, download.sha256_of(target))
+        return PackedChart(chart, BUNDLE, sha256_of(target))
     reason = ""
     if sources.online and chart.name not in NEEDS_OTHER_KERNEL:
         try:
             target.write_bytes(_fetched(chart))
-            return PackedChart(chart, NETWORK, download.sha256_of(target))
+            return PackedChart(chart, NETWORK, sha256_of(target))
         except TaskError as error:
             reason = str(error)
             report(f"using a stand-in for the chart {chart.name}: {reason}")
     complete = module is not None and (module / "Chart.yaml").is_file()
     target.write_bytes(pack_module(chart, module) if module and complete else pack_stand_in(chart, lab, module))
     origin = MODULE if complete else STAND_IN_WITH_MODULE if module else STAND_IN
-    return PackedChart(chart, origin, download.sha256_of(target), reason)
+    return PackedChart(chart, origin, sha256_of(target), reason)
 
 
 def _texts(folder: Path) -> dict[str, str]:
@@ -177,8 +180,8 @@ def _texts(folder: Path) -> dict[str, str]:
 def _fetched(chart: Chart) -> bytes:
     """Return a chart's original archive from the cache or from its Helm repository. Raises TaskError."""
     origin = hashlib.sha256(chart.repository.encode()).hexdigest()[:12]
-    cached = image_cache.cache_folder() / FOLDER / origin / _file(chart)
-    if image_cache.is_cached(cached) and chart.sha256 in (None, download.sha256_of(cached)):
+    cached = image_cache.cache_folder() / FOLDER / origin / chart.archive_name
+    if image_cache.is_cached(cached) and chart.sha256 in (None, sha256_of(cached)):
         return cached.read_bytes()
     requested = provider.Chart(
         name=chart.name, version=chart.version, repository=chart.repository, sha256=chart.sha256 or ""
@@ -187,10 +190,6 @@ def _fetched(chart: Chart) -> bytes:
     cached.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cached, archive)
     return archive
-
-
-def _file(chart: Chart) -> str:
-    return f"{chart.name}-{chart.version}.tgz"
 
 
 def _files(chart: Chart, source: Path, lab: LabEndpoints) -> dict[str, str]:
@@ -222,12 +221,3 @@ def _values(lab: LabEndpoints) -> Mapping[str, str]:
         "questions": lab.jobs_endpoint,
         "image": STAND_IN_IMAGE,
     }
-
-
-def _index(packed: Iterable[PackedChart]) -> str:
-    entries: dict[str, list[dict[str, object]]] = {}
-    for item in packed:
-        release: dict[str, object] = {"urls": [_file(item.chart)], "digest": item.sha256}
-        release |= _metadata(item.chart)
-        entries.setdefault(item.chart.name, []).append(release)
-    return yaml.safe_dump({"apiVersion": "v1", "entries": entries}, sort_keys=False)

@@ -1,4 +1,5 @@
-"""Programs of the platform and of apps that are built here, from Go modules and Debian packages. Others sleep."""
+"""Builds programs of the platform and of apps from Go modules and Debian packages. Without Internet access, the
+rehearsal runs a process that sleeps in place of every other program."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,12 +24,13 @@ class WebUi:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that charts of the platform run.
+    """A program that charts of the platform or apps run.
 
-    `charts` are their names. `images` and `chart` look into the folder that the recipe makes; `chart` is the folder of
-    the real chart there. Without it the chart stays a stand-in, which runs the program as the real one does; a folder
-    without a `Chart.yaml` has files for that stand-in. The folder that the recipe of `web_ui` makes is the second
-    argument of `images`; the program also runs without a web UI.
+    `charts` contains the names of the charts. `recipe` builds the program in a folder. `images` and `chart` get this
+    folder: `images` returns the program's images, and `chart` returns the folder of the original chart. If the folder
+    of the chart has no `Chart.yaml`, its files become part of the stand-in chart. If `chart` is None, a stand-in chart
+    runs the program as the original chart does. If `web_ui` is set, `images` gets the folder with the built web UI as
+    its second argument; the program also runs without a web UI.
     """
 
     charts: tuple[str, ...]
@@ -40,7 +42,8 @@ class Program:
 
 @dataclass(frozen=True)
 class BuiltPrograms:
-    """What was built: images, folders of real charts by name, lines of the table that says what is real."""
+    """The result of a build: image layouts, folders of charts by chart name, and rows of the summary table `Real and
+    simulated`."""
 
     layouts: tuple[Layout, ...] = ()
     charts: dict[str, Path] = field(default_factory=dict)
@@ -50,9 +53,9 @@ class BuiltPrograms:
 def build(
     charts: Iterable[Chart], report: Report, programs: Sequence[Program], app_images: Collection[str] = ()
 ) -> BuiltPrograms:
-    """Build what `charts` run, as far as `programs` say how; what was built before stays.
+    """Build each program of `programs` that the charts or the apps run, unless the cache already has the program.
 
-    `app_images` are the images that apps run, with any tag.
+    `app_images` contains the names of the images that apps run; their tags do not matter.
     """
     wanted, repositories = {chart.name for chart in charts}, {repository_of(full_name(name)) for name in app_images}
     needed = [program for program in programs if wanted & set(program.charts) or repositories & _repositories(program)]
@@ -83,12 +86,13 @@ def _web_ui(program: str, web_ui: WebUi, report: Report, rows: list[Row]) -> Pat
 
 
 def _repositories(program: Program) -> set[str]:
-    """Return the repositories of a program's images, which need not be built for this."""
+    """Return the repositories of a program's images, also if the images are not built yet."""
     return {repository_of(full_name(image.name)) for image in program.images(Path())}
 
 
 def _lay_out(program: Program, folders: Sequence[Path], report: Report) -> Layout:
-    """The images of a program from the `folders` that its recipes made, packed once."""
+    """Write an OCI layout with a program's images from `folders`, the results of its recipes, unless the cache has the
+    layout."""
     made = program.recipe()
 
     def make(folder: Path) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import yaml
 
-from rehearsal import go, trees
-from rehearsal.cache import Recipe, obtain
+from rehearsal import go, root_filesystems
+from rehearsal.cache import Recipe, code_of, obtain
 from rehearsal.charts import crds
 from rehearsal.images import Image
 from rehearsal.programs import Program, WebUi, argocd_login
 from rehearsal.recipes import SOURCES, sources
+
+Json = dict[str, Any]
 
 VERSION = "3.5.7"
 IMAGE = f"quay.io/argoproj/argocd:v{VERSION}"
@@ -23,19 +25,20 @@ MODULE = "github.com/argoproj/argo-cd/v3"
 SOURCE = SOURCES / "argo-cd"
 INDEX = SOURCE / "dist/app/index.html"
 COMMAND = "cmd/argocd/commands/admin/redis_initial_password.go"
-"""All of the command line that the chart runs; the rest of it is large."""
+"""Source file of the only `argocd` command that the chart runs; a build of all commands would be large."""
 ROOTS = ("argocd.tar", "redis.tar", "haproxy.tar")
 HAPROXY = ("/usr/sbin/haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg")
-KINDS, OTHER = ("base", "cluster-rbac"), "application-controller-deployment"
-"""Folders of the module's manifests, and a way to run the controller that the chart does not take."""
-COPIES = "ha/namespace-install.yaml"
-"""Manifests with three copies of Redis, Sentinel and HAProxy, as the chart's sub-chart has them."""
+MANIFEST_FOLDERS = ("base", "cluster-rbac")
+UNUSED_FOLDER = "application-controller-deployment"
+"""Folder with a Deployment of the application controller. The chart uses a StatefulSet."""
+HA_MANIFESTS = "ha/namespace-install.yaml"
+"""Manifests with three replicas of Redis, Sentinel and HAProxy, like those of the chart's sub-chart `redis-ha`."""
 TOOLS = {"helm": "helm.sh/helm/v4/cmd/helm", "kustomize": "sigs.k8s.io/kustomize/kustomize/v5"}
 SCRIPTS = ("gpg-wrapper.sh", "git-verify-wrapper.sh")
 
 
 def recipe() -> Recipe:
-    """The program, the roots of the images, and what the chart takes out of the module: CRDs, how each part runs."""
+    """Recipe of Argo CD's programs, the images' root file systems, and the chart files with CRDs and pods."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -50,20 +53,20 @@ def recipe() -> Recipe:
             (folder / name).chmod(0o755)
         manifests = module / "manifests"
         (folder / "chart/templates").mkdir(parents=True)
-        (folder / "chart/parts.json").write_text(json.dumps(parts(manifests)))
+        (folder / "chart/components.json").write_text(json.dumps(components(manifests)))
         (folder / "chart/templates/crds.yaml").write_text(definitions(manifests))
         for name in ROOTS:
             os.link(obtain(roots, print) / name, folder / name)
 
-    roots = trees.recipe()
-    ingredients = (*sources(SOURCE), INDEX.read_bytes(), roots.folder.name.encode(), Path(__file__).read_bytes())
+    roots = root_filesystems.recipe()
+    ingredients = (*sources(SOURCE), INDEX.read_bytes(), roots.folder.name.encode(), code_of(__file__))
     takes = "building from its Go module: 2 to 5 minutes on two cores"
     return Recipe("argo-cd", VERSION, ingredients, takes, make)
 
 
 def images(folder: Path, login: Path | None = None) -> tuple[Image, ...]:
-    """The image of all parts of Argo CD, with the built login page in the folder `login`, and those of Redis and of the
-    HAProxy in front of its copies."""
+    """Return the image of all components of Argo CD, with the login page in `login`, and the images of Redis and of
+    HAProxy, which balances the Redis replicas."""
     files = {f"/usr/local/bin/{name}": folder / name for name in ("argocd", *TOOLS, *SCRIPTS)}
     files |= argocd_login.files(login) if login else {}
     variables = {"USER": "argocd", "HOME": "/home/argocd", "GRPC_ENABLE_TXT_SERVICE_CONFIG": "false"}
@@ -76,48 +79,48 @@ def images(folder: Path, login: Path | None = None) -> tuple[Image, ...]:
 
 
 def definitions(manifests: Path) -> str:
-    """The real CRDs, as a template."""
-    found = [each for file in sorted((manifests / "crds").glob("*-crd.yaml")) for each in _objects(file)]
-    return crds.template(found, when="crds.install", keep="crds.keep")
+    """Return a Helm template with Argo CD's own CRDs."""
+    objects = [crd for file in sorted((manifests / "crds").glob("*-crd.yaml")) for crd in _objects(file)]
+    return crds.template(objects, when="crds.install", keep="crds.keep")
 
 
-def parts(manifests: Path) -> dict[str, Any]:
-    """How Argo CD's own manifests run each part: its pod, what it may do; and what is in their ConfigMaps."""
-    configs = [each for file in sorted((manifests / "base/config").glob("*-cm.yaml")) for each in _objects(file)]
+def components(manifests: Path) -> Json:
+    """Return the pod specs, RBAC rules and ConfigMaps of Argo CD's own manifests, for the stand-in chart."""
+    files = sorted((manifests / "base/config").glob("*-cm.yaml"))
+    config_maps = [config_map for file in files for config_map in _objects(file)]
     return {
-        "parts": {name: _part(manifests, name) for name in (*trees.ARGOCD, "redis")},
-        "configs": {each["metadata"]["name"]: each.get("data", {}) for each in configs},
-        "redisCopies": [_copy(each) for each in _objects(manifests / COPIES) if _is_of_copies(each)],
+        "components": {name: _component(manifests, name) for name in (*root_filesystems.ARGOCD, "redis")},
+        "configs": {config_map["metadata"]["name"]: config_map.get("data", {}) for config_map in config_maps},
+        "replicatedRedis": [
+            _without_secret_init(manifest)
+            for manifest in _objects(manifests / HA_MANIFESTS)
+            if str(manifest["metadata"]["name"]).startswith("argocd-redis-ha")
+        ],
     }
 
 
-def _is_of_copies(thing: dict[str, Any]) -> bool:
-    return str(thing["metadata"]["name"]).startswith("argocd-redis-ha")
+def _without_secret_init(manifest: Json) -> Json:
+    """Remove the init container that creates Redis' password from a Deployment, because a Job of the chart does so."""
+    if manifest["kind"] == "Deployment":
+        pod = manifest["spec"]["template"]["spec"]
+        pod["initContainers"] = [item for item in pod["initContainers"] if item["name"] != "secret-init"]
+    return manifest
 
 
-def _copy(thing: dict[str, Any]) -> dict[str, Any]:
-    """An object of Redis' copies, without the container that makes the password: a job of the chart does that."""
-    if thing["kind"] == "Deployment":
-        pod = thing["spec"]["template"]["spec"]
-        pod["initContainers"] = [each for each in pod["initContainers"] if each["name"] != "secret-init"]
-    return thing
+def _component(manifests: Path, name: str) -> Json:
+    """Return the pod spec of one component, and its RBAC rules. The chart's values set affinity and node selector."""
+    component: Json = {}
+    files = sorted(file for folder in MANIFEST_FOLDERS for file in manifests.glob(f"{folder}/*/argocd-{name}-*.yaml"))
+    for manifest in (item for file in files if file.parent.name != UNUSED_FOLDER for item in _objects(file)):
+        if manifest["kind"] in ("Role", "ClusterRole"):
+            component[manifest["kind"]] = manifest["rules"]
+        elif manifest["kind"] in ("Deployment", "StatefulSet"):
+            component["pod"] = manifest["spec"]["template"]["spec"]
+    pod = {key: value for key, value in component["pod"].items() if key not in ("affinity", "nodeSelector")}
+    return {**component, "pod": pod}
 
 
-def _part(manifests: Path, name: str) -> dict[str, Any]:
-    """The pod of one part, and the rules of its roles; where it is placed is the chart's."""
-    found: dict[str, Any] = {}
-    files = sorted(file for kind in KINDS for file in manifests.glob(f"{kind}/*/argocd-{name}-*.yaml"))
-    files = [file for file in files if file.parent.name != OTHER]
-    for each in (each for file in files for each in _objects(file)):
-        if each["kind"] in ("Role", "ClusterRole"):
-            found[each["kind"]] = each["rules"]
-        elif each["kind"] in ("Deployment", "StatefulSet"):
-            found["pod"] = each["spec"]["template"]["spec"]
-    placed = {"affinity", "nodeSelector"}
-    return {**found, "pod": {key: value for key, value in found["pod"].items() if key not in placed}}
-
-
-def _objects(file: Path) -> list[dict[str, Any]]:
+def _objects(file: Path) -> list[Json]:
     return list(yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 

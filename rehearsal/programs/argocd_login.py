@@ -1,7 +1,8 @@
 """Argo CD's login page, built from Argo CD's Go module with npm packages.
 
-The whole web UI needs a Git commit of argo-ui that no package registry has; the login page also works with argo-ui from
-npm. Argo CD's server serves the files of the folder ASSETS, but has the page `index.html` in its program.
+The rehearsal does not build the other pages, because they need a Git commit of argo-ui that no package registry has.
+The login page also works with argo-ui from npm. Argo CD's server contains the file `index.html` in its program, and
+serves all other files of the page from the folder ASSETS.
 """
 
 import os
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 from rehearsal import go
-from rehearsal.cache import Recipe
+from rehearsal.cache import Recipe, code_of
 from rehearsal.recipes import SOURCES, sources
 from rehearsal.shell import run
 
@@ -39,7 +40,7 @@ def recipe(module: str, version: str, required_by: Path) -> Recipe:
         shutil.rmtree(work)
 
     takes = "building from its Go module and npm packages: 1 minute"
-    ingredients = (*sources(SOURCE), *sources(required_by), Path(__file__).read_bytes())
+    ingredients = (*sources(SOURCE), *sources(required_by), code_of(__file__))
     return Recipe("argo-cd-login", version, ingredients, takes, make)
 
 

@@ -1,9 +1,9 @@
-"""CloudNativePG's plugin for backups, and the sidecar that does them, from its Go module over Debian's Barman."""
+"""CloudNativePG's Barman Cloud plugin and its sidecar: the program from its Go module, Barman from Debian packages."""
 
 from pathlib import Path
 
 from rehearsal import go
-from rehearsal.cache import Recipe
+from rehearsal.cache import Recipe, code_of
 from rehearsal.charts import released
 from rehearsal.images import Image
 from rehearsal.programs import Program, postgres
@@ -16,8 +16,8 @@ SIDECAR = f"ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:v{VERSION}"
 
 
 def recipe() -> Recipe:
-    """The program, which is plugin and sidecar, and the manifests of its release for the chart."""
-    source = SOURCES / "cloudnative-pg"  # one module with the operator, whose packages it shares
+    """Recipe of the program of plugin and sidecar, and of the chart files with its release's manifests."""
+    source = SOURCES / "cloudnative-pg"  # the same Go module as the operator's, so that both share compiled packages
 
     def make(folder: Path) -> None:
         go.release()
@@ -25,12 +25,12 @@ def recipe() -> Recipe:
         released.put((go.required(MODULE, source) / "manifest.yaml").read_text(), folder / "chart")
 
     takes = "building from its Go module: 1 minute on two cores"
-    made_of: tuple[str | bytes, ...] = (*sources(source), postgres.recipe().folder.name, Path(__file__).read_bytes())
-    return Recipe("plugin-barman-cloud", VERSION, made_of, takes, make)
+    ingredients: tuple[str | bytes, ...] = (*sources(source), postgres.recipe().folder.name, code_of(__file__))
+    return Recipe("plugin-barman-cloud", VERSION, ingredients, takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """The plugin's image, and the sidecar's, which has Barman beside the same program."""
+    """Return the images of plugin and sidecar. Both contain the program; the sidecar also contains Barman."""
     program = {"/manager": folder / "manager"}
     sidecar = Image(
         SIDECAR, program, ("/manager",), str(postgres.POSTGRES_USER), postgres.recipe().folder / postgres.BARMAN

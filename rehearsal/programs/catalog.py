@@ -1,4 +1,4 @@
-"""Every program of the platform and of apps that is built here."""
+"""The programs of the platform and of apps that the rehearsal builds."""
 
 from rehearsal.programs import (
     Program,
@@ -7,8 +7,10 @@ from rehearsal.programs import (
     cert_manager,
     cloudnative_pg,
     frr,
+    mariadb,
     metallb,
     postgres,
+    restic,
     traefik,
     valkey,
 )
@@ -17,7 +19,19 @@ from stacks.settings import LabStack
 
 PROGRAMS = tuple(
     module.PROGRAM
-    for module in (argocd, barman_cloud, cert_manager, cloudnative_pg, frr, metallb, postgres, traefik, valkey)
+    for module in (
+        argocd,
+        barman_cloud,
+        cert_manager,
+        cloudnative_pg,
+        frr,
+        mariadb,
+        metallb,
+        postgres,
+        restic,
+        traefik,
+        valkey,
+    )
 )
 
 

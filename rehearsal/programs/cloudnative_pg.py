@@ -1,10 +1,10 @@
-"""CloudNativePG's operator, from its Go module; its stand-in chart reads what else the release has."""
+"""CloudNativePG's operator and the manifests of its release, for its stand-in chart, from its Go module."""
 
 from pathlib import Path
 
 from rehearsal import go
 from rehearsal.artefacts import HOST
-from rehearsal.cache import Recipe
+from rehearsal.cache import Recipe, code_of
 from rehearsal.charts import released
 from rehearsal.images import Image
 from rehearsal.programs import Program
@@ -16,7 +16,7 @@ IMAGE = f"ghcr.io/cloudnative-pg/cloudnative-pg:{VERSION}"
 
 
 def recipe() -> Recipe:
-    """The program, and the manifests of its release for the chart."""
+    """Recipe of the program, and of the chart files with its release's manifests."""
     source = SOURCES / "cloudnative-pg"
 
     def make(folder: Path) -> None:
@@ -26,11 +26,11 @@ def recipe() -> Recipe:
         released.put(manifests.read_text(), folder / "chart")
 
     takes = "building from its Go module: 4 minutes on two cores"
-    return Recipe("cloudnative-pg", VERSION, (*sources(source), Path(__file__).read_bytes()), takes, make)
+    return Recipe("cloudnative-pg", VERSION, (*sources(source), code_of(__file__)), takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """The operator's image. It hands its program to the instances, by the name of their architecture."""
+    """Return the operator's image. The operator copies `manager_ARCHITECTURE` into the pods of Postgres."""
     program = folder / "manager"
     files = {"/manager": program, f"/operator/manager_{HOST}": program}
     return (Image(IMAGE, files, ("/manager",), "65532:65532"),)

@@ -1,11 +1,11 @@
-"""MetalLB's BGP mode: frr-k8s from its Go module, and FRR out of Debian's packages."""
+"""MetalLB's BGP mode: frr-k8s from its Go module, and FRR from Debian packages."""
 
 import shutil
 from pathlib import Path
 
 from rehearsal import debian, go
-from rehearsal.cache import Recipe, obtain
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of, obtain
+from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
 from rehearsal.programs import Program, metallb
 
@@ -47,7 +47,7 @@ _PAM = "auth sufficient pam_rootok.so\naccount sufficient pam_rootok.so\n"
 
 
 def recipe() -> Recipe:
-    """The programs and the reloader script of frr-k8s, and both root file systems."""
+    """Recipe of frr-k8s' programs and reloader script, and of both root file systems."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -58,22 +58,22 @@ def recipe() -> Recipe:
         work = folder / "work"
         work.mkdir()
         system = debian.unpack(PACKAGES, work)
-        trees = _trees(system)
-        for name, tree in trees.items():
-            debian.plant(tree, system, work / name)
+        root_filesystems = _root_filesystems(system)
+        for name, rootfs in root_filesystems.items():
+            debian.assemble(rootfs, system, work / name)
         script = work / "frr/usr/lib/frr/docker-start"
         script.write_text(_START)
         script.chmod(0o755)
-        for name in trees:
+        for name in root_filesystems:
             debian.pack(work / name, folder / f"{name}.tar")
         shutil.rmtree(work)
 
-    ingredients = (metallb.source().folder.name, Path(__file__).read_bytes(), Path(debian.__file__).read_bytes())
+    ingredients = (metallb.source().folder.name, code_of(__file__), code_of(debian.__file__))
     return Recipe("frr-k8s", VERSION, ingredients, "building from its Go module: 2 minutes on two cores", make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """The images of frr-k8s and FRR, which the chart starts as root."""
+    """Return the images of frr-k8s and FRR, which the chart runs as root."""
     files = {f"/{name}": folder / name for name in (*COMMANDS, RELOADER)}
     return (
         Image(FRR_K8S, files, ("/frr-k8s",), root=folder / "shell.tar"),
@@ -81,8 +81,8 @@ def images(folder: Path) -> tuple[Image, ...]:
     )
 
 
-def _trees(system: Path) -> dict[str, Tree]:
-    """Root file system of FRR, and of the image of frr-k8s, whose init containers copy files."""
+def _root_filesystems(system: Path) -> dict[str, RootFilesystem]:
+    """Describe the root file systems of FRR's image and of frr-k8s' image, whose init containers copy files."""
     (pam,) = system.glob("usr/lib/*/security/pam_rootok.so")
     root = "root:x:0:0::/:/bin/sh"
     frr = (
@@ -93,7 +93,7 @@ def _trees(system: Path) -> dict[str, Tree]:
         _PYTHON,
     )
     return {
-        "frr": Tree(
+        "frr": RootFilesystem(
             frr,
             (root, f"frr:x:{FRR_USER}:{FRR_GROUP}::/:/bin/sh"),
             folders=("etc/frr", "etc/pam.d", "run/frr", "var/lib/frr", "var/log/frr", "var/tmp/frr"),
@@ -103,7 +103,7 @@ def _trees(system: Path) -> dict[str, Tree]:
             },
             links={"var/run": "../run", "usr/sbin/tini": "../bin/tini"},
         ),
-        "shell": Tree(("usr/bin/cp", "usr/bin/sh"), (root,)),
+        "shell": RootFilesystem(("usr/bin/cp", "usr/bin/sh"), (root,)),
     }
 
 

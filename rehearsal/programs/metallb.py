@@ -1,11 +1,11 @@
-"""MetalLB from its Go module, with its own chart."""
+"""MetalLB's programs and Helm chart from its Go module."""
 
 import shutil
 import tarfile
 from pathlib import Path
 
 from rehearsal import go
-from rehearsal.cache import Recipe, obtain
+from rehearsal.cache import Recipe, code_of, obtain
 from rehearsal.images import Image
 from rehearsal.programs import Program
 from rehearsal.recipes import SOURCES
@@ -19,33 +19,33 @@ NAMES = ("controller", "speaker")
 PARTS = ("api", "charts", "controller", "internal", "speaker")
 CALL = ("internal/k8s/webhook.go", "NewWebhookHandler(mgr.GetScheme())")
 CALLED = "NewWebhookHandler(mgr.GetScheme(), conversion.NewRegistry())"
-"""As MetalLB's next version has it: so it shares a controller-runtime, and what that needs, with other programs."""
+"""The call in MetalLB's next version, which works with the newer controller-runtime that other programs use, too."""
 
 
 def source() -> Recipe:
-    """MetalLB's source where it stays, so that Go knows what it has compiled, below a module that requires it."""
+    """Recipe of a module with MetalLB's sources, at a fixed path, so that Go can reuse its build cache."""
 
     def make(folder: Path) -> None:
         go.release()
-        upstream, copy = go.module(MODULE, f"v{VERSION}", DIGEST), folder / "metallb"
+        upstream, copied = go.module(MODULE, f"v{VERSION}", DIGEST), folder / "metallb"
         for file in (file for part in PARTS for file in (upstream / part).rglob("*") if file.is_file()):
-            target = copy / file.relative_to(upstream)
+            target = copied / file.relative_to(upstream)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-        shutil.copyfile(upstream / "go.mod", copy / "go.mod")
+        shutil.copyfile(upstream / "go.mod", copied / "go.mod")
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(SOURCE / name, folder / name)
         name, call = CALL
-        text = (copy / name).read_text()
+        text = (copied / name).read_text()
         if call not in text:
-            raise RehearsalError(f"{MODULE} {VERSION} does not call {call} in {name}: look at what it needs now.")
-        (copy / name).write_text(text.replace(call, CALLED))
+            raise RehearsalError(f"{MODULE} {VERSION} does not contain {call} in {name}: adapt CALL in {__name__}.")
+        (copied / name).write_text(text.replace(call, CALLED))
 
     return Recipe("metallb-source", VERSION, _ingredients(), "fetching its Go module", make)
 
 
 def recipe() -> Recipe:
-    """The programs, and the chart."""
+    """Recipe of the programs and the chart."""
 
     def make(folder: Path) -> None:
         origin = obtain(source(), print)
@@ -57,12 +57,12 @@ def recipe() -> Recipe:
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """An image of each program; as root, since the speaker needs it, and the chart says where not."""
+    """Return one image for each program. The speaker needs the user root; the chart sets other users."""
     return tuple(Image.of(f"quay.io/metallb/{name}:v{VERSION}", folder / name) for name in NAMES)
 
 
 def copy_chart(upstream: Path, folder: Path) -> None:
-    """Copy the chart, without the rights of the module cache, which is read-only; its packed sub-chart is unpacked."""
+    """Copy the chart, and unpack its sub-chart. The copy is writable, although Go's module cache is read-only."""
     for file in upstream.rglob("*"):
         target = folder / file.relative_to(upstream)
         if file.is_dir():
@@ -76,7 +76,7 @@ def copy_chart(upstream: Path, folder: Path) -> None:
 
 
 def _ingredients() -> tuple[bytes, ...]:
-    return (*(file.read_bytes() for file in sorted(SOURCE.glob("*.*"))), Path(__file__).read_bytes())
+    return (*(file.read_bytes() for file in sorted(SOURCE.glob("*.*"))), code_of(__file__))
 
 
 PROGRAM = Program(("metallb",), recipe, images, lambda folder: folder / "chart")

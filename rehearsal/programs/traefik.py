@@ -1,11 +1,11 @@
-"""Traefik from its Go module; its stand-in chart gets the real CRDs. Its dashboard has no page, only the API."""
+"""Traefik's program from its Go module, and its CRDs for the stand-in chart. The dashboard has an API, but no pages."""
 
 import re
 import shutil
 from pathlib import Path
 
 from rehearsal import go
-from rehearsal.cache import Recipe, obtain
+from rehearsal.cache import Recipe, code_of, obtain
 from rehearsal.images import Image
 from rehearsal.programs import Program
 from rehearsal.recipes import SOURCES
@@ -21,28 +21,28 @@ _NAME = re.compile(r"^  name: (\S+)$", re.MULTILINE)
 
 
 def source() -> Recipe:
-    """The module that requires Traefik where it stays, so that Go knows what it has compiled.
+    """Recipe of a module that requires Traefik, at a fixed path, so that Go can reuse its build cache.
 
-    In it is a copy of lego, Traefik's ACME client, without its DNS providers: they take longer to build than Traefik.
+    The module contains lego, Traefik's ACME client, without its DNS providers, whose build takes longer than Traefik's.
     """
 
     def make(folder: Path) -> None:
         shutil.copytree(SOURCE, folder, dirs_exist_ok=True)
-        upstream, copy = go.module(LEGO, LEGO_VERSION, LEGO_DIGEST), folder / "lego"
+        upstream, copied = go.module(LEGO, LEGO_VERSION, LEGO_DIGEST), folder / "lego"
         for file in upstream.rglob("*.go"):
-            place = file.relative_to(upstream)
-            if place.parts[:2] != ("providers", "dns"):
-                (copy / place).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy / place)
-        (copy / "providers").mkdir(exist_ok=True)
-        (folder / "dns").rename(copy / "providers/dns")
-        (copy / "providers/dns/go.mod").rename(copy / "go.mod")
+            path = file.relative_to(upstream)
+            if path.parts[:2] != ("providers", "dns"):
+                (copied / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copied / path)
+        (copied / "providers").mkdir(exist_ok=True)
+        (folder / "dns").rename(copied / "providers/dns")
+        (copied / "providers/dns/go.mod").rename(copied / "go.mod")
 
     return Recipe("traefik-source", VERSION, (LEGO_DIGEST, *_sources()), "fetching its Go module", make)
 
 
 def recipe() -> Recipe:
-    """The program, and the CRDs for the chart."""
+    """Recipe of the program, and of the CRDs for the chart."""
 
     def make(folder: Path) -> None:
         go.release()
@@ -55,18 +55,18 @@ def recipe() -> Recipe:
             (crds / f"{name}.yaml").write_text(text)
 
     takes = "building from its Go module: 3 minutes on two cores"
-    return Recipe("traefik", VERSION, (*_sources(), Path(__file__).read_bytes()), takes, make)
+    return Recipe("traefik", VERSION, (*_sources(), code_of(__file__)), takes, make)
 
 
 def images(folder: Path) -> tuple[Image, ...]:
-    """Its image, as Docker's registry has it."""
+    """Return the image, with the name in Docker's registry."""
     return (Image.of(f"docker.io/library/traefik:v{VERSION}", folder / "traefik"),)
 
 
 def definitions(text: str) -> dict[str, str]:
-    """The CRDs of a file, by name."""
-    found = (each.strip("\n") for each in text.split("\n---\n"))
-    return {name[1]: f"{each}\n" for each in found if (name := _NAME.search(each))}
+    """Return the CRDs in a YAML text by name."""
+    documents = (document.strip("\n") for document in text.split("\n---\n"))
+    return {name[1]: f"{document}\n" for document in documents if (name := _NAME.search(document))}
 
 
 def _sources() -> tuple[bytes, ...]:

@@ -1,20 +1,20 @@
-"""Valkey for apps, out of Debian's packages."""
+"""Valkey for apps, from Debian's packages."""
 
 import shutil
 from pathlib import Path
 
 from rehearsal import debian
-from rehearsal.cache import Recipe
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of
+from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
 from rehearsal.programs import Program
 
 VERSION = "8.1"
-"""What that release of Debian has."""
+"""Version of Valkey in this release of Debian."""
 PACKAGES = ("valkey-server", "valkey-tools")
 IMAGE = f"docker.io/valkey/valkey:{VERSION}"
 USER = 999
-TREE = Tree(
+ROOT_FILESYSTEM = RootFilesystem(
     ("usr/bin/valkey-server", "usr/bin/valkey-cli"),
     ("root:x:0:0::/:/bin/sh", f"valkey:x:{USER}:{USER}::/:/bin/sh"),
     folders=("data",),
@@ -27,11 +27,11 @@ def recipe() -> Recipe:
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        debian.plant(TREE, debian.unpack(PACKAGES, work), work / "valkey")
+        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), work / "valkey")
         debian.pack(work / "valkey", folder / "valkey.tar")
         shutil.rmtree(work)
 
-    ingredients = (*PACKAGES, repr(TREE), Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
     return Recipe("valkey", VERSION, ingredients, "from Debian's packages, half a minute", make)
 
 

@@ -2,7 +2,19 @@
 
 from components.cluster.settings import ClusterSettings
 from components.settings.errors import Findings
-from stacks.checks import api, hardening, k3s, k3s_arguments, k3s_network, machine, network, nodes, ssh
+from stacks.checks import (
+    api,
+    external_addresses,
+    hardening,
+    k3s,
+    k3s_arguments,
+    k3s_network,
+    machine,
+    manifests,
+    network,
+    nodes,
+    ssh,
+)
 
 _OF_CLUSTER = (
     *nodes.CLUSTER_CHECKS,
@@ -14,6 +26,8 @@ _OF_CLUSTER = (
     *k3s_network.CLUSTER_CHECKS,
     *hardening.CLUSTER_CHECKS,
     *machine.CLUSTER_CHECKS,
+    *external_addresses.CLUSTER_CHECKS,
+    *manifests.CLUSTER_CHECKS,
 )
 _OF_NODE = (
     *nodes.NODE_CHECKS,
@@ -24,6 +38,7 @@ _OF_NODE = (
     *k3s_network.NODE_CHECKS,
     *hardening.NODE_CHECKS,
     *machine.NODE_CHECKS,
+    *external_addresses.NODE_CHECKS,
 )
 
 

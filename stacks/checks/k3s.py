@@ -28,7 +28,7 @@ _ON_ALL_NODES = {name: kind for name, kind in SERVER_OPTIONS.items() if AGENT_OP
 def _version(cluster: ClusterSettings) -> Findings:
     """Yield an error if K3s is too old for ValidatingAdmissionPolicy, or if no such K3s release exists.
 
-    ValidatingAdmissionPolicy limits the permissions of app stacks.
+    homelab needs a ValidatingAdmissionPolicy to reject requests of app stacks outside the namespaces of apps.
     """
     major, minor, patch = version_numbers(cluster.k3s.version)
     loc, fix = ("k3s", "version"), f"use a release from https://github.com/k3s-io/k3s/releases, such as {K3S_VERSION}"
@@ -43,13 +43,14 @@ def _version(cluster: ClusterSettings) -> Findings:
 
 
 def _s3_retention(cluster: ClusterSettings) -> Findings:
-    """Yield an error if K3s ignores the retention of etcd snapshots in S3, which K3s has since August 2025."""
+    """Yield an error if the stack file sets the retention of etcd snapshots in S3, but the K3s release ignores it. K3s
+    has the option since August 2025."""
     s3, (_, minor, patch) = cluster.k3s.snapshots.s3, version_numbers(cluster.k3s.version)
     if s3 is None or "retention" not in s3.model_fields_set or minor > max(S3_RETENTION_SINCE):
         return
     if patch < S3_RETENTION_SINCE.get(minor, patch + 1):
         releases = ", ".join(f"v1.{minor}.{patch}" for minor, patch in S3_RETENTION_SINCE.items())
-        reason = f"has no effect: K3s supports this setting only since {releases}"
+        reason = f"has no effect: this setting needs K3s {releases} or newer"
         yield ("k3s", "snapshots", "s3", "retention"), reason, "use a newer k3s.version, or remove it"
 
 

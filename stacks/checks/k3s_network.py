@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from components.cluster.k3s import ports
 from components.cluster.k3s.arguments import arguments
 from components.cluster.k3s.options import as_tuple
-from components.cluster.settings import ClusterSettings, NodeSettings
+from components.cluster.settings import API_PORT, ClusterSettings, NodeSettings
 from components.settings.addresses import is_address
 from components.settings.domains import DOMAIN_PATTERN
 from components.settings.errors import Findings
@@ -20,7 +20,7 @@ _NODE_PORTS = "service-node-port-range"
 
 
 def node_cidr_mask_size(cluster: ClusterSettings, version: int) -> int:
-    """Return the prefix length of the pod CIDR that each node gets, for IPv4 (4) or IPv6 (6)."""
+    """Return the prefix length of the pod CIDR that each node gets for the IP version `version` (4 or 6)."""
     options = cluster.options_of(cluster.servers[0])
     manager = arguments(options, _MANAGER)
     common = "" if cluster.network.dual_stack else manager.get(_MASK, "")
@@ -41,7 +41,7 @@ def _mask_sizes(cluster: ClusterSettings) -> Findings:
         for name, value in arguments(options, _MANAGER).items():
             if name in by_name and not _is_mask_size(value, by_name[name]):
                 shortest, longest = _MASK_SIZES[by_name[name]]
-                reason = f"sets {name}={value}, which is no prefix length of a node's pod CIDR"
+                reason = f"sets {name}={value}, which is not a valid prefix length for a node's pod CIDR"
                 yield ("k3s", key, _MANAGER), reason, f"use {shortest} to {longest}"
 
 
@@ -53,7 +53,7 @@ def _kube_proxy(cluster: ClusterSettings) -> Findings:
 
 
 def _cluster_dns(cluster: ClusterSettings) -> Findings:
-    """Yield an error for each address of CoreDNS that its Service cannot have.
+    """Yield an error for each address in `cluster-dns` that the Service of CoreDNS cannot have.
 
     Kubernetes gives the first address of the first Service CIDR to the API.
     """
@@ -61,15 +61,19 @@ def _cluster_dns(cluster: ClusterSettings) -> Findings:
     entries = as_tuple(cluster.k3s.server_options.get("cluster-dns", ()))
     for entry in (part.strip() for value in entries for part in str(value).split(",")):
         if not is_address(entry):
-            yield loc, "is not an IP address", f"write an address of network.services, such as {services[0][10]}"
+            yield loc, "is not an IP address", f"write an IP address in network.services, such as {services[0][10]}"
         elif "coredns" in cluster.k3s.disable:
             continue  # a DNS server of the user's own may have an address outside the Service CIDRs
+        elif ip_address(entry).is_link_local:
+            reason = "is a link-local address, but CoreDNS is a Service, whose address is in network.services"
+            fix = "remove it: a NodeLocal DNSCache can also listen at the address of CoreDNS' Service"
+            yield loc, reason, f"{fix}, {services[0][10]} by default"
         elif not any(ip_address(entry) in network for network in services):
-            reason = f"is not in network.services ({', '.join(map(str, services))}), but CoreDNS is a Service"
-            yield loc, reason, f"use an address of network.services, such as {services[0][10]}"
+            reason = f"is not in the Service CIDR ({', '.join(map(str, services))}), but CoreDNS is a Service"
+            yield loc, reason, f"use an IP address in network.services, such as {services[0][10]}"
         elif ip_address(entry) in {each for network in services for each in (network[0], network[1], network[-1])}:
             reason = "is the first or last address of a Service CIDR, which Kubernetes uses for other purposes"
-            yield loc, reason, f"use another address of network.services, such as {services[0][10]}"
+            yield loc, reason, f"use another IP address in network.services, such as {services[0][10]}"
 
 
 def _cluster_domain(cluster: ClusterSettings) -> Findings:
@@ -88,11 +92,15 @@ def _node_ports(cluster: ClusterSettings) -> Findings:
     if not 1 <= first <= last <= 65535:
         yield loc, "is not a range of ports", "write FIRST-LAST with ports from 1 to 65535, such as 30000-32767"
         return
-    taken = {login.port: "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
-    taken |= {number: user for used, _, user in ports.PORTS if not ports.is_for_services(user) for number in used}
-    taken |= {cluster.api.port: "the Kubernetes API"} if cluster.api.external is None else {}
-    if hit := next((number for number in sorted(taken) if first <= number <= last), None):
-        yield loc, f"contains port {hit} of {taken[hit]}", "use ports that no program of a node uses: 30000-32767"
+    taken = {range(login.port, login.port + 1): "SSH" for login in map(cluster.ssh_of, cluster.nodes)}
+    taken |= {used: user for used, _, user in ports.PORTS if not ports.is_for_services(user)}
+    if cluster.api.external is None and cluster.api.port not in range(API_PORT, API_PORT + 2):
+        taken[range(cluster.api.port, cluster.api.port + 1)] = "the Kubernetes API"
+    hits = sorted((used[0], used[-1], user) for used, user in taken.items() if used[0] <= last and used[-1] >= first)
+    if hits:
+        texts = [f"{low}{f'-{high}' if high > low else ''} ({user})" for low, high, user in hits]
+        fix = "use ports that no program of a node uses: 30000-32767"
+        yield loc, f"contains ports of programs on the nodes: {', '.join(texts)}", fix
 
 
 def _max_pods(cluster: ClusterSettings) -> Findings:
@@ -107,7 +115,7 @@ def _own_max_pods(cluster: ClusterSettings, node: NodeSettings) -> Findings:
 
 
 def _too_many_pods(cluster: ClusterSettings, max_pods: str) -> Findings:
-    """Yield an error if flannel has fewer addresses for the pods of a node than the kubelet admits pods."""
+    """Yield an error if `max-pods` of the kubelet is greater than the number of addresses in a node's pod CIDR."""
     if cluster.network.cni != "flannel" or not re.fullmatch("[0-9]{1,9}", max_pods):
         return
     for network in map(ip_network, cluster.network.pods):

@@ -1,6 +1,6 @@
 """Checks of the load-balancer IPs that Services of type LoadBalancer of the layers need."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
 from components.layers.cilium import CiliumSettings
@@ -22,6 +22,9 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
         for entry in catalog
         if lab.is_enabled(entry.layer.key)
     }
+    if lab.cluster.k3s.servicelb:
+        yield from _servicelb(wanted, lab)
+        return
     if any(key in platform.values.get("traefik", {}) for key in _OWN_SERVICE):
         wanted.pop("traefik", None)
     if not any(wanted.values()):
@@ -29,9 +32,24 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
     if pool := _pool(lab):
         yield from _too_few(*pool, wanted, lab)
     elif wanted.get("traefik") and "bgpControlPlane" not in platform.values.get("cilium", {}):
-        reason = "needs a load balancer for its Service: homelab disables K3s' ServiceLB, and no layer replaces it"
-        fix = f"{_addresses_fix(lab)}, or set values.traefik.service for a load balancer of your own"
+        reason = "needs a load balancer for its Service: K3s' ServiceLB is disabled, and no layer replaces it"
+        fix = (
+            f"{_addresses_fix(lab)}, set k3s.servicelb: true, or set values.traefik.service for your own load balancer"
+        )
         yield ("traefik",), reason, fix
+
+
+def _servicelb(wanted: Mapping[str, int], lab: LabContext) -> Findings:
+    """Yield an error if something else assigns IP addresses to Services, or if two Services need the same port."""
+    fix = "keep either k3s.servicelb: true or the load-balancer IPs of the layer"
+    metallb, cilium = lab.settings_of(MetalLBSettings), lab.settings_of(CiliumSettings)
+    if metallb:
+        yield ("metallb",), "assigns IP addresses to Services, but k3s.servicelb does so already", fix
+    if cilium and cilium.addresses:
+        yield ("cilium", "addresses"), "are for Services, which have the nodes' addresses with k3s.servicelb", fix
+    if wanted.get("traefik") and wanted.get("stepCa"):
+        reason = "needs port 443 of the nodes for its Service, which Traefik has with k3s.servicelb"
+        yield ("stepCa", "lan"), reason, "use metallb instead of k3s.servicelb, or set lan: false"
 
 
 def _addresses_fix(lab: LabContext) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from components.cluster.machine import K3S_DATA
 from components.cluster.machine_settings import MachineSettings
 from components.cluster.settings import ClusterSettings, NodeSettings
 from components.settings.checks import exactly_one
@@ -25,6 +26,7 @@ from stacks.platform_settings import PlatformSettings
 _DEVICES = {
     "nfs": (r"([A-Za-z0-9._-]+|\[[0-9a-f:]+\]):/.*", "nas.lan:/export/media"),
     "cifs": (r"//[^/]+/.+", "//nas.lan/media"),
+    "bind": (r"(/[A-Za-z0-9._-]+)+", "/mnt/ssd/k3s"),
 }
 MAX_DNS_SERVERS = 3
 """Number of DNS servers that the C library and Kubernetes use at most."""
@@ -77,6 +79,9 @@ def _files(machine: MachineSettings) -> Findings:
 
 def _folders(machine: MachineSettings) -> Findings:
     for key, path in (*(("mounts", path) for path in machine.mounts), *(("disks", path) for path in machine.disks)):
+        is_local = key == "disks" or machine.mounts[path].type == "bind"
+        if path == K3S_DATA and is_local:
+            continue
         if path in SYSTEM_FOLDERS or any(is_within(path, folder) for folder in FOLDERS):
             yield (key, path), "is a folder of the system, homelab or K3s", "choose another folder, such as /srv/media"
         if path in machine.files or (key == "disks" and path in machine.mounts):
@@ -96,8 +101,11 @@ def _mounts(machine: MachineSettings) -> Findings:
         form, example = _DEVICES[mount.type]
         if not re.fullmatch(form, mount.device):
             yield (*place, "device"), f"is not a file system of type {mount.type}", f"write it as {example}"
-        if mount.type == "nfs" and (mount.username or mount.password):
-            yield place, "has credentials, which NFS does not use", "remove username and password"
+        if mount.type != "cifs" and (mount.username or mount.password):
+            name = "NFS does" if mount.type == "nfs" else "bind mounts do"
+            yield place, f"has credentials, which {name} not use", "remove username and password"
+        if mount.type == "bind" and (is_within(mount.device, path) or is_within(path, mount.device)):
+            yield (*place, "device"), f"overlaps {path}", "choose a folder outside of it"
         if mount.type == "cifs" and bool(mount.username) != bool(mount.password):
             yield place, "needs both username and password, or neither", "add the other key"
 

@@ -1,4 +1,5 @@
-"""What homelab, K3s and the layers set on machines themselves, so that the settings under `machine` cannot set it."""
+"""Files, kernel parameters, kernel modules and systemd units of machines that homelab, K3s or the layers manage. The
+settings under `machine` must not change them."""
 
 from collections.abc import Mapping
 
@@ -90,17 +91,17 @@ PREFIXES: Mapping[str, str] = {
 }
 """Beginnings of the paths of files that homelab or its installers write: beginning → fix."""
 UNITS: Mapping[str, str] = {
-    "k3s": "leave it out: `pulumi up` restarts K3s node by node when its settings change",
-    "k3s-agent": "leave it out: `pulumi up` restarts K3s node by node when its settings change",
-    "keepalived": "leave it out: homelab restarts it when api changes",
-    "haproxy": "leave it out: homelab restarts it when api changes",
-    "nomad": "leave it out: homelab restarts it when platform.nomad changes",
+    "k3s": "leave it out: `pulumi up` restarts K3s node by node when the settings of K3s change",
+    "k3s-agent": "leave it out: `pulumi up` restarts K3s node by node when the settings of K3s change",
+    "keepalived": "leave it out: homelab restarts keepalived when the settings of api change",
+    "haproxy": "leave it out: homelab restarts HAProxy when the settings of api change",
+    "nomad": "leave it out: homelab restarts Nomad when the settings of platform.nomad change",
 }
 """systemd units that users cannot restart: name without `.service` → fix."""
 
 
 def file_fix(path: str) -> str | None:
-    """Return what to do instead of writing the file `path`, or None if users can write the file."""
+    """Return what the user should do instead of writing the file `path`, or None if users can write the file."""
     folder_fix = next((fix for folder, fix in FOLDERS.items() if is_within(path, folder)), None)
     return (
         folder_fix or PATHS.get(path) or next((fix for start, fix in PREFIXES.items() if path.startswith(start)), None)

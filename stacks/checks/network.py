@@ -50,7 +50,11 @@ def _prefix_lengths(cluster: ClusterSettings) -> Findings:
             )
             if not shortest <= entry.prefixlen <= longest:
                 reason = f"has prefix length {entry.prefixlen}, which Kubernetes does not support"
-                yield ("network", key, index), reason, f"use /{shortest} to /{longest}"
+                fix = f"use /{shortest} to /{longest}"
+                if key == "pods" and entry.version == 6 and entry.prefixlen > longest:
+                    argument = f"node-cidr-mask-size{'-ipv6' if cluster.network.dual_stack else ''}=120"
+                    fix += f", or set {argument} in kube-controller-manager-arg under k3s.serverOptions"
+                yield ("network", key, index), reason, fix
 
 
 def _pod_prefixes(cluster: ClusterSettings, version: int) -> tuple[int, int]:

@@ -60,7 +60,8 @@ def _discard(cluster: ClusterSettings) -> Findings:
 
 
 def _domain(cluster: ClusterSettings) -> Findings:
-    """Yield an error if the cluster's DNS server would answer queries for the lab's names."""
+    """Yield an error if the lab's domain is in the cluster domain, because the cluster's DNS server would answer
+    queries for the lab's names."""
     configured = as_tuple(cluster.k3s.server_options.get("cluster-domain", DEFAULT_CLUSTER_DOMAIN))
     for name in map(str, configured):
         if f".{cluster.domain}".endswith(f".{name}"):

@@ -86,10 +86,10 @@ def _requires(entry: CatalogEntry, lab: LabContext) -> Findings:
 
 
 def _all_nodes_tainted(lab: LabContext, platform: PlatformSettings) -> Findings:
-    """Yield an error if the taints of all nodes keep the pods of Helm charts away.
+    """Yield an error if every node has taints that the pods of Helm charts do not tolerate.
 
-    The user's own Helm values can contain tolerations, so homelab accepts all taints if the values contain
-    tolerations. CNI plugins tolerate all taints.
+    The check ignores CNI plugins, because they tolerate all taints. If the user's Helm values contain tolerations, the
+    check accepts all taints.
     """
     layers = [entry for entry in LAYERS if lab.is_enabled(entry.layer.key) and entry.layer.key not in cni.LAYER_KEYS]
     charts = [name for entry in layers for name in _installed(entry, lab)]

@@ -30,7 +30,8 @@ def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterat
 
 
 def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
-    """Yield a warning if only the default of `lan`, a /24 subnet, keeps nodes from announcing load-balancer IPs."""
+    """Yield a warning if nodes announce no load-balancer IPs because their addresses are outside the default of `lan`,
+    a /24 subnet."""
     if "lan" in cluster.model_fields_set:
         return
     lan, inside = ip_network(cluster.lan), address_pools.announcing_nodes(cluster)
@@ -38,7 +39,8 @@ def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
     names = [node.name for node in outside if any(_is_local(address, lan.version) for address in node.addresses)]
     if names:
         reason = f"is {lan} by default, so these nodes announce no load-balancer IPs in layer 2: {', '.join(names)}"
-        yield ("lan",), reason, "set lan to the CIDR of the whole LAN; the default is right for nodes in other networks"
+        fix = "set lan to the CIDR of the whole LAN, or keep the default if these nodes are in another network"
+        yield ("lan",), reason, fix
 
 
 def _is_local(address: str, version: int) -> bool:
@@ -70,7 +72,7 @@ def _platform(cluster: ClusterSettings, platform: PlatformSettings) -> Findings:
 def _public_pod_network(cluster: ClusterSettings) -> Findings:
     """Yield a warning if flannel sends pod traffic in clear text between machines with public addresses.
 
-    In a home LAN, public IPv6 addresses are usual, so IPv6 addresses matter only outside the LAN.
+    Machines in a home LAN usually have public IPv6 addresses, so the check ignores IPv6 addresses in the LAN.
     """
     network, lan = cluster.network, ip_network(cluster.lan)
     if network.cni != "flannel" or network.flannel_backend == "wireguard-native" or len(cluster.nodes) < 2:
@@ -91,12 +93,13 @@ def _pools_with_servers(metallb: MetalLBSettings, cluster: ClusterSettings, plat
             for loc, address in servers:
                 if overlap(entry, address):
                     reason = f"contains {address}, which {display_path(loc, None)} names as a server"
-                    fix = "exclude the address, unless the server is a Service of this cluster with this address"
+                    fix = "exclude the address, unless it is the load-balancer IP of a Service in this cluster"
                     yield (*path, index), reason, fix
 
 
 def _servers(value: Any, loc: SettingPath) -> Iterator[tuple[SettingPath, str]]:
-    """Yield the path and the IP address of each server that settings name by its IP address."""
+    """Yield the path and the IP address of each server, such as a DNS server or a mirror, that a setting names by its
+    IP address."""
     if isinstance(value, Model):
         for field, inner in value.__dict__.items():
             step = (*loc, camel_case(field))

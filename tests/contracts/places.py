@@ -12,7 +12,6 @@ from pathlib import Path
 import yaml
 
 from components.kubernetes.chart import Chart
-from operations.chart_images import archive_name
 from operations.chart_pins import plugin_input
 from provider.charts.repository import fetch
 from provider.errors import TaskError
@@ -56,7 +55,7 @@ MODULES: Mapping[str, InModule] = {
 def catalog(name: str) -> Chart:
     """The chart of the catalog, with its pin."""
     chart = next(chart for entry in LAYERS for chart in entry.charts if chart.name == name)
-    return replace(chart, sha256=PINS.get(archive_name(chart)))
+    return replace(chart, sha256=PINS.get(chart.archive_name))
 
 
 @cache
@@ -84,7 +83,7 @@ def bundled(chart: Chart) -> Path:
     folder = os.environ.get(BUNDLE)
     if not folder:
         raise NotHereError(f"{BUNDLE} names no bundle")
-    file = Path(folder) / "charts" / archive_name(chart)
+    file = Path(folder) / "charts" / chart.archive_name
     if not file.is_file():
         raise NotHereError(f"{file} is not there")
     if chart.sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != chart.sha256:

@@ -56,10 +56,10 @@ def object_store(lab: RehearsedLab) -> Iterator[dict[str, object]]:
     """Run an S3 service in the lab's network; yield its settings for the stack file."""
     address = lab.lab.address
     options = ["--address", address, "--port", str(PORT), "--bucket", "lab", "--keys", ":".join(KEYS.values())]
-    command = lab.lab.namespace.command(sys.executable, "-m", "tests.support.s3_server", *options)
+    command = lab.lab.netns.command(sys.executable, "-m", "tests.support.s3_server", *options)
     with subprocess.Popen(command, cwd=PROJECT) as process:
         try:
-            wait_until(lambda: lab.lab.namespace.answers(address, PORT), "the S3 service answers", 30)
+            wait_until(lambda: lab.lab.netns.answers(address, PORT), "the S3 service answers", 30)
             keys = {"accessKey": {"secret": "s3Id"}, "secretKey": {"secret": "s3Key"}}
             yield {"endpoint": f"http://{address}:{PORT}", "bucket": "lab", "path": "databases", **keys}
         finally:

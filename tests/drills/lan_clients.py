@@ -28,7 +28,7 @@ class Browser:
         """Send a request with curl; return the body. `cookies` is the name of the cookie jar."""
         jar = str(self._folder / f"{cookies}.cookies")
         known = ["--connect-to", f"::{self._address}:", "--cacert", str(self._authority), "-b", jar, "-c", jar]
-        return run(self._lab.lab.namespace.command("curl", "-sS", "--max-time", "20", *known, *options, url))
+        return run(self._lab.lab.netns.command("curl", "-sS", "--max-time", "20", *known, *options, url))
 
     def status(self, url: str, *options: str, cookies: str = "none") -> str:
         """Send a request; return the status of the response, and the target of a redirect."""
@@ -38,7 +38,7 @@ class Browser:
     def answers(self, url: str) -> bool:
         """Return whether a request gets a response with the status 200."""
         words = ["-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", "--connect-to", f"::{self._address}:"]
-        command = self._lab.lab.namespace.command("curl", "-s", "--cacert", str(self._authority), *words, url)
+        command = self._lab.lab.netns.command("curl", "-s", "--cacert", str(self._authority), *words, url)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout == "200"
 
     def send_form(self, page: str, target: str, cookies: str, **fields: str) -> str:
@@ -67,7 +67,7 @@ class DebianClients:
 
     def command(self, *words: str) -> list[str]:
         """Return the command line of a program in the network of the lab."""
-        return self._lab.lab.namespace.command(*debian.chroot_command(self._tree, self.folder, "/tmp", *words))
+        return self._lab.lab.netns.command(*debian.chroot_command(self._tree, self.folder, "/tmp", *words))
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run a program, which exits with `code`; return its output."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rehearsal import debian, go
-from rehearsal.cache import Recipe, obtain
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of, obtain
+from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
 from rehearsal.programs import Program
 from rehearsal.shell import run
@@ -48,7 +48,7 @@ class GoApp:
             go.build(".", folder / "program", folder=source, variables=self.variables, cgo=False)
 
         name = f"app-{self.name.rpartition('/')[2].partition(':')[0]}"
-        return Recipe(name, self.version, (repr(self),), "building from its Go module: minutes on two cores", make)
+        return Recipe(name, self.version, (repr(self),), "building it from its Go module takes some minutes", make)
 
     def program(self) -> Program:
         """The program, which no chart of the platform runs."""
@@ -98,34 +98,36 @@ def debian_apps() -> Recipe:
         work.mkdir()
         system = debian.unpack(PACKAGES, work)
         applets = run(["chroot", system, "busybox", "--list"]).split()
-        for name, tree in _trees(applets).items():
+        for name, rootfs in _root_filesystems(applets).items():
             target = folder / name if name == CLIENTS else work / name
-            debian.plant(tree, system, target)
+            debian.assemble(rootfs, system, target)
             if name != CLIENTS:
                 debian.pack(target, folder / f"{name}.tar")
         shutil.rmtree(work)
 
-    ingredients = (*PACKAGES, repr(_trees([])), Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, repr(_root_filesystems([])), code_of(debian.__file__))
     return Recipe("debian-apps", debian.RELEASE, ingredients, "from Debian's packages, a minute", make)
 
 
-def _trees(applets: list[str]) -> dict[str, Tree]:
+def _root_filesystems(applets: list[str]) -> dict[str, RootFilesystem]:
     web = ("etc/nginx", "usr/share/nginx", "var/lib/nginx", "var/log/nginx", "usr/sbin/nginx", "usr/bin/sh")
     return {
-        "mosquitto": Tree(("usr/sbin/mosquitto", *_MQTT), (_ROOT,), folders=("mosquitto/config", "mosquitto/data")),
-        "busybox": Tree(
+        "mosquitto": RootFilesystem(
+            ("usr/sbin/mosquitto", *_MQTT), (_ROOT,), folders=("mosquitto/config", "mosquitto/data")
+        ),
+        "busybox": RootFilesystem(
             ("usr/bin/busybox",),
             (_ROOT, _NOBODY),
             links={f"usr/bin/{name}": "busybox" for name in applets if name != "busybox"},
         ),
-        "nginx": Tree(
+        "nginx": RootFilesystem(
             web,
             (_ROOT, "www-data:x:33:33::/var/www:/bin/sh"),
             folders=("run", "etc/nginx/modules-enabled", "var/www/html"),
             files={"var/www/html/index.html": "<h1>Welcome to nginx!</h1>\n"},
             links={"etc/nginx/sites-enabled/default": "/etc/nginx/sites-available/default"},
         ),
-        CLIENTS: Tree(("usr/bin/dig", *_MQTT), (_ROOT,), folders=("dev",)),
+        CLIENTS: RootFilesystem(("usr/bin/dig", *_MQTT), (_ROOT,), folders=("dev",)),
     }
 
 

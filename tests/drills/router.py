@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rehearsal import debian
-from rehearsal.cache import Recipe, obtain
-from rehearsal.debian import Tree
+from rehearsal.cache import Recipe, code_of, obtain
+from rehearsal.debian import RootFilesystem
 from rehearsal.lab import Lab
-from rehearsal.namespace import BRIDGE, Namespace
+from rehearsal.network_namespace import BRIDGE, NetworkNamespace
 from rehearsal.shell import run
 
 ADDRESS = "10.9.0.1"
@@ -19,7 +19,9 @@ CONFIGURATION, SOCKET = "etc/bird.conf", "/run/bird.ctl"
 _RESTART = "long lived graceful restart off;"
 """Without this option, BIRD keeps the routes to a lost node for the restart time that FRR announces, 120 seconds."""
 _LINK = "bgp-router"
-_TREE = Tree(("usr/sbin/bird", "usr/sbin/birdc"), ("root:x:0:0::/:/bin/sh",), folders=("run", "var/log"))
+_ROOT_FILESYSTEM = RootFilesystem(
+    ("usr/sbin/bird", "usr/sbin/birdc"), ("root:x:0:0::/:/bin/sh",), folders=("run", "var/log")
+)
 
 
 def recipe() -> Recipe:
@@ -28,10 +30,10 @@ def recipe() -> Recipe:
     def make(folder: Path) -> None:
         work = folder / "work"
         work.mkdir()
-        debian.plant(_TREE, debian.unpack(["bird2"], work), folder / "root")
+        debian.assemble(_ROOT_FILESYSTEM, debian.unpack(["bird2"], work), folder / "root")
         shutil.rmtree(work)
 
-    ingredients = (repr(_TREE), Path(debian.__file__).read_bytes())
+    ingredients = (repr(_ROOT_FILESYSTEM), code_of(debian.__file__))
     return Recipe("bird", debian.RELEASE, ingredients, "from Debian's packages, half a minute", make)
 
 
@@ -40,16 +42,16 @@ class Router:
 
     def __init__(self, lab: Lab, root: Path, nodes: Mapping[str, str]) -> None:
         self._root, self._nodes = root, nodes
-        self._namespace = Namespace(f"{lab.namespace.name}-router")
-        self._lan = lab.namespace.name
+        self._netns = NetworkNamespace(f"{lab.netns.name}-router")
+        self._lan = lab.netns.name
 
     @contextmanager
     def running(self, cluster_asn: int, password: str) -> Iterator[None]:
         """Connect the router to the LAN and run BIRD during the block."""
-        self._namespace.delete()
+        self._netns.delete()
         self._connect()
         self._write(cluster_asn, ASN, password)
-        command = self._namespace.command(
+        command = self._netns.command(
             "chroot", self._root, "/usr/sbin/bird", "-f", "-c", f"/{CONFIGURATION}", "-s", SOCKET, "-P", "/run/bird.pid"
         )
         with (self._root / "var/log/bird.log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
@@ -58,10 +60,10 @@ class Router:
             finally:
                 process.terminate()
                 process.wait()
-                self._namespace.delete()
+                self._netns.delete()
 
     def _connect(self) -> None:
-        name = self._namespace.name
+        name = self._netns.name
         run(["ip", "netns", "add", name])
         run(["ip", "-n", self._lan, "link", "add", _LINK, "type", "veth", "peer", "name", "eth0", "netns", name])
         run(["ip", "-n", self._lan, "link", "set", _LINK, "master", BRIDGE, "up"])
@@ -91,13 +93,13 @@ class Router:
 
     def next_hop(self, address: str) -> str | None:
         """Return the node to which the router sends packets for an address, or None without a route from BGP."""
-        lines = run(["ip", "-n", self._namespace.name, "route", "show", "proto", "bird", f"{address}/32"]).split()
+        lines = run(["ip", "-n", self._netns.name, "route", "show", "proto", "bird", f"{address}/32"]).split()
         hop = lines[lines.index("via") + 1] if "via" in lines else None
         return next((name for name, of_node in self._nodes.items() if of_node == hop), hop)
 
     def get(self, address: str, path: str) -> str:
         """Send an HTTP request from the router, which has to answer within a second; return the response's body."""
-        command = self._namespace.command("curl", "-fsS", "--max-time", "1", f"http://{address}{path}")
+        command = self._netns.command("curl", "-fsS", "--max-time", "1", f"http://{address}{path}")
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _birdc(self, *command: str) -> str:

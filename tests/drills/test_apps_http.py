@@ -68,7 +68,7 @@ def browse(lab: RehearsedLab, url: str, *options: str) -> str:
     """Run curl on a computer in the LAN whose DNS resolves all names to Traefik's address; return its output."""
     address = lab.session.engine.outputs()["ingressAddress"]
     leads = ["--connect-to", f"::{address}:"]
-    return run(lab.lab.namespace.command("curl", "-ksS", "--max-time", "10", *leads, *options, url))
+    return run(lab.lab.netns.command("curl", "-ksS", "--max-time", "10", *leads, *options, url))
 
 
 def status(lab: RehearsedLab, url: str, *options: str) -> str:

@@ -125,7 +125,7 @@ def verify_lets_encrypt(lab: RehearsedLab, name: str, *hosts: str, seconds: floa
     """Wait for the certificate in a Secret; verify that the lab's ACME server signed the certificate for all hosts."""
     wait_until(lambda: "tls.crt" in certificates_in(lab, name), f"{name} has its certificate", seconds)
     root = f"https://{lab.lab.address}:{acme.MANAGEMENT_PORT}/roots/0"
-    authority = run(lab.lab.namespace.command("curl", "-fsSk", root))
+    authority = run(lab.lab.netns.command("curl", "-fsSk", root))
     data = json.loads(lab.kubectl("get", "secret", name, "-o", "json"))["data"]
     chain = x509.load_pem_x509_certificates(base64.b64decode(data["tls.crt"]))
     for host in hosts:
@@ -141,7 +141,7 @@ def test_lets_encrypt_issues_after_an_http_challenge(lab: RehearsedLab, issuer: 
 
 def test_lets_encrypt_issues_after_a_restart_of_this_computer(lab: RehearsedLab) -> None:
     """A restarted Pebble has no accounts, but the issuers still refer to theirs."""
-    for pid in lab.lab.namespace.processes():
+    for pid in lab.lab.netns.processes():
         if "pebble" in Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]:
             os.kill(pid, signal.SIGKILL)
     lab.reopen()

@@ -56,7 +56,7 @@ def records(lab: RehearsedLab, server: str, name: str, kind: str) -> list[str]:
     """Return the records of a name with which a DNS server answers."""
     tree = name_server.recipe().folder / "bind"
     dig = name_server.chroot_command(lab.lab, tree, "/usr/bin/dig", "+short", f"@{server}", name, kind)
-    return run(lab.lab.namespace.command(*dig)).split()
+    return run(lab.lab.netns.command(*dig)).split()
 
 
 def txt_records(lab: RehearsedLab, name: str = CHALLENGE) -> list[str]:

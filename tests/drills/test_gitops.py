@@ -12,8 +12,8 @@ import yaml
 from bench.labs import stack_document
 from rehearsal import git, server
 from rehearsal.programs import argocd
+from rehearsal.root_filesystems import GIT_UID
 from rehearsal.shell import run
-from rehearsal.trees import GIT_UID
 from rehearsal.webhook import STAND_IN_IMAGE
 from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
 
@@ -159,7 +159,7 @@ def test_its_programs_run(lab: RehearsedLab) -> None:
 
 
 def test_the_git_server_runs_without_root(lab: RehearsedLab) -> None:
-    processes = [Path("/proc", str(pid)) for pid in lab.lab.namespace.processes()]
+    processes = [Path("/proc", str(pid)) for pid in lab.lab.netns.processes()]
     users = {process.stat().st_uid for process in processes if b"sshd" in (process / "cmdline").read_bytes()}
     assert users == {GIT_UID}
 

@@ -135,7 +135,7 @@ class SeparateProject:
     def __init__(self, lab: RehearsedLab, folder: Path) -> None:
         own = {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "another", "PULUMI_STACK": "blog"}
         self._environment = lab.session.engine.environment | own
-        self._pulumi = lab.lab.namespace.command(lab.session.engine.program)
+        self._pulumi = lab.lab.netns.command(lab.session.engine.program)
         self._folder = folder
         self._file = folder / "Pulumi.blog.yaml"
         (folder / "Pulumi.yaml").write_text("name: homelab\nruntime: python\n")

@@ -64,12 +64,12 @@ class S3Service:
         }  # fmt: skip
         options = ["--address", address, "--port", str(PORT), "--state", str(folder / "s3")]
         options += ["--bucket", "lab", "--keys", ":".join(KEYS.values())]
-        self.command = lab.lab.namespace.command(sys.executable, "-m", "tests.support.s3_server", *options)
+        self.command = lab.lab.netns.command(sys.executable, "-m", "tests.support.s3_server", *options)
         self.lab = lab
 
     def __enter__(self) -> dict[str, object]:
         self.process = subprocess.Popen(self.command, cwd=PROJECT)
-        wait_until(lambda: self.lab.lab.namespace.answers(self.lab.lab.address, PORT), "the S3 service answers", 30)
+        wait_until(lambda: self.lab.lab.netns.answers(self.lab.lab.address, PORT), "the S3 service answers", 30)
         return dict(self.settings)
 
     def __exit__(self, *_: object) -> None:

@@ -39,7 +39,7 @@ class ApiClient:
 
     def status_of(self, path: str, *options: str) -> str:
         """Send a request; return the HTTP status, or 000 without a response."""
-        command = self._lab.lab.namespace.command("curl", *self._options, *options, self._url + path)
+        command = self._lab.lab.netns.command("curl", *self._options, *options, self._url + path)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def can_read(self, number: int) -> bool:

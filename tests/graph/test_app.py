@@ -87,7 +87,7 @@ def test_the_same_program_serves_small_and_large_apps(prod: Recording) -> None:
 
 def test_what_patches_may_name_is_what_is_made(case: tuple[Path, Recording]) -> None:
     app = AppStack.read(case[0]).app
-    made = {key for key in objects(case[1]) if not key.startswith("RoleBinding/")}
+    made = {key for key in objects(case[1]) if key != "RoleBinding/homelab:app"}
     assert {f"{kind}/{name}" for kind, name in inventory.object_ids(app)} == made
 
 
@@ -148,14 +148,19 @@ def test_every_object_is_in_the_namespace_of_the_app(case: tuple[Path, Recording
     for key, each in objects(case[1]).items():
         if key == f"Namespace/{name}":
             enforced = each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-            assert enforced == ("privileged" if name in ("home", "hub") else "restricted")
+            levels = dict.fromkeys(("home", "hub", "render"), "privileged") | dict.fromkeys(
+                ("blog", "tools"), "baseline"
+            )
+            assert enforced == levels.get(name, "restricted")
         else:
             assert each["metadata"]["namespace"] == name, key
 
 
 def test_secrets_are_nowhere_in_clear(case: tuple[Path, Recording]) -> None:
     canaries = {canary("kubeconfig")}
-    canaries |= {canary(name) for name in ("storeId", "storeKey") if "ObjectStore" in kinds(case[1])}
+    backup = AppStack.read(case[0]).app.backup
+    canaries |= {canary(name) for name in ("storeId", "storeKey") if "ObjectStore" in kinds(case[1]) or backup}
+    canaries |= {canary("backupPassword")} if backup else set()
     canaries |= {canary("apiKey") for _ in AppStack.read(case[0]).app.secrets}
     assert find_canaries(case[1], canaries) == (canaries, [])
 

@@ -122,8 +122,8 @@ def test_the_stack_of_a_single_app_does_not_become_one_of_several(preview: bool)
     with pytest.raises(pulumi.RunError) as caught:
         run_apps(preview=preview, previous={"namespace": "sonarr", "urls": []})
     assert str(caught.value) == (
-        "homelab:apps: this stack deployed the app sonarr with homelab:app; no changes were made: "
-        "use a new stack, or write homelab:app again"
+        "homelab:apps: this stack deployed the app sonarr with homelab:app, and cannot move it; no changes were made: "
+        "use a new stack, or configure the app with homelab:app again"
     )
     run_apps(preview=preview, previous={"apps": {"sonarr": {"namespace": "sonarr"}}})
     gc.collect()

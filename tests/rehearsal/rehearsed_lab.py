@@ -208,7 +208,7 @@ class RehearsedLab:
         """Return whether the API server answers at its endpoint: anonymous requests get its own status 401."""
         url = f"https://{config.api_endpoint(self.session.settings.cluster)}/version"
         probe = ["curl", "-ks", "--max-time", "1", "-o", "/dev/null", "-w", "%{http_code}", url]
-        done = subprocess.run(self.lab.namespace.command(*probe), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.lab.netns.command(*probe), capture_output=True, text=True, check=False)
         return done.stdout == "401"
 
     def _is_running(self, name: str) -> bool:

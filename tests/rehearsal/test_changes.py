@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench.labs import stack_document
-from rehearsal.namespace import BRIDGE
+from rehearsal.network_namespace import BRIDGE
 from rehearsal.shell import run
 from tests.rehearsal.probes import apply
 from tests.rehearsal.rehearsed_lab import RehearsedLab, longest_outage, rehearse, wait_until
@@ -51,7 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
 
 
 def test_another_machine_with_the_vip_is_reported(lab: RehearsedLab) -> None:
-    address = ["ip", "-n", lab.lab.namespace.name, "addr", "{}", "10.9.0.100/24", "dev", BRIDGE]
+    address = ["ip", "-n", lab.lab.netns.name, "addr", "{}", "10.9.0.100/24", "dev", BRIDGE]
     run([word.format("add") for word in address])
     try:
         said = lab.up_fails()

@@ -153,7 +153,7 @@ def browse(lab: RehearsedLab, url: str, *options: str | Path) -> str:
     """Run curl on a computer in the LAN whose DNS resolves all names to the ingress address; return its output."""
     address = lab.session.engine.outputs()["ingressAddress"]
     leads = ["--connect-to", f"::{address}:"]
-    return run(lab.lab.namespace.command("curl", "-sS", "--max-time", "5", *leads, *options, url))
+    return run(lab.lab.netns.command("curl", "-sS", "--max-time", "5", *leads, *options, url))
 
 
 def test_lan_clients_reach_the_app_by_its_host(lab: RehearsedLab, authority: Path) -> None:

@@ -14,6 +14,7 @@ from tests.support.settings_fixtures import ROOT
 FOLDER = ROOT / "samples/apps"
 APP_SAMPLES = sorted(FOLDER.glob("Pulumi.*.yaml"))
 SAMPLE_LAB: dict[str, Any] = {
+    "clusterReaders": ["headlamp", "homepage"],
     "loadBalancerAddresses": ["192.168.1.200-192.168.1.220"],
     "nodes": [
         {"name": "pi-1", "role": "server", "address": "192.168.1.11", "labels": {}, "taints": []},

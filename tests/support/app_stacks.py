@@ -65,6 +65,7 @@ OUTPUTS: dict[str, Any] = {
     "gitopsNamespace": "argocd", "kafkaBootstrap": "lab-kafka-bootstrap.kafka.svc:9092",
     "cassandraContact": "lab-dc1-service.cassandra.svc:9042",
     "sealingCertificate": "-----BEGIN CERTIFICATE-----",
+    "volumeBackup": sealed(STORE | {"path": "lab/apps"}), "clusterReaders": ["blog"],
     "secretStores": ["aws", "vault"],
     "tracesEndpoint": "http://tempo.tempo.svc:4318", "objectStoreEndpoint": "http://seaweedfs-s3.seaweedfs.svc:8333",
     "metricsEndpoint": "http://prometheus.monitoring.svc:9090", "rollouts": "argo-rollouts",

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal import debian
-from rehearsal.cache import Recipe, Report, obtain
-from rehearsal.namespace import wait
+from rehearsal.cache import Recipe, Report, code_of, obtain
+from rehearsal.network_namespace import wait
 from rehearsal.shell import RehearsalError
 
 INSTALLED = shutil.which("chromium") is not None
@@ -152,5 +152,5 @@ def recipe() -> Recipe:
             (system / "proc").unlink()
             (system / "proc").mkdir()
 
-    ingredients = (*PACKAGES, Path(debian.__file__).read_bytes())
+    ingredients = (*PACKAGES, code_of(debian.__file__))
     return Recipe("chromium", debian.RELEASE, ingredients, "from Debian's packages, two minutes", make)

@@ -4,7 +4,6 @@ import base64
 import http.server
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 import yaml
 
 from rehearsal import certificates
+from tests.support.files_over_http import running
 
 ADDRESS = "127.0.0.1"
 
@@ -84,8 +84,6 @@ def serve_api(folder: Path) -> Iterator[FakeApi]:
     context.verify_mode = ssl.CERT_REQUIRED
     service = http.server.ThreadingHTTPServer((ADDRESS, 0), handler(api))
     service.socket = context.wrap_socket(service.socket, server_side=True)
-    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     authority, cert, key = (to_base64(file.read_text()) for file in (made.ca, made.server, made.key))
     server = f"https://{ADDRESS}:{service.server_port}"
     content = {
@@ -94,9 +92,5 @@ def serve_api(folder: Path) -> Iterator[FakeApi]:
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
     }
     api.kubeconfig = yaml.safe_dump(content)
-    try:
+    with running(service):
         yield api
-    finally:
-        service.shutdown()
-        service.server_close()
-        thread.join()

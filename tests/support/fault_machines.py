@@ -4,6 +4,8 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 
+from components.cluster import machine_commands
+from components.cluster.machine_commands import MachineCommandSettings
 from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
 from tests.support.configured_machines import GIVEN as MACHINE_GIVEN
 from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
@@ -188,6 +190,19 @@ OTHERS_OF_MACHINE = MACHINE_GIVEN | {
 }  # fmt: skip
 
 
+def commands(**scripts: tuple[str, str, str]) -> dict[str, str]:
+    """Return the variables of a run with these commands, each with create, update and a trigger."""
+    parsed = {
+        name: MachineCommandSettings(create=create, update=update, delete=f"rm -f made-{name}", triggers=(trigger,))
+        for name, (create, update, trigger) in scripts.items()
+    }
+    return MACHINE_GIVEN | machine_commands.variables(parsed, "beforeK3s")
+
+
+OWN_COMMANDS = commands(a=("echo a >made-a", "true", "1"), b=("echo b >made-b", "echo new >made-b", "1"))
+OTHER_COMMANDS = commands(b=("echo other >made-b", "echo updated >made-b", "1"), c=("echo c >made-c", "true", "1"))
+
+
 # The cost of a scenario grows with the square of its settings: each state needs a run that applies all of them. One
 # scenario, `undo`, has all settings at once.
 GROUPS = {
@@ -241,7 +256,28 @@ def verify_original_system(fake: FakeMachine) -> None:
     assert not (fake.root / "packages/htop").exists()
 
 
+def with_commands(fake: FakeMachine) -> None:
+    """Create a machine on which two commands ran."""
+    installed_system(fake)
+    _done(fake, "node/run-commands", OWN_COMMANDS)
+
+
+def verify_commands(fake: FakeMachine) -> None:
+    """Verify that the scripts of the new commands ran last, and the deletes of the others."""
+    assert sorted(path.name for path in fake.root.glob("made-*")) == ["made-b", "made-c"]
+    assert fake.file("/made-b").read_text() == "updated\n"
+
+
+def verify_no_commands(fake: FakeMachine) -> None:
+    assert not list(fake.root.glob("made-*"))
+    assert not (fake.root / "var/lib/homelab/commands").exists()
+
+
 MACHINES = [
+    Scenario("node/run-commands", "node/run-commands", OTHER_COMMANDS, SYSTEM_TOOLS, with_commands,
+             verify=verify_commands),
+    Scenario("node/run-commands, undo", "node/run-commands", OWN_COMMANDS | {"UNDO": "yes"}, SYSTEM_TOOLS,
+             with_commands, verify=verify_no_commands),
     *(Scenario(f"node/configure-machine, new {group}", "node/configure-machine", only(ALL_OF_MACHINE, group),
                RESTARTED, installed_system) for group in GROUPS),
     Scenario("node/configure-machine, GRUB", "node/configure-machine", MACHINE_GIVEN | {"PARAMETERS": "quiet"},

@@ -20,6 +20,7 @@ REDIRECTED_PATHS = (
     "/etc/systemd/timesyncd.conf.d", "/etc/systemd/resolved.conf.d", "/etc/NetworkManager", "/run/NetworkManager",
     "/etc/dhcp/", "/dev/watchdog", "/proc/sys/kernel/random/uuid", "/etc/systemd/system/*.mount",
     "/etc/systemd/system/$unit", "/etc/default/", "/lib/modules", "/proc/sys/kernel/random/boot_id",
+    "/etc/os-release", "/etc/cloud/", "/etc/systemd/system/keepalived", "/var/lib/cloud", "/etc/systemd/logind.conf.d",
 )  # fmt: skip
 
 

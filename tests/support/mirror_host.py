@@ -20,9 +20,6 @@ from tests.support import fake_helm
 from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream, serve_upstream
 
-BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
-
-
 SIZE = 3 << 20
 
 
@@ -50,7 +47,7 @@ def publish(root: Path) -> None:
     """Write a release of K3s, and a Helm repository with the chart of MetalLB."""
     folder = root / K3S_VERSION
     folder.mkdir(parents=True)
-    for arch, binary in BINARIES.items():
+    for arch, binary in config.BINARIES.items():
         files = {binary: f"k3s {arch}".encode(), f"k3s-airgap-images-{arch}.tar.zst": arch.encode() * (SIZE // 5)}
         for name, content in files.items():
             (folder / name).write_bytes(content)

@@ -1,4 +1,5 @@
-"""A small S3 service in memory, with the requests of K3s, Barman and homelab; it verifies every signature.
+"""A small S3 service in memory, with the requests of K3s, Barman, restic and homelab; it verifies every
+signature, except those of the chunks of a body.
 
 Run as `python -m tests.support.s3_server --address IP --port PORT --bucket NAME --keys ACCESS:SECRET`. With
 `--state FOLDER`, the service uses TLS, and stores its CA in the folder.
@@ -9,6 +10,7 @@ import hashlib
 import re
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from html import escape, unescape
@@ -105,7 +107,17 @@ class Handler(BaseHTTPRequestHandler):
                 "ETag": f'"{hashlib.md5(found.content).hexdigest()}"',
                 "Last-Modified": formatdate(found.written, usegmt=True),
             }
-            self._reply(found.content, found.headers | facts)
+            self._send_object(found.content, found.headers | facts)
+
+    def _send_object(self, content: bytes, headers: dict[str, str]) -> None:
+        """Send an object, or the range of bytes that the request asks for."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None:
+            self._reply(content, headers)
+            return
+        first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
+        facts = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+        self._reply(content[first : last + 1], headers | facts, HTTPStatus.PARTIAL_CONTENT)
 
     def _query(self) -> dict[str, str]:
         return dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
@@ -113,6 +125,8 @@ class Handler(BaseHTTPRequestHandler):
     def _put(self, key: str, body: bytes) -> None:
         """Store an object, or a part of one."""
         query = self._query()
+        if self.headers["x-amz-content-sha256"].startswith("STREAMING-"):
+            body = b"".join(_chunks(body))
         if "uploadId" in query:
             self.server.bucket.parts[query["uploadId"]][int(query["partNumber"])] = body
         else:
@@ -163,6 +177,17 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    """Yield the content of the chunks of a body, each of which begins with its size in hexadecimal digits."""
+    while body:
+        head, _, rest = body.partition(b"\r\n")
+        size = int(head.partition(b";")[0], 16)
+        if not size:
+            return
+        yield rest[:size]
+        body = rest[size + 2 :]
 
 
 def _entry(key: str, found: StoredObject) -> str:

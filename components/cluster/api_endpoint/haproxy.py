@@ -16,7 +16,8 @@ listen api
   log global
   mode tcp
   balance leastconn
-  # another server at once where one does not take a connection; a stream may be idle as long as kubelets let it
+  # If a server does not accept a connection, HAProxy immediately tries another server. A stream, such as that of
+  # `kubectl exec`, may be idle for 4 hours, as with the kubelet's default.
   timeout connect 500ms
   timeout client 1m
   timeout server 1m
@@ -25,13 +26,16 @@ listen api
   option redispatch 1
   option clitcpka
   option srvtcpka
-  # 401 is what K3s tells strangers, and only the API server itself says so: until it is there, it is 503.
-  # Who answers is not verified: there are no certificates before K3s, and clients verify what passes through.
+  # To requests without credentials, K3s responds with 401 if its API server is running, and with 503 until then.
+  # HAProxy does not verify the servers' certificates, because the CA does not exist before K3s has started. Clients of
+  # the API verify the certificate themselves, because HAProxy forwards their TLS connections unchanged.
   option httpchk GET /readyz
   http-check expect status 200,401
-  # a whole check may take `inter`; with `timeout check`, the handshake alone would have to end within `timeout connect`
+  # Without `timeout check`, a health check may take as long as `inter`. With `timeout check`, the TLS handshake of the
+  # health check would have to end within `timeout connect`.
   default-server check check-ssl verify none inter 3s fastinter 1s downinter 1s fall 2
-  # what has just started is not quite ready, and has the fewest connections
+  # A server that has just become ready is still slow, but has the fewest connections, so `leastconn` would send all new
+  # connections to this server. `slowstart` increases the server's share over 30 s.
   default-server rise 3 slowstart 30s on-marked-down shutdown-sessions
 {servers}
 """

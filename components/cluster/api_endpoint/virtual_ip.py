@@ -47,7 +47,8 @@ vrrp_instance api {{
 }}
 """
 
-# curl retries while the API server is not ready, for example while etcd adds a member; a refused connection is an error
+# curl repeats the request while the API server reports that it is not ready, for example while etcd adds a member; if
+# the connection is refused, the health check fails at once
 API_HEALTH_CHECK = """\
 #!/bin/sh
 cd /var/lib/rancher/k3s/server/tls && exec curl -fsS -o /dev/null --max-time 5 --retry 9 --retry-delay 1 \\
@@ -83,12 +84,12 @@ def keepalived_config(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render `keepalived.conf` for a server, or return an empty string if keepalived does not run on the node.
 
     The script `node/prepare.sh` replaces the placeholder `@DEVICE@` with the name of the machine's network interface.
-    homelab derives the VRRP router ID from the VIP, so two clusters in one LAN usually have different router IDs. A
-    server with a successful health check has a higher VRRP priority. keepalived moves the VIP to a server with a ready
-    API, or to a server whose HAProxy reaches a ready API. All servers have the same VRRP base priority, so the VIP does
-    not move back when a failed server recovers. If the health checks of all servers fail, the VIP does not move. Two
-    servers may hold the VIP at the same time for a moment. The server that holds the VIP sends gratuitous ARP packets
-    every second to correct the ARP caches of other machines.
+    homelab derives the VRRP router ID from the VIP, so two clusters in one LAN usually have different router IDs. The
+    health check of a server succeeds if its API is ready or, with HAProxy, if its HAProxy reaches a ready API. A
+    successful health check raises the server's VRRP priority, so keepalived moves the VIP to such a server. All servers
+    have the same VRRP base priority, so the VIP does not move back when a failed server recovers. If the health checks
+    of all servers fail, the VIP does not move. Two servers may hold the VIP at the same time for a moment. The server
+    that holds the VIP sends gratuitous ARP packets every second to correct the ARP caches of other machines.
     """
     vip = cluster.api.vip
     if node.role == "agent" or vip is None or cluster.api.by != "keepalived":

@@ -9,12 +9,15 @@ import pulumi
 import yaml
 
 from components.cluster.k3s import hardening
-from components.cluster.settings import ClusterSettings, NodeSettings, SnapshotSettings
+from components.cluster.k3s.settings import MirrorSettings, RegistryTlsSettings
+from components.cluster.settings import ClusterSettings, K3sSettings, NodeSettings, SnapshotSettings
 from components.settings.addresses import bracketed
 from components.settings.model import SecretRef
 
 CONFIG_FOLDER = "/etc/rancher/k3s"
 RELEASES_URL = "https://github.com/k3s-io/k3s/releases/download"
+BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+"""File names of K3s' binary in a release, by CPU architecture."""
 SOURCES_URL = "https://raw.githubusercontent.com/k3s-io/k3s"
 IMAGES_ARCHIVE = "k3s-airgap-images"
 GATEWAY_API_MINOR = 37
@@ -40,18 +43,35 @@ def secret_config_yaml(cluster: ClusterSettings, node: NodeSettings) -> pulumi.O
 
 def registries_yaml(cluster: ClusterSettings) -> pulumi.Output[str]:
     """Render `registries.yaml` of K3s, which contains the passwords of image registries."""
-    mirrors = {name: {"endpoint": list(mirror.endpoints)} for name, mirror in cluster.registries.mirrors.items()}
-    auth = cluster.registries.auth
-    if not mirrors and not auth:
+    mirrors = {name: _mirror(mirror) for name, mirror in cluster.registries.mirrors.items()}
+    auth, tls = cluster.registries.auth, cluster.registries.tls
+    if not mirrors and not auth and not tls:
         return pulumi.Output.from_input("")
 
     def render(passwords: Mapping[str, str]) -> str:
-        logins = {
+        configs: dict[str, Any] = {
             name: {"auth": {"username": login.username, "password": passwords[name]}} for name, login in auth.items()
         }
-        return _yaml({"mirrors": mirrors, "configs": logins})
+        for name, settings in tls.items():
+            configs.setdefault(name, {})["tls"] = _tls(settings)
+        return _yaml({"mirrors": mirrors, "configs": configs})
 
     return _with_secrets({name: login.password for name, login in auth.items()}, render)
+
+
+def own_manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
+    """Return the manifests of the stack file for servers, as one text of several YAML documents."""
+    texts = [text.rstrip("\n") for _, text in sorted(cluster.k3s.manifests.items())] if node.role == "server" else []
+    return "\n---\n".join(texts)
+
+
+def _mirror(mirror: MirrorSettings) -> dict[str, Any]:
+    return {"endpoint": list(mirror.endpoints), **({"rewrite": mirror.rewrite} if mirror.rewrite else {})}
+
+
+def _tls(settings: RegistryTlsSettings) -> dict[str, Any]:
+    files = settings.model_dump(exclude_none=True, exclude={"insecure_skip_verify"})
+    return files | ({"insecure_skip_verify": True} if settings.insecure_skip_verify else {})
 
 
 def release_variables(cluster: ClusterSettings) -> dict[str, str]:
@@ -120,7 +140,7 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
         "service-cidr": ",".join(network.services),
         "flannel-backend": network.flannel_backend if flannel else "none",
         "disable-network-policy": not flannel,
-        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s.version), *cluster.k3s.disable])),
+        "disable": list(dict.fromkeys([*_disabled_components(cluster.k3s), *cluster.k3s.disable])),
         "embedded-registry": cluster.registries.embedded,
         "secrets-encryption": cluster.k3s.secrets_encryption,
         "write-kubeconfig-mode": "0600",
@@ -128,10 +148,10 @@ def _server(cluster: ClusterSettings, node: NodeSettings) -> dict[str, Any]:
     }
 
 
-def _disabled_components(version: str) -> list[str]:
-    """Return the packaged K3s components that homelab always disables, because layers of the platform replace them."""
-    names = ["traefik", "servicelb"]
-    return [*names, "gateway-api-crd"] if minor_version(version) >= GATEWAY_API_MINOR else names
+def _disabled_components(settings: K3sSettings) -> list[str]:
+    """Return the packaged K3s components that homelab disables, because layers of the platform replace them."""
+    names = ["traefik"] if settings.servicelb else ["traefik", "servicelb"]
+    return [*names, "gateway-api-crd"] if minor_version(settings.version) >= GATEWAY_API_MINOR else names
 
 
 def minor_version(version: str) -> int:

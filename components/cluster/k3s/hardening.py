@@ -32,12 +32,15 @@ _KUBELET = {
     "seccomp-default": "true",
     "streaming-connection-idle-timeout": "5m",
 }
-_API = {
-    "anonymous-auth": "false",
+_AUDIT = {
     "audit-log-maxage": "30",
     "audit-log-maxbackup": "10",
     "audit-log-maxsize": "100",
     "audit-log-path": AUDIT_LOG,
+}
+_API = {
+    "anonymous-auth": "false",
+    **_AUDIT,
     _PLUGINS: "NodeRestriction,EventRateLimit,DenyServiceExternalIPs",
     "profiling": "false",
     "service-account-extend-token-expiration": "false",
@@ -59,6 +62,8 @@ _POD_SECURITY = {
 }
 _SYSTEM = ("kube-system", "kube-public", "kube-node-lease", "default")
 _INGRESS = "traefik"
+SERVICELB_LABEL = "svccontroller.k3s.cattle.io/svcname"
+"""Label of the pods of K3s' ServiceLB, whose value is the name of the Service."""
 
 
 def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,8 +71,10 @@ def options(cluster: ClusterSettings, node: NodeSettings, folder: str, extra: Ma
 
     `folder` is the folder of the hardening files on the node.
     """
-    by_option = hardened_arguments(cluster.hardening, node.role, folder).items()
-    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option}
+    by_option = hardened_arguments(cluster.hardening, node.role, folder)
+    if has_audit_log(cluster, node):
+        by_option["kube-apiserver-arg"] |= _AUDIT | {"audit-policy-file": f"{folder}/{AUDIT_FILE}"}
+    merged: dict[str, Any] = {name: _merged(ours, as_tuple(extra.get(name, ()))) for name, ours in by_option.items()}
     return merged | ({"protect-kernel-defaults": True} if cluster.hardening == "cis" else {})
 
 
@@ -90,11 +97,16 @@ def _merged(ours: Mapping[str, str], theirs: tuple[object, ...]) -> list[object]
 
 def files(cluster: ClusterSettings, node: NodeSettings) -> dict[str, str]:
     """Return the content of each hardening file by file name. homelab removes a file whose content is empty."""
-    server, cis = node.role == "server", cluster.hardening == "cis"
+    server = node.role == "server"
     return {
         ADMISSION_FILE: _yaml([_admission(cluster.hardening)]) if server else "",
-        AUDIT_FILE: _yaml([_audit()]) if server and cis else "",
+        AUDIT_FILE: _yaml([_audit()]) if has_audit_log(cluster, node) else "",
     }
+
+
+def has_audit_log(cluster: ClusterSettings, node: NodeSettings) -> bool:
+    """Whether the node writes an audit log of the API server."""
+    return node.role == "server" and (cluster.hardening == "cis" or cluster.k3s.audit)
 
 
 def _admission(level: str) -> dict[str, Any]:
@@ -156,7 +168,10 @@ def manifests(cluster: ClusterSettings, node: NodeSettings) -> str:
     """Render the manifests of `cis`: NetworkPolicies, and `default` ServiceAccounts that mount no tokens into pods."""
     if cluster.hardening != "cis" or node.role == "agent":
         return ""
-    return _yaml([*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services(), *map(_account, _SYSTEM[1:])])
+    policies = [*(_allow_own_namespace(name) for name in _SYSTEM), *_allow_services()]
+    if cluster.k3s.servicelb:
+        policies.append(_policy("servicelb", "kube-system", [{"key": SERVICELB_LABEL, "operator": "Exists"}], {}))
+    return _yaml([*policies, *map(_account, _SYSTEM[1:])])
 
 
 def _allow_own_namespace(namespace: str) -> dict[str, Any]:
@@ -174,13 +189,16 @@ def _allow_services() -> Iterator[dict[str, Any]]:
     yield _policy("metrics-server", "kube-system", {"k8s-app": "metrics-server"}, metrics_api)
 
 
-def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[str, Any]) -> dict[str, Any]:
+def _policy(
+    name: str, namespace: str, pods: Mapping[str, str] | list[dict[str, str]], rule: Mapping[str, Any]
+) -> dict[str, Any]:
+    selector = {"matchExpressions": pods} if isinstance(pods, list) else {"matchLabels": dict(pods)}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": f"homelab-{name}", "namespace": namespace},
         "spec": {
-            "podSelector": {"matchLabels": dict(pods)} if pods else {},
+            "podSelector": selector if pods else {},
             "policyTypes": ["Ingress"],
             "ingress": [dict(rule)],
         },
@@ -188,7 +206,7 @@ def _policy(name: str, namespace: str, pods: Mapping[str, str], rule: Mapping[st
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # after `hardening: default`, K3s removes this manifest; the label keeps K3s from deleting the ServiceAccount too
+    # after a change to `hardening: default`, K3s deletes the objects of this manifest, except those with this label
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

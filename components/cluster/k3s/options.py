@@ -63,8 +63,9 @@ _FIXES = {
         cluster-reset-restore-path
     """,
     "remove the option: homelab expects the files of K3s at their default paths": """
-        config data-dir private-registry
+        config private-registry
     """,
+    "mount a disk at /var/lib/rancher/k3s with machine.disks, or a folder with machine.mounts (type: bind)": "data-dir",
     "remove the option: only root may read K3s' kubeconfig; `./homelab kubeconfig` writes a kubeconfig for you": """
         write-kubeconfig write-kubeconfig-group write-kubeconfig-mode
     """,
@@ -81,9 +82,6 @@ _FIXES = {
     "remove the option: K3s runs as root": "rootless",
     "set the node's name instead": "node-name with-node-id",
     "set the node's address instead": "node-ip",
-    "remove the option: nodes have no external addresses; clients reach Services at load-balancer IPs of metallb": """
-        flannel-external-ip node-external-ip
-    """,
     "set the node's labels instead": "node-label",
     "set the node's taints instead": "node-taint",
     "set the node's interface instead": "flannel-iface",
@@ -98,6 +96,7 @@ _FIXES = {
     "set k3s.secretsEncryption instead": "secrets-encryption",
     "set k3s.snapshots instead": "etcd-disable-snapshots",
     "set registries.embedded instead": "embedded-registry",
+    "remove the option: NetworkPolicies of apps expect ServiceLB in the namespace kube-system": "servicelb-namespace",
     "set vpn-auth-file instead, which keeps the secret out of the configuration": "vpn-auth",
 }
 
@@ -125,8 +124,8 @@ RESERVED_OPTIONS = (
 
 _IDENTICAL = """
     cluster-dns cluster-domain disable-cloud-controller disable-helm-controller disable-kube-proxy
-    egress-selector-mode flannel-ipv6-masq secrets-encryption-provider
-    service-node-port-range servicelb-namespace
+    egress-selector-mode flannel-external-ip flannel-ipv6-masq secrets-encryption-provider
+    service-node-port-range
 """
 SAME_ON_SERVERS = frozenset(_IDENTICAL.split())
 """K3s options that must have the same value on all servers."""

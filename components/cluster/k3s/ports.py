@@ -1,4 +1,4 @@
-"""Ports that K3s uses on the nodes, so that no other program can listen on them."""
+"""Ports that K3s uses on the nodes. No other program can listen on these ports."""
 
 from components.cluster.settings import API_PORT
 
@@ -17,7 +17,7 @@ PORTS: tuple[tuple[range, str, str], ...] = (
 
 
 def is_for_services(user: str) -> bool:
-    """Whether Kubernetes gives ports with this user to Services."""
+    """Whether `user`, a result of the function `user()`, stands for Services of type NodePort and LoadBalancer."""
     return user == _SERVICES
 
 

@@ -135,6 +135,7 @@ def removed_gates(minor: int) -> Collection[str]:
 
 
 def removed_arguments(option: str, minor: int) -> Collection[str]:
-    """Return the arguments that the component of a K3s option, such as `kubelet-arg`, no longer has in 1.`minor`."""
+    """Return the arguments that Kubernetes 1.`minor` no longer has in the component of `option`, such as
+    `kubelet-arg`."""
     by_version = _ARGUMENTS.get(option, {})
     return {name for since, names in by_version.items() if since <= minor for name in names.split()}

@@ -8,6 +8,7 @@ from components.settings.errors import setting_error
 from components.settings.fields import (
     Bucket,
     Certificate,
+    DnsLabel,
     HostPort,
     K3sVersion,
     OptionName,
@@ -20,13 +21,17 @@ from components.settings.fields import (
     Text,
     Url,
 )
+from components.settings.kubernetes_fields import AbsolutePath, MultilineText, matching
 from components.settings.model import Model, SecretRef
 
+RewritePattern = Annotated[
+    str, matching("pattern", r"[^\s]+", "write a regular expression without spaces, such as ^library/(.*)")
+]
 Options = dict[OptionName, OptionValue]
 
 
 _ALWAYS_OFF = {
-    "servicelb": "the layer metallb assigns load-balancer IPs instead",
+    "servicelb": "k3s.servicelb decides whether K3s' ServiceLB runs",
     "traefik": "the layer traefik serves Ingresses instead",
     "gateway-api-crd": "otherwise K3s would replace the CRDs of the layer traefik",
 }
@@ -36,7 +41,8 @@ _OFF_BY_OPTION = ("cloud-controller", "helm-controller", "kube-proxy")
 def _packaged_component(value: object) -> object:
     """Explain why homelab does not disable a component that K3s can disable."""
     if isinstance(value, str) and value in _ALWAYS_OFF:
-        raise setting_error(f"is always disabled: {_ALWAYS_OFF[value]}", "remove it")
+        reason = "is disabled by default" if value == "servicelb" else "is always disabled"
+        raise setting_error(f"{reason}: {_ALWAYS_OFF[value]}", "remove it")
     if value in _OFF_BY_OPTION:
         fix = f"set k3s.serverOptions: {{disable-{value}: true}}"
         raise setting_error("is not a packaged component of K3s", fix)
@@ -132,8 +138,18 @@ class K3sSettings(Model):
     """Rotation numbers of tokens, certificates and kubeconfigs. To rotate a credential, add 1 to its rotation number,
     and run `pulumi up` without any other change."""
     disable: tuple[PackagedComponent, ...] = ()
-    """Packaged components of K3s that homelab disables. homelab always disables traefik, servicelb and
-    gateway-api-crd."""
+    """Packaged components of K3s that homelab disables. homelab always disables traefik and gateway-api-crd, and
+    disables servicelb unless `servicelb` is true."""
+    audit: StrictBool = False
+    """Whether the API server writes an audit log to /var/lib/rancher/k3s/server/logs/audit.log. `hardening: cis` always
+    does so. To use a policy of your own, create a file with `machine.files`, and set `audit-policy-file` in
+    `kube-apiserver-arg` under `serverOptions`."""
+    manifests: dict[DnsLabel, MultilineText] = Field(default_factory=dict)
+    """Kubernetes objects that K3s creates at its start, as the files in its folder `server/manifests`: name → YAML. K3s
+    deletes the objects that you remove. Secrets are refused."""
+    servicelb: StrictBool = False
+    """Whether K3s' ServiceLB serves Services of type LoadBalancer at the nodes' own addresses, instead of the layer
+    `metallb` or `cilium`."""
     options: Options = Field(default_factory=dict)
     """Additional K3s options for all nodes, in the format of K3s' config.yaml."""
     server_options: Options = Field(default_factory=dict)
@@ -151,7 +167,10 @@ class MirrorSettings(Model):
     """Mirrors of one image registry."""
 
     endpoints: tuple[Url, ...] = ()
-    """URLs of registry mirrors. containerd tries the mirrors in the order of the list, and then the registry itself."""
+    """URLs of registry mirrors. containerd tries the mirrors in the order of the list, and then the registry itself.
+    A registry without TLS has a URL with http://."""
+    rewrite: dict[RewritePattern, Text] = Field(default_factory=dict)
+    """Other names of images at the mirrors: regular expression → replacement, in which `$1` is the first group."""
 
 
 class RegistryAuthSettings(Model):
@@ -163,13 +182,28 @@ class RegistryAuthSettings(Model):
     """Pulumi secret that contains the password or token for the image registry."""
 
 
+class RegistryTlsSettings(Model):
+    """TLS of one image registry. The paths are files on the machines, which `machine.files` can create."""
+
+    ca_file: AbsolutePath | None = None
+    """File with the CA certificate of the registry. Default: the CA certificates that the machines trust."""
+    cert_file: AbsolutePath | None = None
+    """File with the client certificate for the registry."""
+    key_file: AbsolutePath | None = None
+    """File with the private key of the client certificate."""
+    insecure_skip_verify: StrictBool = False
+    """Whether containerd accepts every certificate of the registry."""
+
+
 class RegistriesSettings(Model):
-    """Image registries in the containerd configuration of all nodes."""
+    """Settings of image registries, which homelab writes into the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
-    """Whether K3s' embedded registry mirror is enabled, with which nodes pull images of the registries under `mirrors`
-    from each other."""
+    """Whether K3s' embedded registry mirror is enabled. Nodes then pull images of the registries under `mirrors` from
+    each other."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. The entry `*` sets the mirrors of every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)
     """Logins by registry host."""
+    tls: dict[Registry, RegistryTlsSettings] = Field(default_factory=dict)
+    """TLS by registry host, such as `registry.lan:5000`."""

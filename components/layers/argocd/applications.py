@@ -52,7 +52,8 @@ RepositoryPath = Annotated[str, TextType("path in a repository", _repository_pat
 
 
 class ProjectSettings(Model):
-    """An AppProject of Argo CD, which limits the repositories, namespaces and resources of its Applications."""
+    """Settings of an AppProject of Argo CD, which limits the repositories, namespaces and resources of its
+    Applications."""
 
     description: Text | None = None
     """Description of the project."""
@@ -93,14 +94,16 @@ class SourceSettings(Model):
 
 
 class ApplicationSettings(SourceSettings):
-    """An Application of Argo CD: a folder in Git or a Helm chart, which Argo CD deploys and keeps in sync."""
+    """Settings of an Application of Argo CD, which deploys a Git folder or a Helm chart and keeps the cluster in sync
+    with it."""
 
     namespace: DnsLabel | None = None
     """Namespace to deploy to. Default: the name of the Application."""
 
 
 class ApplicationSetSettings(SourceSettings):
-    """An ApplicationSet of Argo CD: one Application for each matching Git folder, or for each element of a list."""
+    """Settings of an ApplicationSet of Argo CD, which creates an Application for each matching Git folder, or for each
+    element of a list."""
 
     namespace: Text | None = None
     """Name of the namespace into which Argo CD deploys. In the name, Argo CD replaces `{{.KEY}}` with the
@@ -114,7 +117,7 @@ class ApplicationSetSettings(SourceSettings):
 
 
 class RootSettings(Model):
-    """An app of apps: a Git folder that contains the manifests of other Argo CD Applications."""
+    """Settings of an app of apps: an Application that deploys other Applications from the manifests in a Git folder."""
 
     repository: RepositoryRef
     """Git repository: a key under `repositories`, or the URL of a public repository."""

@@ -17,7 +17,7 @@ from components.layers.argocd.applications import (
 from components.layers.argocd.repositories import RepositorySettings
 from components.layers.shared.web_ui import WebUI
 from components.layers.traefik.layer import INGRESS_CLASS
-from components.platform.layer import Layer, resources
+from components.platform.layer import Layer, disruption_budget, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, StrictBool, Text
 from components.settings.model import Model, SecretRef
@@ -27,7 +27,7 @@ _FIXED_MTIME = "2026-01-01T00:00:00Z"
 
 
 class ArgoCDSettings(Model):
-    """Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
+    """Settings of Argo CD, which deploys applications from Git and keeps the cluster in sync with Git."""
 
     host: Domain | None = None
     """Host name of the web UI. Default: `argocd.DOMAIN`."""
@@ -38,7 +38,7 @@ class ArgoCDSettings(Model):
     """Pulumi secret that contains the password of Argo CD's user `admin`. Default: Argo CD generates a password, and
     stores it in the Kubernetes Secret argocd-initial-admin-secret."""
     redis_copies: StrictBool = False
-    """Whether Redis has three replicas on three nodes. Argo CD uses Redis only as a cache, which Argo CD fills again
+    """Whether Redis has three replicas on three nodes. Argo CD uses Redis only as a cache, and fills the cache again
     after a failure of Redis."""
     known_hosts: tuple[Text, ...] = ()
     """Lines for Argo CD's known_hosts file, which contain the SSH host keys of your own Git servers. Argo CD already
@@ -91,7 +91,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
 
     def _replicated(self, cpu: str, memory: str) -> dict[str, Json]:
         replicas = self.lab.replicas(2)
-        budget = {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False}
+        budget = disruption_budget(replicas, maxUnavailable=1)
         return {"replicas": replicas, "pdb": budget, **self._component(cpu, memory)}
 
     def _configs(self) -> dict[str, Json]:
@@ -139,7 +139,7 @@ class ArgoCD(Layer[ArgoCDSettings]):
         return [*manifests, *([applications.app_of_apps(settings.root, *context)] if settings.root else ())]
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that removes the finalizers of all Applications when Pulumi deletes the layer.
+        """Return the host service that removes the finalizers of all Applications when Pulumi deletes the layer.
 
         Without Argo CD, the finalizers of Applications would block the deletion of the namespace.
         """

@@ -43,7 +43,7 @@ RepositoryRef = Annotated[str, TextType("name or URL", _name_or_url)]
 
 
 class RepositorySettings(Model):
-    """A Git or Helm repository that Argo CD reads, with credentials if the repository is private."""
+    """Settings of a Git or Helm repository that Argo CD reads, with credentials if the repository is private."""
 
     url: Annotated[str, TextType("URL of a repository", repository_url)]
     """URL of the repository, which starts with https://, http:// or ssh://, or has the form user@host:path."""
@@ -104,4 +104,4 @@ def _credential_problems(settings: RepositorySettings) -> Iterator[tuple[str, st
     if settings.uses_ssh and not settings.ssh_key:
         yield "sshKey", "is missing: access over SSH needs a key", "add sshKey, or use the https URL"
     if settings.uses_ssh and settings.type == "helm":
-        yield "type", "is helm, but Argo CD reads Helm charts over HTTP", "use the https URL"
+        yield "type", "is helm, but Argo CD cannot read Helm charts over SSH", "use the https URL"

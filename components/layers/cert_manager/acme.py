@@ -80,8 +80,8 @@ class AcmeSettings(Model):
     """Solve HTTP-01 challenges through Traefik. Let's Encrypt must reach Traefik from the Internet on ports 80 and 443.
     Let's Encrypt issues no wildcard certificates for HTTP-01 challenges."""
     nameservers: tuple[HostPort, ...] = ()
-    """DNS servers that cert-manager asks whether the DNS records of DNS-01 challenges are visible. Default: the DNS
-    servers of the machines."""
+    """DNS servers with which cert-manager checks whether the TXT records of DNS-01 challenges are visible. Default: the
+    DNS servers of the machines."""
 
 
 def nameserver_values(acme: AcmeSettings) -> dict[str, Json]:
@@ -165,5 +165,5 @@ def _split_horizon(acme: AcmeSettings, lab: LabContext) -> Iterator[Finding]:
     coredns = lab.settings_of(CorednsSettings)
     zone = coredns.overlapping_zone(lab.cluster.domain) if coredns else None
     if zone and not acme.http01 and not acme.nameservers:
-        reason = f"is missing: the layer coredns answers names in {zone} differently than public DNS"
+        reason = f"is missing: the zone {zone} of the layer coredns hides the TXT records of ACME challenges"
         yield ("acme", "nameservers"), reason, "add public DNS servers, such as [1.1.1.1, 9.9.9.9]"

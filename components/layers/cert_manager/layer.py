@@ -7,7 +7,7 @@ from components.kubernetes.manifest import Json, Manifest
 from components.layers.cert_manager import acme
 from components.layers.cert_manager.acme import AcmeSettings
 from components.layers.cert_manager.webhook import WebhookSolverSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.domains import is_public
 from components.settings.errors import Finding
 from components.settings.fields import Text
@@ -17,7 +17,7 @@ _CA, _BOOTSTRAP = "ca", "ca-bootstrap"
 
 
 class CaSettings(Model):
-    """The lab's own CA.
+    """Settings of the lab's own CA.
 
     Install the CA certificate on your devices, so that your devices trust the certificates of the lab.
     """
@@ -54,7 +54,8 @@ class CertManagerSettings(Model):
         return (*names, *((_CA,) if self.has_ca else ()))
 
     def signs(self, issuer: str, host: str) -> bool:
-        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`: public CAs need a public domain."""
+        """Whether the ClusterIssuer `issuer` can issue a certificate for `host`. A public CA issues certificates only
+        for names in public domains."""
         return issuer not in [name for name, _ in acme.SERVERS.values()] or is_public(host)
 
     @property
@@ -69,7 +70,7 @@ class CertManager(Layer[CertManagerSettings]):
     key = "certManager"
     settings_type = CertManagerSettings
     namespace = "cert-manager"
-    user_data = "the lab's own authority, which devices trust"
+    user_data = "the lab's own CA, which devices trust"
     user_data_queries = (f"secrets -n cert-manager --field-selector=metadata.name={_CA}",)
 
     def values(self) -> Mapping[str, Json]:
@@ -100,7 +101,7 @@ class CertManager(Layer[CertManagerSettings]):
         labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component}
         return {
             "replicaCount": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "resources": resources("25m", memory),
             "topologySpreadConstraints": topology_spread(labels),
         }

@@ -17,7 +17,7 @@ WebhookConfig = Annotated[dict[str, Any], MappingType("configuration of a webhoo
 
 
 class WebhookChartSettings(Model):
-    """The Helm chart that installs a webhook in the namespace of cert-manager."""
+    """Settings of the Helm chart that installs a webhook in the namespace of cert-manager."""
 
     name: DnsLabel
     """Name of the Helm chart, and of its Helm release."""

@@ -34,8 +34,8 @@ class ExternalDnsSettings(Model):
     """Whether ExternalDNS deletes the DNS records of deleted Ingresses and Services. With `sync: true`, homelab deletes
     all DNS records that ExternalDNS has created when you disable the layer externalDns."""
     owner: Text | None = None
-    """Owner ID of the DNS records. Every cluster that uses the same domain needs another owner ID. Default: the
-    cluster's name and domain, in the form `NAME.DOMAIN`."""
+    """Owner ID of the DNS records. If several clusters use the same domain, each cluster needs its own owner ID.
+    Default: the cluster's name and domain, in the form `NAME.DOMAIN`."""
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:
@@ -76,7 +76,8 @@ class ExternalDns(Layer[ExternalDnsSettings]):
         return {_NAME: values}
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the service that deletes ExternalDNS' records before Pulumi deletes the layer, if `sync` is set."""
+        """If `sync` is set, return the host service that deletes ExternalDNS' records before Pulumi deletes the
+        layer."""
         variables = {"NAMESPACE": self.namespace, "SYNC": "yes" if self.settings.sync else "no"}
         run, undo = ("external-dns/start.sh",), ("external-dns/delete-records.sh",)
         return [HostService("records", "", run, undo, variables=variables, runs_last=True)]

@@ -11,7 +11,7 @@ from components.settings.model import Model, SecretRef
 
 
 class Route53ZoneSettings(aws.AwsKeysSettings):
-    """Zones in Amazon Route 53."""
+    """Settings of the hosted zones in Amazon Route 53 in which ExternalDNS creates records."""
 
     hosted_zone_id: Text | None = None
     """ID of the hosted zone in which ExternalDNS creates records. Default: all hosted zones for the domains of
@@ -28,7 +28,7 @@ class Route53ZoneSettings(aws.AwsKeysSettings):
 
 
 class CloudflareZoneSettings(Model):
-    """Zones at Cloudflare."""
+    """Settings of the zones at Cloudflare in which ExternalDNS creates records."""
 
     api_token: SecretRef
     """Pulumi secret that contains a Cloudflare API token with the permissions Zone.DNS.Edit and Zone.Zone.Read."""
@@ -40,7 +40,7 @@ class CloudflareZoneSettings(Model):
 
 
 class Rfc2136Settings(Model):
-    """A DNS server that accepts dynamic updates (RFC 2136) and zone transfers with the same TSIG key."""
+    """Settings of a DNS server that accepts dynamic updates (RFC 2136) and zone transfers with the same TSIG key."""
 
     server: Host
     """Host name or IP address of the DNS server."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.external_secrets import stores as secret_stores
 from components.layers.external_secrets.stores import SecretStoreSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel
 from components.settings.model import Model
@@ -16,7 +16,7 @@ _NAME = "external-secrets"
 
 
 class ExternalSecretsSettings(Model):
-    """External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
+    """Settings of External Secrets Operator, which copies secrets from AWS or Vault into Kubernetes Secrets."""
 
     stores: dict[DnsLabel, SecretStoreSettings] = Field(default_factory=dict)
     """Secret stores (AWS services or Vault servers) by a name of your choice. A Kubernetes user who may create
@@ -31,7 +31,8 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
     namespace = _NAME
     pod_security = "restricted"
     installs_after = ("vault",)
-    user_data = "secrets that come from elsewhere"  # the layer's removal deletes CRDs and synced secrets
+    # Kubernetes deletes these Secrets together with the CRDs of the layer
+    user_data = "Secrets that it synchronizes from external stores"
     user_data_queries = ("externalsecrets.external-secrets.io -A", "pushsecrets.external-secrets.io -A")
 
     def values(self) -> Mapping[str, Json]:
@@ -53,7 +54,7 @@ class ExternalSecrets(Layer[ExternalSecretsSettings]):
         replicas = self.lab.replicas(2)
         return {
             "replicaCount": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "resources": resources("10m", memory),
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": name}),
         }

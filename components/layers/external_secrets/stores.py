@@ -17,7 +17,7 @@ AWS_SERVICES = {"secrets_manager": "SecretsManager", "parameter_store": "Paramet
 
 
 class AwsStoreSettings(aws.AwsKeysSettings):
-    """A secret store in AWS."""
+    """Settings of a secret store in AWS."""
 
     region: Region
     """Region, such as eu-central-1."""
@@ -44,7 +44,8 @@ class VaultStoreSettings(Model):
 
 
 class SecretStoreSettings(Model):
-    """A secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault` for each secret store."""
+    """Settings of a secret store. Set exactly one of `secretsManager`, `parameterStore` and `vault` for each secret
+    store."""
 
     secrets_manager: AwsStoreSettings | None = None
     """AWS Secrets Manager."""

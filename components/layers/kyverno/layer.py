@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.kyverno import policies
 from components.layers.kyverno.policies import ImageSource
-from components.platform.layer import Layer, resources, uncapped_resources
+from components.platform.layer import Layer, disruption_budget, resources, uncapped_resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, StrictBool
 from components.settings.model import Model
@@ -14,7 +14,8 @@ _PRIORITY = "system-cluster-critical"
 
 
 class KyvernoSettings(Model):
-    """Settings of Kyverno: its policies forbid privileged containers, and require memory limits and image versions."""
+    """Settings of Kyverno, whose policies forbid privileged containers, and require memory limits and image
+    versions."""
 
     enforce: StrictBool = False
     """Whether Kyverno rejects pods that violate a policy. Default: Kyverno reports violations, and rejects no pod."""
@@ -32,14 +33,15 @@ class Kyverno(Layer[KyvernoSettings]):
     settings_type = KyvernoSettings
     namespace = "kyverno"
     pod_security = "restricted"
-    charts_with_crds_folder = (
-        "kyverno",
-    )  # keeps your own policies; a Helm release with the CRDs hardly fits into a Secret
+    # homelab applies the CRDs, because Helm would delete the CRDs and the user's policies together with the release,
+    # and because a release with the CRDs would hardly fit into Helm's Secret
+    charts_with_crds_folder = ("kyverno",)
 
     def values(self) -> Mapping[str, Json]:
         """Return Kyverno's Helm values.
 
-        Kyverno's webhooks ignore exempt namespaces, so pods of layers can start while Kyverno is down.
+        Kyverno's webhooks ignore exempt namespaces and the namespaces of layers, so pods of layers can start while
+        Kyverno is down.
         """
         selector = policies.namespace_selector(self._exempt)
         values: dict[str, Json] = {
@@ -59,7 +61,7 @@ class Kyverno(Layer[KyvernoSettings]):
         return {
             **self._component(),
             "replicas": replicas,
-            "podDisruptionBudget": {"enabled": True, "minAvailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, minAvailable=1),
             "initContainer": {"resources": uncapped_resources("10m", "256Mi")},
             "container": {"resources": resources("50m", "384Mi")},
         }

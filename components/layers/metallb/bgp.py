@@ -64,7 +64,7 @@ class BgpSettings(Model):
 
 
 def custom_resource(kind: str, metadata: Json, spec: Json, version: str = "v1beta1") -> Manifest:
-    """Return a custom resource of MetalLB with the given kind and spec."""
+    """Return a custom resource of MetalLB."""
     return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
 
 
@@ -84,7 +84,7 @@ def password_secrets(bgp: BgpSettings, namespace: str) -> list[Manifest]:
 
 
 def peer_label(address: str) -> str:
-    """Return the IP address of a peer as `status.peer` of a BGPSessionState contains it."""
+    """Return the IP address of a peer in the format that BGPSessionStates use in `status.peer`."""
     return ip_address(address).exploded.replace(":", "-")
 
 

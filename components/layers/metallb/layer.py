@@ -1,6 +1,6 @@
 """MetalLB, which assigns load-balancer IPs to Services, and announces these IPs in layer 2 or through BGP."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from pydantic import Field
@@ -133,11 +133,17 @@ class MetalLB(Layer[MetalLBSettings]):
             self._ipvs_problems(),
             bgp.findings(self.settings.bgp, tuple(self.settings.all_pools()), cluster) if self.settings.bgp else (),
             pools.range_overlaps(every_range),
-            pools.cluster_conflicts(every_range, self.lab, self._routers()),
+            *(self._cluster_conflicts(ranges, on_request) for on_request in (False, True)),
             pools.ranges_outside_lan(
                 [(path, entry) for name, path, entry in ranges if not self.settings.announced_by_bgp(name)], cluster
             ),
         )
+
+    def _cluster_conflicts(self, ranges: Iterable[tuple[str, SettingPath, str]], on_request: bool) -> Iterator[Finding]:
+        """Yield conflicts of the pools that Services get only on request, or of all other pools."""
+        automatic = {name: pool.auto_assign for name, pool in self.settings.all_pools().items()}
+        chosen = [(path, entry) for name, path, entry in ranges if automatic[name] is not on_request]
+        return pools.cluster_conflicts(chosen, self.lab, self._routers(), on_request=on_request)
 
     def _ipvs_problems(self) -> Iterator[Finding]:
         """Yield an error if several nodes answer ARP for a load-balancer IP, as with IPVS without strict ARP."""
@@ -156,7 +162,8 @@ class MetalLB(Layer[MetalLBSettings]):
 
     def _pool_problems(self) -> Iterator[Finding]:
         if DEFAULT_POOL in self.settings.pools:
-            yield ("pools", DEFAULT_POOL), "is reserved for the pool of the setting addresses", "choose another name"
+            reason = "is the name of the pool that metallb.addresses defines"
+            yield ("pools", DEFAULT_POOL), reason, "choose another name"
         for name, pool in self.settings.all_pools().items():
             if not pool.addresses:
                 yield (*_path(name), "addresses"), "is empty", "add a range or a CIDR"

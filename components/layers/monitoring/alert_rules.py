@@ -25,40 +25,41 @@ _ALERTS: Mapping[str, tuple[str, tuple[Alert, ...]]] = {
     "certManager": ("certificates", (
         ("CertificateNotReady", "warning", f"{_READY} == 0", 30,
          f"{_CERTIFICATE} has not been ready for half an hour."),
-        # cert-manager reports 0 for a certificate that it has not issued yet
+        # cert-manager reports the expiration time 0 for a certificate that it has not issued yet
         ("CertificateExpiresSoon", "critical", f"{_EXPIRES} > 0 and {_EXPIRES} - time() < 7 * 24 * 3600", 60,
          f"{_CERTIFICATE} expires within a week and was not renewed."),
     )),
     "longhorn": ("volumes", (
         ("VolumeDegraded", "warning", 'longhorn_volume_robustness{state="degraded"} == 1', 60,
-         f"{_VOLUME} has had fewer copies than it should for an hour."),
+         f"{_VOLUME} has had too few healthy replicas for an hour."),
         ("VolumeFaulted", "critical", 'longhorn_volume_robustness{state="faulted"} == 1', 5,
-         f"{_VOLUME} has no copy that can be used."),
+         f"{_VOLUME} has no healthy replica."),
         ("VolumeBackupFailed", "warning", "longhorn_backup_state == 4", 5,
          "Backup {{ $labels.backup }} of volume {{ $labels.volume }} failed."),
         ("VolumeDiskFull", "warning", "longhorn_disk_usage_bytes > 0.85 * longhorn_disk_capacity_bytes", 15,
-         "Disk {{ $labels.disk }} of {{ $labels.node }} is filled with volumes to more than 85 %."),
+         "Longhorn uses more than 85 % of the disk {{ $labels.disk }} of {{ $labels.node }}."),
     )),
     "cloudnativePg": ("databases", (
         ("DatabaseDown", "critical", "cnpg_collector_up == 0", 5, f"Database {_DATABASE} does not answer."),
         ("DatabaseBehind", "warning", "cnpg_pg_replication_lag > 300", 10,
-         f"Database {_DATABASE} is more than five minutes behind the primary one."),
+         f"Database instance {_DATABASE} is more than five minutes behind the primary instance."),
         ("DatabaseArchivingFails", "warning",
          "cnpg_pg_stat_archiver_last_failed_time > cnpg_pg_stat_archiver_last_archived_time", 15,
-         f"Database {_DATABASE} cannot bring its log to the object store: it can be restored to an earlier time only."),
+         f"Database {_DATABASE} cannot archive its WAL in the object store, so a restore would lose recent changes."),
         ("DatabaseBackupFailed", "warning",
          f"{_BARMAN}_failed_backup_timestamp > {_BARMAN}_available_backup_timestamp", 5,
          f"The last backup of database {_DATABASE} failed."),
     )),
     "loki": ("logs", (
-        ("LogsRefused", "warning", f"{_REFUSED} > 0", 15, "Loki has failed to take logs for a quarter of an hour."),
+        ("LogsRefused", "warning", f"{_REFUSED} > 0", 15,
+         "For 15 minutes, Loki has answered requests to store logs with errors."),
     )),
     "velero": ("backups", (
         ("BackupFailed", "warning", 'velero_backup_last_status{schedule!=""} == 0', 15,
-         "The last backup by schedule {{ $labels.schedule }} failed, or lacks a part."),
+         "The last backup of the schedule {{ $labels.schedule }} failed or is incomplete."),
     )),
     "vector": ("collected-logs", (
-        ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector throws logs away ({{ $labels.component_id }})."),
+        ("LogsLost", "warning", f"{_LOST} > 0", 15, "Vector's component {{ $labels.component_id }} discards logs."),
     )),
 }  # fmt: skip
 """Alert rules of each layer, by layer key: the name of the rule group, and its alerts."""
@@ -91,7 +92,7 @@ def snapshot_metrics_values() -> dict[str, Json]:
     resource = {
         "groupVersionKind": kind,
         "metricNamePrefix": "k3s_etcd_snapshot",
-        "labelsFromPath": {"node": ["spec", "nodeName"]},
+        "labelsFromPath": {"node": ["spec", "nodeName"], "ready": ["status", "readyToUse"]},
         "metrics": [{"name": "created", "help": "When it was taken.", "each": created}],
     }
     config = {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
@@ -104,10 +105,13 @@ def _snapshot_alerts(lab: LabContext) -> Iterator[Alert]:
     days = cron.longest_interval_days(snapshots.schedule) + 1
     locations = [("", "!=", "on a server")] + ([("Copy", "=", "in S3")] if snapshots.s3 else [])
     for name, sign, where in locations:
-        metric = f'k3s_etcd_snapshot_created{{node{sign}"s3"}}'
+        # K3s also records failed snapshots, with a creation time
+        metric, failed = (f'k3s_etcd_snapshot_created{{node{sign}"s3", ready="{each}"}}' for each in ("true", "false"))
         summary = f"There is no snapshot of etcd {where} that is younger than {days} days."
         expression = f"absent({metric}) or time() - max({metric}) > {days * 86400}"
         yield f"EtcdSnapshot{name}Missing", "warning", expression, 60, summary
+        expression = f"max({failed}) > (max({metric}) or vector(0))"
+        yield f"EtcdSnapshot{name}Failed", "warning", expression, 5, f"The last snapshot of etcd {where} failed."
 
 
 def _rule(alert: str, severity: str, expression: str, minutes: int, summary: str) -> Json:

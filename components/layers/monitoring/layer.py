@@ -13,7 +13,7 @@ from components.layers.monitoring.receivers import ReceiverSettings
 from components.layers.shared import volumes
 from components.layers.shared.web_ui import WebUI
 from components.layers.traefik.layer import INGRESS_CLASS
-from components.platform.layer import Layer, resources
+from components.platform.layer import Layer, disruption_budget, resources
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, Domain, PositiveInt
 from components.settings.kubernetes_fields import Size
@@ -24,7 +24,7 @@ _CRITICAL = "system-cluster-critical"
 
 
 class GrafanaSettings(Model):
-    """Grafana: dashboards. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
+    """Settings of Grafana. A restart of Grafana deletes dashboards that you have created in Grafana's web UI.
 
     Create your Grafana dashboards as ConfigMaps, which survive a restart.
     """
@@ -40,7 +40,7 @@ class GrafanaSettings(Model):
 
 
 class MonitoringSettings(Model):
-    """Layer for Prometheus, Alertmanager and Grafana.
+    """Settings of Prometheus, Alertmanager and Grafana.
 
     If the cluster has two or more nodes, Prometheus and Alertmanager have two replicas each.
     """
@@ -142,7 +142,7 @@ class Monitoring(Layer[MonitoringSettings]):
         return {"volumeClaimTemplate": {"spec": spec | ({"storageClassName": storage_class} if storage_class else {})}}
 
     def _budget(self) -> Json:
-        return {"enabled": True, "minAvailable": 1} if self.replicas > 1 else {"enabled": False}
+        return disruption_budget(self.replicas, minAvailable=1)
 
     def _grafana(self) -> Json:
         password = self.settings.grafana.admin_password

@@ -22,7 +22,8 @@ class EmailSettings(Model):
     server: HostPort
     """SMTP server. Default port: 587. On port 465, Alertmanager uses TLS from the start of the connection."""
     require_tls: StrictBool = True
-    """Whether Alertmanager requires TLS from the SMTP server. With `true`, an SMTP server without TLS gets no email."""
+    """Whether Alertmanager requires TLS from the SMTP server. With `true`, Alertmanager sends no email through an SMTP
+    server without TLS."""
     username: Text | None = None
     """User name for the SMTP login. Default: no login."""
     password: SecretRef | None = None
@@ -46,7 +47,7 @@ class WebhookSettings(Model):
 
 
 class ReceiverSettings(Model):
-    """A receiver of alerts. Set exactly one of `email`, `slack` and `webhook` for each receiver."""
+    """Settings of a receiver of alerts. Set exactly one of `email`, `slack` and `webhook` for each receiver."""
 
     severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
     """Severities of the alerts that Alertmanager sends to the receiver."""

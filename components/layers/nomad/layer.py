@@ -27,7 +27,7 @@ _LAST_PORT = 29999
 
 
 class NomadTLSSettings(Model):
-    """TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
+    """Settings of TLS certificates that you have created with `nomad tls ca create` and `nomad tls cert create`.
 
     You must renew your own certificates before they expire.
     """
@@ -47,7 +47,7 @@ class NomadTLSSettings(Model):
 
 
 class NomadSettings(Model):
-    """Nomad, outside K3s. homelab always enables Nomad's ACLs and mutual TLS.
+    """Settings of Nomad, which runs on machines next to K3s. homelab always enables Nomad's ACLs and mutual TLS.
 
     The command `./homelab nomad` writes Nomad's management token and a TLS client certificate to files.
     """
@@ -64,8 +64,8 @@ class NomadSettings(Model):
     """Your own certificates. Default: homelab creates a CA and certificates for Nomad, and renews the certificates
     every year."""
     memory: Size = "2Gi"
-    """Memory for Nomad jobs on each Nomad client. K3s does not know about the memory of Nomad jobs, and may assign the
-    memory to pods as well."""
+    """Memory for Nomad jobs on each Nomad client. Kubernetes does not know about this memory, and may assign the same
+    memory to pods."""
     version: Text | None = None
     """Version of Nomad. Default: the Nomad version that homelab pins."""
     releases: Url = "https://releases.hashicorp.com/nomad"

@@ -27,7 +27,7 @@ class CephDevicesSettings(Model):
 
 
 class RookCephSettings(Model):
-    """Settings of Ceph: its StorageClasses are `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
+    """Settings of Ceph, whose StorageClasses are `ceph-block`, `ceph-filesystem` and, for buckets, `ceph-bucket`."""
 
     devices: dict[DnsLabel, CephDevicesSettings] = Field(default_factory=dict)
     """Disks by node. On three or more nodes, Ceph stores three replicas of all data. On one or two nodes, Ceph stores
@@ -120,7 +120,7 @@ class RookCeph(Layer[RookCephSettings]):
         }
 
     def host_services(self) -> Sequence[HostService]:
-        """Return the services that prepare the disks, and then wait until Ceph uses all disks.
+        """Return the host services that prepare the disks, and then wait until Ceph uses all disks.
 
         homelab cannot undo the preparation of a disk.
         """

@@ -24,7 +24,8 @@ def is_skipped(address: IP) -> bool:
 
 
 def first_address(ranges: Iterable[str], version: int) -> str | None:
-    """Return the first IPv4 (4) or IPv6 (6) address that a pool with these ranges can assign, or None."""
+    """Return the first address of the IP version `version` (4 or 6) that a pool with these ranges can assign, or
+    None."""
     for low, high in map(bounds, ranges):
         for address in (low, low + 1, low + 2):
             if address.version == version and int(address) <= int(high) and not is_skipped(address):
@@ -33,7 +34,7 @@ def first_address(ranges: Iterable[str], version: int) -> str | None:
 
 
 def count_assignable(ranges: Iterable[str], version: int) -> int:
-    """Return the number of IPv4 (4) or IPv6 (6) addresses that a pool with these ranges can assign.
+    """Return the number of addresses of the IP version `version` (4 or 6) that a pool with these ranges can assign.
 
     homelab's pools do not assign IPv4 addresses that end in .0 or .255.
     """
@@ -58,12 +59,19 @@ def range_overlaps(ranges: Iterable[Range]) -> Iterator[Finding]:
             yield path, f"overlaps {one}", "list each address in only one range of one pool"
 
 
-def cluster_conflicts(ranges: Iterable[Range], lab: LabContext, routers: Iterable[str] = ()) -> Iterator[Finding]:
+def cluster_conflicts(
+    ranges: Iterable[Range], lab: LabContext, routers: Iterable[str] = (), *, on_request: bool = False
+) -> Iterator[Finding]:
     """Yield an error for each address range that contains an address which the lab already uses.
 
-    Used addresses are those of nodes, the API, bastions, the NFS server, BGP routers (`routers`), pods and Services.
+    Used addresses are those of nodes, the API, bastions, the NFS server, BGP routers (`routers`), pods and Services. A
+    range that Services get only `on_request` may contain the NFS server, because it can be such a Service.
     """
-    owners = [*_used_hosts(lab), *((router, "a BGP router") for router in routers)]
+    owners = [
+        *_used_hosts(lab),
+        *(() if on_request else _nfs_server(lab)),
+        *((router, "a BGP router") for router in routers),
+    ]
     owners += [(network, "a pod CIDR") for network in lab.cluster.network.pods]
     owners += [(network, "a Service CIDR") for network in lab.cluster.network.services]
     for path, entry in ranges:
@@ -73,18 +81,23 @@ def cluster_conflicts(ranges: Iterable[Range], lab: LabContext, routers: Iterabl
 
 
 def _used_hosts(lab: LabContext) -> Iterator[tuple[str, str]]:
-    cluster, nfs = lab.cluster, lab.settings_of(NfsSettings)
+    cluster = lab.cluster
     for node in cluster.nodes:
         yield from ((address, f"the address of {node.name}") for address in node.addresses)
     hosts = [(cluster.api.vip or cluster.api.external, "the address of the API")]
     hosts += [(bastion.address, "the address of a bastion") for bastion in cluster.bastions]
-    hosts += [(nfs.external.address, "the address of the NFS server")] if nfs and nfs.external else []
     named = {node_address for node in cluster.nodes for node_address in node.addresses}
     yield from ((host, name) for host, name in hosts if host and is_address(host) and host not in named)
 
 
+def _nfs_server(lab: LabContext) -> Iterator[tuple[str, str]]:
+    nfs = lab.settings_of(NfsSettings)
+    if nfs and nfs.external and is_address(nfs.external.address):
+        yield nfs.external.address, "the address of the NFS server"
+
+
 def announcing_nodes(cluster: ClusterSettings) -> list[str]:
-    """Return the names of the nodes in the LAN, which alone can announce addresses in layer 2."""
+    """Return the names of the nodes in the LAN. Only these nodes can announce addresses in layer 2."""
     lan = cluster.lan
     return [node.name for node in cluster.nodes if any(overlap(address, lan) for address in node.addresses)]
 

@@ -8,7 +8,7 @@ from components.settings.errors import Finding
 
 KUBE_PROXY_OPTION = "disable-kube-proxy"
 LAYER_KEYS = ("calico", "cilium")
-USER_DATA = "the network of all pods"
+USER_DATA = "nodes whose pods use its network"
 USER_DATA_QUERIES = ("nodes",)
 """Query for protected objects: homelab refuses to delete the CNI plugin as long as nodes exist."""
 

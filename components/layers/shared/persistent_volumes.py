@@ -4,7 +4,7 @@
 def volume_query(name: str) -> str:
     """Return arguments for `kubectl get` that list the PersistentVolumes of a StorageClass.
 
-    If a command has several `-o` options, kubectl uses the last option.
+    The option `-o` in the arguments overrides an earlier `-o` in the command line, because kubectl uses the last one.
     """
     volumes = f'{{range.items[?(@.spec.storageClassName=="{name}")]}}'
     return f'persistentvolumes -o=jsonpath={volumes}persistentvolume/{{.metadata.name}}{{"\\n"}}{{end}}'

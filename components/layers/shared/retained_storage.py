@@ -4,14 +4,14 @@ With `store: s3`, a volume still contains the newest data and the index.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from components.kubernetes.manifest import BcryptHash, Json, Manifest, secret_manifest
 from components.layers.shared import volumes
-from components.platform.layer import LabContext
+from components.platform.layer import LabContext, Layer
 from components.platform.object_store import MISSING_BUCKET_FIX, ObjectStoreSettings
 from components.settings.errors import Finding
 from components.settings.fields import DnsLabel, PositiveInt
@@ -25,7 +25,7 @@ class RetainedStorageSettings(Model):
     """Settings of the storage and retention of logs or traces."""
 
     retention_days: PositiveInt = 30
-    """Number of days after which Loki or Tempo deletes data."""
+    """Retention period in days, after which Loki or Tempo deletes the data."""
     size: Size = "10Gi"
     """Size of the volume. A later change of the size does not resize existing volumes."""
     storage_class: DnsLabel | None = None
@@ -90,6 +90,29 @@ class RetainedStorage:
         yield from volumes.findings(self.lab, settings.storage_class)
 
 
+S = TypeVar("S", bound=RetainedStorageSettings)
+
+
+class RetainedStorageLayer(Layer[S]):
+    """Base class of the layers for logs and traces, which have one replica with retained storage."""
+
+    pod_security = "restricted"
+    installs_after = ("longhorn",)
+
+    @property
+    def storage(self) -> RetainedStorage:
+        """The storage of the logs or traces."""
+        return RetainedStorage(self.lab, self.key, self.settings)
+
+    def objects_before_charts(self) -> Sequence[Manifest]:
+        """Return the Kubernetes Secret with the credentials for the layer's S3 bucket."""
+        return [*self.storage.credential_secrets(self.namespace)]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield errors in the settings of the layer's volume and S3 bucket."""
+        return self.storage.findings()
+
+
 def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the S3 endpoint: its host and port, and whether clients use plain HTTP."""
     parts = urlsplit(s3.url)
@@ -99,6 +122,6 @@ def s3_endpoint_values(s3: ObjectStoreSettings) -> dict[str, Json]:
 def flat_prefix_values(s3: ObjectStoreSettings) -> dict[str, Json]:
     """Return the Helm values of the folder in the S3 bucket.
 
-    Loki and Tempo need a flat prefix, so hyphens replace the slashes of the folder.
+    Loki and Tempo accept no slashes in the prefix, so hyphens replace all characters except letters and digits.
     """
     return {"storage_prefix": re.sub("[^0-9A-Za-z]", "-", s3.path)} if s3.path else {}

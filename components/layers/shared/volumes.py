@@ -1,4 +1,4 @@
-"""StorageClasses for volumes of software that replicates its data itself, such as Kafka."""
+"""Volumes and nodes of software that replicates its data itself, such as Kafka."""
 
 from collections.abc import Iterator
 
@@ -23,3 +23,14 @@ def findings(lab: LabContext, storage_class: str | None, *path: str) -> Iterator
     if "local-storage" in lab.cluster.k3s.disable and not (lab.is_enabled("longhorn") or storage_class):
         reason = "has no StorageClass: local-storage and longhorn are disabled"
         yield path, reason, "add longhorn: {} to the platform, or set storageClass to your own StorageClass"
+
+
+def member_findings(lab: LabContext, members: int | None, fix: str) -> Iterator[Finding]:
+    """Yield an error if the setting `cluster.members` exceeds the number of nodes on which members can run.
+
+    `{count}` in `fix` stands for the number of these nodes.
+    """
+    count = len(lab.schedulable_nodes)
+    if members and members > count:
+        reason = f"exceeds the number of untainted nodes ({count})"
+        yield ("cluster", "members"), reason, fix.format(count=count)

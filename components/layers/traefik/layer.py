@@ -11,7 +11,7 @@ from components.layers.shared import address_pools
 from components.layers.shared.web_ui import public_ca_refusal
 from components.layers.traefik import routes
 from components.layers.traefik.routes import DashboardSettings
-from components.platform.layer import Layer, resources, topology_spread
+from components.platform.layer import Layer, disruption_budget, resources, topology_spread
 from components.settings.errors import Finding
 from components.settings.fields import Address, DnsLabel, StrictBool, Url
 from components.settings.model import Model
@@ -39,7 +39,8 @@ class TraefikSettings(Model):
     MetalLB's default pool."""
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
     """With `Local`, Traefik sees the client's IP address. With `Cluster`, requests may pass through another node, and
-    Traefik does not see the client's IP address."""
+    Traefik does not see the client's IP address. Default with `k3s.servicelb`: Cluster, so that every node serves
+    requests; ServiceLB hides the client's IP address in any case."""
     https_only: StrictBool = True
     """Whether Traefik redirects all HTTP requests to HTTPS."""
     default_class: StrictBool = True
@@ -74,7 +75,7 @@ class Traefik(Layer[TraefikSettings]):
         crd_provider = {"crossProviderNamespaces": [self.namespace], "defaultTLSResourcesNamespace": self.namespace}
         values: dict[str, Json] = {
             "deployment": {"replicas": replicas},
-            "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1} if replicas > 1 else {"enabled": False},
+            "podDisruptionBudget": disruption_budget(replicas, maxUnavailable=1),
             "topologySpreadConstraints": topology_spread({"app.kubernetes.io/name": "traefik"}),
             "priorityClassName": "system-cluster-critical",
             "resources": resources("100m", "256Mi"),
@@ -90,7 +91,7 @@ class Traefik(Layer[TraefikSettings]):
 
     def _service(self) -> Json:
         annotations = {"metallb.io/loadBalancerIPs": self.address} if self.address else {}
-        spec = {"type": "LoadBalancer", "externalTrafficPolicy": self.settings.external_traffic_policy}
+        spec = {"type": "LoadBalancer", "externalTrafficPolicy": self._traffic_policy}
         return {"annotations": annotations, "spec": spec}
 
     def objects_before_charts(self) -> Sequence[Manifest]:
@@ -149,13 +150,22 @@ class Traefik(Layer[TraefikSettings]):
     def _family(self) -> int:
         return ip_network(self.lab.cluster.network.services[0]).version
 
+    @property
+    def _has_servicelb(self) -> bool:
+        return self.lab.cluster.k3s.servicelb
+
+    @property
+    def _traffic_policy(self) -> str:
+        is_default = "external_traffic_policy" not in self.settings.model_fields_set
+        return "Cluster" if self._has_servicelb and is_default else self.settings.external_traffic_policy
+
     def outputs(self) -> Mapping[str, object]:
         """Return the IngressClass, the namespace, the load-balancer IP and the traffic policy of Traefik."""
         return {
             "ingress_class": INGRESS_CLASS,
             "ingress_namespace": self.namespace,
             "ingress_address": self.address,
-            "ingress_traffic_policy": self.settings.external_traffic_policy,
+            "ingress_traffic_policy": "Cluster" if self._has_servicelb else self.settings.external_traffic_policy,
         }
 
     def findings(self) -> Iterator[Finding]:
@@ -166,7 +176,9 @@ class Traefik(Layer[TraefikSettings]):
     def _address_problems(self) -> Iterator[Finding]:
         metallb, address = self.lab.settings_of(MetalLBSettings), self.settings.address
         if metallb is None:
-            if address:
+            if address and self._has_servicelb:
+                yield ("address",), "has no effect: with k3s.servicelb, Traefik has the nodes' addresses", "remove it"
+            elif address:
                 yield ("address",), "needs metallb, which is disabled", "add metallb with a pool that contains it"
         elif address is None:
             if self.address is None:
@@ -176,7 +188,7 @@ class Traefik(Layer[TraefikSettings]):
             reason = f"is not an IPv{self._family} address, but network.services uses IPv{self._family}"
             yield ("address",), reason, f"choose an IPv{self._family} address"
         elif not any(address_pools.can_assign(pool.addresses, address) for pool in metallb.all_pools().values()):
-            yield ("address",), "is not in any pool of metallb", "use an address of a pool, or add the address to one"
+            yield ("address",), "is not in any pool of metallb", "choose an address in a pool, or add it to a pool"
 
     def _issuer_problems(self) -> Iterator[Finding]:
         issuers, issuer = (

@@ -21,7 +21,7 @@ class DashboardSettings(Model):
 
 
 def custom_resource(kind: str, metadata: Json, spec: Json) -> Manifest:
-    """Build a custom resource of Traefik with the given kind and spec."""
+    """Build a custom resource of Traefik."""
     return {"apiVersion": "traefik.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
@@ -31,7 +31,7 @@ def basic_auth_secret(settings: DashboardSettings, namespace: str) -> Manifest:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": _DASHBOARD, "namespace": namespace},
-        # the password has no bcrypt hash, because Traefik would compute the slow hash for each request to the dashboard
+        # the Secret contains the plain password, because Traefik would compute a bcrypt hash for each request
         "type": "kubernetes.io/basic-auth",
         "stringData": {"username": settings.user, "password": settings.password},
     }

@@ -25,7 +25,8 @@ _CA_ISSUER = "ca"
 
 
 class VaultSettings(Model):
-    """Vault: stores secrets. Initialize Vault yourself after the first `pulumi up`, see docs/vault.md."""
+    """Settings of Vault, which stores secrets. Initialize Vault yourself after the first `pulumi up` (see
+    docs/vault.md)."""
 
     seal: VaultSealSettings | None = None
     """Auto-unseal. Default: none, so people unseal Vault with the unseal keys from its initialization."""
@@ -58,7 +59,8 @@ class Vault(Layer[VaultSettings]):
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values.
 
-        A Vault pod becomes ready only after Vault is unsealed, so homelab does not wait for ready pods.
+        A Vault pod becomes ready only after Vault is unsealed, which may need your action. homelab therefore does not
+        wait for ready pods.
         """
         return {
             "vault": {

@@ -17,7 +17,7 @@ _PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class KmsSealSettings(aws.AwsKeysSettings):
-    """A key in AWS KMS."""
+    """Settings of auto-unseal with a key in AWS KMS."""
 
     region: Region
     """AWS region of the KMS key, such as eu-central-1."""
@@ -35,8 +35,8 @@ class TransitSealSettings(Model):
     path: Text = "transit"
     """Mount path of the transit secrets engine in the other Vault."""
     token: SecretRef
-    """Pulumi secret that contains a periodic token of the other Vault. The token's policy must allow to encrypt and
-    decrypt with the transit key. Vault renews a periodic token by itself."""
+    """Pulumi secret that contains a periodic token of the other Vault. The token's policy must allow encryption and
+    decryption with the transit key. Vault renews a periodic token by itself."""
     ca: Certificate | None = None
     """CA certificate of the other Vault, encoded with `base64 -w0 ca.pem`. Default: public CAs, such as Let's
     Encrypt."""
@@ -90,7 +90,7 @@ def _stanza(kind: str, settings: dict[str, str], secrets: dict[str, SecretRef]) 
 
 
 def _escaped(value: str) -> str:
-    """Escape a text for a quoted HCL string inside a template of `str.format()`."""
+    """Escape `value` for use in a quoted HCL string inside a template of `str.format()`."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
 

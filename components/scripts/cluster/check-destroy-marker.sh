@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# On a server: print whether a destroy of the whole lab has started; nothing on a machine that is no longer a node.
+# On a server: print yes or no: whether a destroy of the whole lab has started. On a machine that is no longer a node,
+# print nothing.
 
 main() {
   [ -n "$(prepared_node)" ] || return 0

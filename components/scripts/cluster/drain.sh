@@ -11,7 +11,8 @@ other_nodes() {
 }
 
 main() {
-  command -v k3s >/dev/null && wait_for 20 api_ready || return 0 # an API that is not ready is fixed by the change
+  # without a ready API, NODE cannot be drained, but the change may repair the API
+  command -v k3s >/dev/null && wait_for 20 api_ready || return 0
   node_exists "$NODE" || return 0
   local other_nodes; other_nodes=$(other_nodes)
   if [ "$other_nodes" = 0 ]; then say "$NODE is the only node: its pods stay"; return; fi

@@ -49,7 +49,7 @@ main() {
   local ready in_etcd
   if is_removed; then return; fi
   check_dead
-  # read completely before grep, which would end the listing early and hide its failure
+  # the output is stored first, because `grep -q` in a pipe ends at the first match and would hide a failure
   in_etcd=$(etcd_members) || die "The API on $(hostname) did not answer which servers are in etcd, so $NODE was not removed; run \`pulumi up\` again." "$(journal k3s)"
   if grep -q "^$NODE " <<<"$in_etcd"; then
     lock

@@ -26,7 +26,8 @@ find_stale() { stale=$(kube get node "$NODE" --ignore-not-found -o name) && { [ 
 main() {
   local stale
   wait_for 120 find_stale || die "The API on $(hostname) does not answer within 120 s, so $NODE cannot join; run \`pulumi up\` again." "$(journal k3s)"
-  [ -n "$stale" ] || return 0 # as on a new cluster, whose machines need not wait for the lock
+  # the machines of a new cluster, which has no stale nodes, must not wait for each other at the lock
+  [ -n "$stale" ] || return 0
   lock
   forget_node
   if [ "$ROLE" = server ]; then remove_lost_servers; fi

@@ -24,7 +24,8 @@ check_machine_id() {
   [ -z "$twins" ] || die "$NODE has the same machine-id as $twins: one disk is a copy of the other." "On $NODE: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; reboot"
 }
 
-# names KIND: print what identifies each label (its key) or taint (key and effect) on standard input.
+# names KIND: read labels or taints from standard input, and print the identity of each: the key of a label, or the key
+# and effect of a taint.
 names() { if [ "$1" = taint ]; then sed -E 's/=.*:/:/'; else sed -E 's/=.*//'; fi | sort -u; }
 
 # recorded KIND: print the labels or taints that earlier runs set on NODE. The record is a ConfigMap, because the machine

@@ -20,6 +20,12 @@ kernel() {
   done <$prepared_files/$settings
 }
 
+# rewriter NODE: print that cloud-init rewrites /etc/hosts, if it does.
+rewriter() {
+  local other; other=$(hosts_rewritten_for "$1")
+  [ -z "$other" ] || echo ", because cloud-init rewrites it for $other at every boot (manage_etc_hosts)"
+}
+
 running() {
   [ ! -e "$state/restart-$1" ] || echo "$1 was not restarted with its new configuration"
   [ ! -e "$prepared_files$2" ] || systemctl -q is-active "$1" || echo "$1 is $(systemctl is-active "$1")"
@@ -30,7 +36,7 @@ main() {
   [ -n "$name" ] || { echo "the machine was not prepared: its disk is new"; return; }
   [ ! -e $state/retired ] || echo "a destroy of the whole lab is unfinished"
   [ "$(hostname)" = "$name" ] && [ "$(cat /etc/hostname)" = "$name" ] || echo "the host name is $(hostname), not $name"
-  has_hosts_entry "$name" || echo "/etc/hosts has no entry for the machine's name"
+  has_hosts_entry "$name" || echo "/etc/hosts has no entry for the machine's name$(rewriter "$name")"
   files
   kernel
   running keepalived $keepalived_conf

@@ -29,7 +29,7 @@ configure() {
   } >$reset/config.yaml.d/zz-reset.yaml
 }
 
-# tidy: delete old backups of etcd's data and certificates, of which K3s adds one per reset; keep the newest.
+# tidy: at each reset, K3s makes a backup of etcd's data and certificates: delete all backups but the newest.
 tidy() {
   local kind
   for kind in "$db/etcd-old-" "$data/server/tls-"; do

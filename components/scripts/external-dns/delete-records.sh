@@ -10,7 +10,7 @@ not_removed() {
     "Run it again. To keep the records instead: set \`externalDns.sync: false\` and \`pulumi up\` first."
 }
 
-# once SPEC: print a Job with the pod spec of external-dns, which runs once without any object.
+# once SPEC: print a Job that runs external-dns once, with its pod spec SPEC and a filter that matches no object.
 once() {
   local spec=${1/'"--policy=sync"'/'"--policy=sync","--once","--label-filter=homelab=no-object"'}
   spec=${spec/'"restartPolicy":"Always"'/'"restartPolicy":"Never"'}

@@ -45,7 +45,7 @@ missing_folder() {
   echo "$top"
 }
 
-# keep_original FILE: store the file before homelab first changes it, or that it did not exist.
+# keep_original FILE: before homelab first changes the file, store its original, or record that the file did not exist.
 keep_original() {
   [ ! -e "$record/files$1" ] || { [ ! -e "$record/original$1" ] && [ ! -e "$record/absent$1" ]; } || return 0
   if [ -e "$1" ]; then copy_atomically "$1" "$record/original$1"
@@ -110,6 +110,14 @@ unmount() {
     "Stop the programs and pods that use it (\`fuser -vm\` lists them)."
 }
 
+# make_source FILE: if the systemd unit mounts a folder at a second path, create the folder on its own disk.
+make_source() {
+  local folder
+  grep -qs '^Options=bind' "$1" || return 0
+  folder=$(sed -n 's/^What=//p' "$1")
+  mkdir -p "$folder" || refuse mounts "$folder cannot be created." "Correct the path."
+}
+
 # apply_pending: perform the actions that changed files need.
 apply_pending() {
   local key action unit
@@ -119,7 +127,7 @@ apply_pending() {
     say "applying: $action ${unit:-}"
     case $action in
       restart)
-        case $unit in *.mount) systemctl -q enable "$unit" ;; esac
+        case $unit in *.mount) make_source "/etc/systemd/system/$unit"; systemctl -q enable "$unit" ;; esac
         systemctl restart "$unit" || refuse "$key" "$unit does not start with its new configuration:" "$(journal "$unit")" "Correct the setting." ;;
       reload) systemctl reload "$unit" || refuse "$key" "$unit does not reload its configuration:" "$(journal "$unit")" "Correct the setting." ;;
       try-restart) if systemctl cat "$unit" >/dev/null 2>&1; then systemctl try-restart "$unit" || say "$unit does not restart"; else systemctl -q stop "$unit" 2>/dev/null || true; fi ;;
@@ -204,7 +212,8 @@ set_dns_servers() {
   local text note='# homelab: machine.dnsServers' manager list="$*"
   [ $# -gt 0 ] || return 0
   manager=$(lines $record/resolver)
-  if [ "$manager" != file ]; then manager=$(resolver); fi # a file that homelab wrote tells no longer who wrote it before
+  # `resolver` cannot return `file` after homelab has written the file, so the earlier result is used
+  if [ "$manager" != file ]; then manager=$(resolver); fi
   [ "$manager" != unknown ] || refuse dnsServers "a program that homelab does not configure writes $resolv $(readlink $resolv || true):" "$(head -n 3 $resolv)" "Remove the program (such as resolvconf), or remove the setting."
   case $manager in
     systemd-resolved)
@@ -315,6 +324,8 @@ check_mount() {
   local key=$1; shift
   [ -d "$1" ] || return 0
   ! mountpoint -q "$1" || refuse "$key" "another file system is mounted on $1." "Choose another folder, or remove its line from /etc/fstab and unmount it."
+  [ "$1" != $data ] || ! has_k3s_data || refuse "$key" "$1 contains K3s' data already, which cannot be moved while the machine is a node." \
+    "To move the data: remove $NODE from \`nodes\`, \`pulumi up\`, add it again with this setting, \`pulumi up\`."
   [ -z "$(ls -A "$1")" ] || refuse "$key" "$1 contains files, which the mount would hide." "Choose an empty folder, or move the files."
 }
 
@@ -327,8 +338,8 @@ uuid_in() { lines "$record/$1" | awk -v device="$2" '$1 == device {print $2}'; }
 # uuid_on DEVICE: print the UUID of the file system on the device.
 uuid_on() { blkid -p -o value -s UUID "$1" 2>/dev/null || true; }
 
-# format_disk DEVICE: create a file system on an empty disk, once, and set `uuid`. Only a format of homelab that was
-# interrupted is repeated.
+# format_disk DEVICE: create a file system on an empty disk, and set `uuid`. homelab formats a disk again only if its
+# first attempt was interrupted.
 format_disk() {
   local reason found
   [ -e "$1" ] || refuse disks "the machine has no disk $1." "Correct the name: \`ls /dev/disk/by-id\` on the machine lists the disks."

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# On a server: export the cluster's CA and the hash of it in tokens. A machine that is not a member exports nothing.
+# On a server: export the cluster's CA, and the CA's hash, which tokens contain. A machine that is not a member of the
+# cluster exports nothing.
 
 main() {
   local hash

@@ -12,6 +12,7 @@ install_files() {
   write_atomically $etc/config.yaml 600 <$staged/config.yaml
   write_atomically $etc/config.yaml.d/secrets.yaml 600 <$staged/secrets.yaml
   write_atomically $etc/registries.yaml 600 <$staged/registries.yaml
+  write_atomically $kubelet_conf 600 <$staged/kubelet.conf
   install_token
   local file
   for file in admission audit; do
@@ -40,22 +41,15 @@ install_images() {
   ln -f "$1" "$2" 2>/dev/null || cp -f "$1" "$2"
 }
 
-# K3s enforces NetworkPolicies, and starts an agent, only after the kubelet's first status report since the pod network
-# came up. By default the kubelet reports every 5 minutes.
-report_often() {
-  write_atomically $data/agent/etc/kubelet.conf.d/05-homelab.conf 600 <<'END'
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-nodeStatusReportFrequency: 10s
-END
-}
-
 # K3s deletes the objects of a manifest only if the file still exists without them, so the file is emptied, not deleted.
 install_server_files() {
   mkdir -p $data/server/manifests $data/server/logs && chmod 700 $data/server $data/server/manifests $data/server/logs
-  local manifests=$data/server/manifests/homelab.yaml
-  if [ -n "$(cat $staged/manifests.yaml)" ] || [ -e $manifests ]; then write_atomically $manifests 600 <$staged/manifests.yaml; fi
+  install_manifests $staged/manifests.yaml $data/server/manifests/homelab.yaml
+  install_manifests $staged/own-manifests.yaml $data/server/manifests/homelab-own.yaml
 }
+
+# install_manifests FILE TARGET: install the staged manifests, if there are any.
+install_manifests() { if grep -qs . "$1" || [ -e "$2" ]; then write_atomically "$2" 600 < <(cat "$1" 2>/dev/null || true); fi; }
 
 install_k3s() {
   cmp -s "$release/k3s" /usr/local/bin/k3s || copy_atomically "$release/k3s" /usr/local/bin/k3s
@@ -65,7 +59,7 @@ install_k3s() {
   rm -f "$log"
 }
 
-# Write the settings of the first start only: taints from the beginning, and how to bootstrap or join the cluster.
+# Write the settings that only the first start of K3s needs: the taints, and how to bootstrap or join the cluster.
 first_start() {
   local lines='' entrance=''
   if ! is_member "$service"; then
@@ -122,7 +116,8 @@ healthy() {
 failed_often() { [ "$(systemctl show -p NRestarts --value "$service")" -ge 8 ]; }
 healthy_or_failed_often() { healthy || failed_often; }
 
-# Move the virtual IP to another server before K3s stops, so that no client's request fails. HAProxy forwards to others.
+# Move the virtual IP to another server before K3s stops, so that no client's request fails. With HAProxy, the address can
+# stay, because HAProxy forwards requests to other servers.
 hand_over_address() {
   local peer
   is_managed $keepalived_conf && ! is_managed $haproxy_conf && api_ready >/dev/null 2>&1 || return 0
@@ -134,7 +129,7 @@ hand_over_address() {
   done
 }
 
-# Only servers need this: agents get new certificates at every start.
+# rotate_certificates: rotate the certificates of a server. Agents get new certificates at every start.
 rotate_certificates() {
   local output
   if [ "$ROLE" = server ] && [ -e $state/certificates ] && ! cmp -s $staged/certificates $state/certificates; then
@@ -145,7 +140,8 @@ rotate_certificates() {
   write_atomically $state/certificates 600 <$staged/certificates
 }
 
-# K3s does not start if its password file is newer than etcd's, as after a rotation of the agent token. K3s recreates it.
+# K3s does not start if its password file is newer than the copy in etcd, as after a rotation of the agent token. K3s
+# creates a deleted password file again.
 forget_passwords() { if [ "$ROLE" = server ]; then rm -f $data/server/cred/passwd; fi; }
 
 start() {
@@ -156,7 +152,7 @@ start() {
   systemctl enable -q "$service"
   forget_passwords
   say "waiting for $service to be ready"
-  # returns as soon as K3s reports that it has started, or fails for the first time
+  # `systemctl restart` returns as soon as K3s has reported its start, or has failed for the first time
   timeout 420 systemctl restart "$service" 2>/dev/null || true
   read_uptime
   if ! wait_for $(((end - now) / 100)) healthy_or_failed_often || ! healthy >/dev/null 2>&1; then
@@ -165,19 +161,29 @@ start() {
   fi
 }
 
+# remove_old_programs: delete the programs that older releases of K3s unpacked. K3s never deletes them; it uses those of
+# `current` and `previous`, and pods that survived an upgrade use the programs with which they were started.
+remove_old_programs() {
+  local folder kept; kept=$(readlink -f $data/data/current $data/data/previous || true)
+  for folder in "$data"/data/*; do
+    [[ ${folder##*/} =~ ^[0-9a-f]{64}$ ]] && ! grep -qxF -- "$(readlink -f "$folder")" <<<"$kept" || continue
+    [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(readlink -f "$folder")/*" 2>/dev/null | head -n 1)" ] || rm -rf "$folder"
+  done
+}
+
 main() {
   lock
   if is_managed $keepalived_conf; then systemctl start keepalived; fi # an interrupted run may have left it stopped
   if cmp -s $state/applied $state/wanted && [ -z "$(drift)" ] && healthy >/dev/null 2>&1; then return; fi
   rm -f $state/applied
   install_files
-  report_often
   install_k3s
   hand_over_address
   first_start
   rotate_certificates
   start
   rm -f $first
+  remove_old_programs
   install_token # by now the bootstrapping server has its CA, too
   write_atomically $state/fixed 600 <<<"$FIXED"
   write_atomically $state/program 600 < <(program_fingerprint)

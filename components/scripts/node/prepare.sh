@@ -64,9 +64,8 @@ set_identity() {
 
 set_kernel() {
   put /etc/modules-load.d/homelab.conf 644 "$MODULES"
-  local module
-  for module in $MODULES; do modprobe -q "$module" 2>/dev/null || true; done
-  grep -qw overlay /proc/filesystems || die "This kernel has no overlay file system, which containers need: install a kernel with it."
+  load_modules
+  [ "$reboots" = yes ] || grep -qw overlay /proc/filesystems || die "This kernel has no overlay file system, which containers need: install a kernel with it."
   local file=/etc/sysctl.d/90-homelab.conf keys key
   keys=$(cut -d= -f1 <<<"$SYSCTL")
   [ -e "$originals/sysctl.conf" ] || write_atomically $originals/sysctl.conf 600 < <(current_sysctl)
@@ -86,12 +85,40 @@ current_sysctl() {
   for key in $keys; do printf '%s=%s\n' "$key" "$(sysctl -n "$key" 2>/dev/null || true)"; done | grep -v '=$' || true
 }
 
+# load_modules: load the kernel modules, and check that the kernel has them. After an update of the kernel, the modules of
+# the running kernel can be missing until the next reboot.
+load_modules() {
+  local module missing=() kernel package; kernel=$(uname -r)
+  for module in $MODULES; do modprobe -q "$module" 2>/dev/null || has_module "$module" || missing+=("$module"); done
+  [ "${#missing[@]}" -gt 0 ] && ! is_container || return 0
+  if kernel_was_updated; then
+    ! rebooted_in_vain || die "The running kernel $kernel has no modules (${missing[*]}) even after a reboot. Kernels with modules: $(cd /lib/modules && echo *)" \
+      "Find out which kernel the machine boots, and install its modules."
+    request_reboot "the kernel was updated, and the modules of the running kernel $kernel are gone (${missing[*]})"
+    return
+  fi
+  package=$(module_package)
+  die "The kernel $kernel of $NODE lacks modules that K3s or a layer needs: ${missing[*]}" \
+    "Install ${package:-a kernel with these modules} on the machine, then run \`pulumi up\` again."
+}
+
+# request_reboot REASON: raise the flag `reboot`, and note the current boot.
+request_reboot() {
+  say "$1: a reboot is needed"
+  reboots=yes
+  write_atomically $state/reboot-asked 600 </proc/sys/kernel/random/boot_id
+  raise_flag reboot
+}
+
+# rebooted_in_vain: succeed if the machine was rebooted since the request for a reboot.
+rebooted_in_vain() { [ -e $state/reboot-asked ] && ! cmp -s $state/reboot-asked /proc/sys/kernel/random/boot_id; }
+
 enable_memory_cgroup() {
-  if memory_cgroup; then rm -f $state/reboot-asked; return; fi
-  local file boot line; boot=$(cat /proc/sys/kernel/random/boot_id)
+  ! memory_cgroup || return 0
+  local file line
   file=$(command_line)
   [ -n "$file" ] || die "The memory cgroup is disabled: boot the kernel with cgroup_enable=memory, then run \`pulumi up\` again."
-  if [ -e $state/reboot-asked ] && [ "$(cat $state/reboot-asked)" != "$boot" ]; then
+  if rebooted_in_vain; then
     die "The memory cgroup is still disabled after a reboot with cgroup_enable=memory in $file:" "$(cat "$file")" \
       "The kernel's command line: $(cat /proc/cmdline)"
   fi
@@ -100,13 +127,11 @@ enable_memory_cgroup() {
     line=$(sed '1s/[[:space:]]*$/ cgroup_memory=1 cgroup_enable=memory/' "$file") || die "$file could not be read."
     write_atomically "$file" 644 <<<"$line"
   fi
-  say "the memory cgroup is disabled: a reboot is needed"
-  write_atomically $state/reboot-asked 600 <<<"$boot"
-  raise_flag reboot
+  request_reboot "the memory cgroup is disabled"
 }
 
-# behind: set `off` to the seconds by which this clock is behind the workstation's, which NOW is from. TLS fails if clocks
-# differ too much.
+# behind: set `off` to the number of seconds by which this machine's clock is behind the clock of the workstation. The
+# workstation set NOW when it started this script. TLS fails if the clocks differ too much.
 behind() { read_uptime; off=$((NOW + (now - started) / 100 - $(date +%s))); }
 in_step() { local now off; behind; [ "${off#-}" -le 30 ]; }
 check_clock() {
@@ -125,13 +150,14 @@ foreign() {
   ! dpkg-query -W -f '${conffiles}\n' "$1" | grep -F " $2 $(md5sum <"$2" | cut -d' ' -f1)" >/dev/null
 }
 
-# set_service UNIT FILE VERB: run the service with standard input as its configuration FILE; without any, restore it.
+# set_service UNIT FILE VERB: write standard input to the configuration FILE of the service, and run the service. If
+# standard input is empty, stop the service and restore FILE.
 set_service() {
   local text; text=$(cat)
   [ -n "$text" ] || { stop_managed_service "$1" "$2"; return; }
   ! foreign "$1" "$2" || die "$1 has a configuration that homelab did not write ($2): remove the file, or choose another API endpoint (\`api\`)."
   is_managed "$2" || [ ! -e "$2" ] || copy_atomically "$2" "$originals$2"
-  # tells the next run to restart the service, if this run is interrupted after writing the file
+  # if this run is interrupted after it has written FILE, this marker makes the next run restart the service
   cmp -s <(echo "$text") "$2" || write_atomically "$state/restart-$1" 600 <<<"$2"
   put "$2" 600 "$text"
   if [ -e "$state/restart-$1" ] || ! systemctl -q is-active "$1"; then
@@ -161,17 +187,35 @@ check_vip() {
     "Set \`api.vip\` to a free address of the subnet, or change the address of that machine."
 }
 
+# set_keepalived_unit: let systemd start keepalived as soon as the machine has its address. keepalived ends for good if the
+# address or its interface does not exist yet, as with a network card that the kernel finds late.
+set_keepalived_unit() {
+  if [ -n "$KEEPALIVED" ]; then
+    put $keepalived_unit 644 "[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStartPre=/bin/sh -c 'ip -o addr show to $ADDRESS | grep -q .'
+Restart=always
+RestartSec=2"
+  else
+    rm -f $keepalived_unit $prepared_files$keepalived_unit
+    rmdir ${keepalived_unit%/*} 2>/dev/null || true
+  fi
+  [ "$(systemctl show -p NeedDaemonReload --value keepalived 2>/dev/null)" != yes ] || systemctl daemon-reload
+}
+
 # HAProxy is restarted, because a reload that finds its port in use keeps the old configuration without an error.
 set_endpoint() {
   local check=/etc/keepalived/homelab-check
   set_service haproxy $haproxy_conf restart <<<"$HAPROXY"
   if [ -n "$CHECK" ]; then put $check 700 "$CHECK"; fi
+  set_keepalived_unit
   set_service keepalived $keepalived_conf reload-or-restart <<<"${KEEPALIVED//@DEVICE@/$(network_interface)}"
   if [ -z "$CHECK" ]; then rm -f $check $prepared_files$check; fi
 }
 
 main() {
-  local changed started now
+  local changed started now reboots=no
   read_uptime; started=$now
   lock
   say "checking the machine"
@@ -189,5 +233,6 @@ main() {
   set_endpoint
   if systemctl -q is-active "$(unit)"; then raise_flag member; fi
   enable_memory_cgroup
+  [ "$reboots" = yes ] || rm -f $state/reboot-asked
 }
 main </dev/null

@@ -40,12 +40,17 @@ main() {
   stop_managed_service keepalived $keepalived_conf
   stop_managed_service haproxy $haproxy_conf
   rm -f /etc/keepalived/homelab-check /etc/sysctl.d/90-homelab.conf /etc/modules-load.d/homelab.conf
+  if [ -e $keepalived_unit ]; then
+    rm -f $keepalived_unit
+    rmdir ${keepalived_unit%/*} 2>/dev/null || true
+    systemctl daemon-reload
+  fi
   if [ -s $originals/sysctl.conf ]; then sysctl -q -e -p $originals/sysctl.conf >/dev/null 2>&1 || true; fi
   restore_command_line
   restore_hosts
   restore_hostname
-  # the undo of the settings of `machine` still needs its record
-  find $state -mindepth 1 -maxdepth 1 ! -name machine -exec rm -rf {} +
+  # the undo of the settings under `machine` still needs their records
+  find $state -mindepth 1 -maxdepth 1 ! -name machine ! -name commands -exec rm -rf {} +
   rmdir --ignore-fail-on-non-empty $state
 }
 main </dev/null

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Download and verify K3s, and write its new configuration next to the current one; nothing that runs is changed.
-# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
+# ROLE ADDRESS INTERFACE CNI VERSION RELEASES INSTALLER PINS IMAGES CONFIG FIXED MANIFESTS OWN_MANIFESTS ADMISSION AUDIT CERTIFICATES CA_HASH; secret: TOKEN AGENT_TOKEN SECRET_CONFIG REGISTRIES
 
 staged=$state/staged
 release=$state/k3s/$VERSION
@@ -39,7 +39,8 @@ fetch_release() {
     verified "$RELEASES/$IMAGES-$arch.tar.zst" images.tar.zst "$sum"
   fi
   write_atomically "$release/held" 600 < <(printf '%s\n' "# $source" "${noted[@]}")
-  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" -exec rm -rf {} +
+  # the release that was applied last stays, too, so that it needs no download if somebody has to return to it
+  find $state/k3s -mindepth 1 -maxdepth 1 ! -name "$VERSION" ! -name "$(cat $state/version 2>/dev/null || echo none)" -exec rm -rf {} +
 }
 
 fetch_installer() {
@@ -96,10 +97,27 @@ stage_configuration() {
   write_atomically $staged/secrets.yaml 600 <<<"$SECRET_CONFIG"
   write_atomically $staged/registries.yaml 600 <<<"$REGISTRIES"
   write_atomically $staged/manifests.yaml 600 <<<"$MANIFESTS"
+  # without manifests there is no file, so that nodes of older versions of homelab are not restarted
+  if [ -n "${OWN_MANIFESTS:-}" ] || [ -e $staged/own-manifests.yaml ]; then
+    write_atomically $staged/own-manifests.yaml 600 <<<"${OWN_MANIFESTS:-}"
+  fi
   write_atomically $staged/admission.yaml 600 < <(printf '%s' "$ADMISSION")
   write_atomically $staged/audit.yaml 600 < <(printf '%s' "$AUDIT")
   write_atomically $staged/version 600 <<<"$VERSION"
   write_atomically $staged/certificates 600 <<<"$CERTIFICATES"
+  stage_kubelet
+}
+
+# K3s enforces NetworkPolicies, and starts an agent, only after the kubelet's first status report since the pod network
+# came up. By default the kubelet reports every 5 minutes, and pods are killed without notice when a machine shuts down.
+stage_kubelet() {
+  write_atomically $staged/kubelet.conf 600 <<'END'
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+nodeStatusReportFrequency: 10s
+shutdownGracePeriod: 60s
+shutdownGracePeriodCriticalPods: 15s
+END
 }
 
 # name_ca: add the CA's hash to the token in use, without a restart, because K3s reads the token only when it starts.

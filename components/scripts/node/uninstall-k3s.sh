@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # Uninstall K3s, server or agent, and delete its data. Before that, stop its processes and unmount all volumes below its
-# folders, so that no data of a volume are deleted.
+# folders, because the deletion of the folders would otherwise delete data in the volumes.
 
 # remove_cilium: delete Cilium's interfaces before K3s, or the machine may lose its network. K3s's uninstaller does not
 # remove Cilium's firewall rules either.
 remove_cilium() {
   local link links tables rules
   links=$(ip -o link show | sed -nE 's/^[0-9]+: (cilium_[^:@]+).*/\1/p')
-  for link in $links; do ip link delete "$link" 2>/dev/null || true; done # some go in pairs
+  # the second deletion of a veth pair fails, because the first one has deleted both interfaces
+  for link in $links; do ip link delete "$link" 2>/dev/null || true; done
   for tables in iptables ip6tables; do
     rules=$("$tables-save" 2>/dev/null || true)
     if grep -qi cilium <<<"$rules"; then grep -iv cilium <<<"$rules" | "$tables-restore" || true; fi
@@ -116,6 +117,8 @@ remove_rest() {
   rm -f /usr/local/bin/k3s /usr/local/bin/k3s.homelab-new /usr/local/bin/k3s-killall.sh
   for tool in kubectl crictl ctr; do if [ "$(readlink "/usr/local/bin/$tool")" = k3s ]; then rm -f "/usr/local/bin/$tool"; fi; done
   rm -rf /etc/rancher/k3s /etc/rancher/node
+  rm -f /etc/systemd/logind.conf.d/99-kubelet.conf # with this file, the kubelet may delay a shutdown
+  rmdir /etc/systemd/logind.conf.d 2>/dev/null || true
   rmdir /etc/rancher 2>/dev/null || true
   systemctl daemon-reload
 }

@@ -4,7 +4,7 @@
 
 folder=/etc/nomad.d
 
-# ask COMMAND…: run Nomad's CLI with this machine's certificate. The certificates of all servers share one name.
+# ask COMMAND…: run Nomad's CLI with this machine's certificate. The certificates of all servers have the same DNS name.
 ask() {
   NOMAD_ADDR="https://$(bracketed):4646" NOMAD_TLS_SERVER_NAME=server.global.nomad NOMAD_CACERT=$folder/ca.pem \
     NOMAD_CLIENT_CERT=$folder/cert.pem NOMAD_CLIENT_KEY=$folder/key.pem nomad "$@"

@@ -2,8 +2,9 @@
 # On a server: delete the records of interrupted Helm runs, which would block the next run.
 # RELEASES (namespace/name, one per line)
 
-# remove_record NAMESPACE/RELEASE SECRET STATUS: delete the record, so that an installation adopts its own objects, and an
-# upgrade continues from the previous revision. A half uninstalled release loses all revisions, which block its name.
+# remove_record NAMESPACE/RELEASE SECRET STATUS: delete the record of the interrupted Helm run. The next installation
+# then adopts the objects that exist already, and the next upgrade continues from the previous revision. If the release
+# was being uninstalled, delete all its revisions, because Helm would refuse to install a release of the same name.
 remove_record() {
   say "release $1 was interrupted ($3): deleting its record"
   # the record is deleted last, because a later run finds the release by it

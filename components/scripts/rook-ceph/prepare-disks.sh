@@ -2,7 +2,7 @@
 # Validate that the disks for Ceph are empty, and wipe those that the stack file allows to wipe.
 # DEVICES WIPE
 
-# in the folder of Ceph's own files, so that whoever deletes them deletes this record as well
+# the record is in the folder of Ceph's own files, so that a user who deletes these files deletes the record as well
 record=/var/lib/rook/homelab-disks
 
 # used DISK: print why the disk is in use, so that it must not be wiped.

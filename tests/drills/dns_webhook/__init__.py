@@ -24,7 +24,7 @@ def recipe() -> Recipe:
         go.release()
         go.build(".", folder / NAME, folder=_FOLDER, cgo=False)
 
-    takes = "building from cert-manager's Go module: 1 minute on two cores"
+    takes = "building it from cert-manager's Go module takes about 1 minute on two cores"
     return Recipe(NAME, VERSION, sources(_FOLDER), takes, make)
 
 

@@ -132,8 +132,9 @@ def test_an_egress_rule_opens_no_ingress() -> None:
         ),
         (
             {"a": PINNED, "b": PINNED | {"ports": {"web": {"port": 9000, "targetPort": 8080}}, "port": 1900}},
-            "homelab:apps.b.ports.web.targetPort: opens TCP 8080 on the nodes, like homelab:apps.a.port: 2 "
-            "pods need 2 nodes, but the matching nodes are b; choose another port, or other nodes",
+            "homelab:apps.b.ports.web.targetPort: opens TCP port 8080 on the nodes, like homelab:apps.a.port: only one "
+            "pod per node can open it, so 2 pods need 2 nodes, but the matching nodes are b; choose another port, "
+            "or other nodes",
         ),
     ],
 )

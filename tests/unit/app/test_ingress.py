@@ -199,8 +199,8 @@ def test_given_lines_of_htpasswd_are_checked() -> None:
         ),
         (
             OUTPUTS | {"ingressTrafficPolicy": "Cluster"},
-            ["ingress.allowFrom: needs the clients' IP addresses, which externalTrafficPolicy: Cluster hides; set "
-             "`traefik: {externalTrafficPolicy: Local}` under homelab:platform"],
+            ["ingress.allowFrom: needs the clients' IP addresses, which externalTrafficPolicy: Cluster and K3s' "
+             "ServiceLB hide; use metallb, and `traefik: {externalTrafficPolicy: Local}`"],
         ),
         (
             OUTPUTS | {"issuers": ["letsencrypt"]},

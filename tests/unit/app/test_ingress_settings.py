@@ -24,7 +24,7 @@ PATH = "start it with /, such as /old/(.*)"
 RE2 = "uses syntax that RE2 does not support; use groups, classes and repetitions only"
 LOOP = "so the redirect would loop"
 GROUP = "add a group such as (.*) to path, or use the number of a group"
-CREDENTIALS = "would store credentials in clear text; remove it, and give the app the secret in secrets"
+CREDENTIALS = "would store credentials in clear text; remove it, and pass the credentials in secrets"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import pytest
+import yaml
 from pulumi._types import input_type_py_to_pulumi_names
 from pulumi_kubernetes.apps.v1 import DeploymentSpecArgs, StatefulSetSpecArgs
 from pulumi_kubernetes.batch.v1 import CronJobSpecArgs, JobSpecArgs
@@ -64,6 +65,28 @@ def test_every_key_of_apps_in_the_table_exists() -> None:
     named = {key for _, app in rows() for key in re.findall(TEXT, app)}
     assert len(named) > 60
     assert {key for key in named if not has_key(AppSettings, key)} == set()
+
+
+def is_used(settings: Any, path: str) -> bool:
+    """Whether the settings of an app contain a key, such as `volumes.*.nfs.server`."""
+    if isinstance(settings, list):
+        return any(is_used(entry, path) for entry in settings)
+    key, _, rest = path.partition(".")
+    if not isinstance(settings, dict) or not path:
+        return not path
+    found = settings.values() if key == "*" else [settings[key]] if key in settings else []
+    return any(not rest or is_used(each, rest) for each in found)
+
+
+def test_samples_and_apps_of_the_tests_use_every_key_of_the_table() -> None:
+    folders = ("samples/apps", "tests/settings/apps", "tests/settings/apps-stacks")
+    files = [file for folder in folders for file in sorted((ROOT / folder).glob("*.yaml"))]
+    sections = [yaml.safe_load(file.read_text())["config"] for file in files]
+    apps = [section["homelab:app"] for section in sections if "homelab:app" in section]
+    apps += [app for section in sections for app in section.get("homelab:apps", {}).values() if isinstance(app, dict)]
+    assert len(apps) >= 30
+    named = {key for _, cell in rows() for key in re.findall(TEXT, cell)}
+    assert {key for key in named if not any(is_used(app, key) for app in apps)} == set()
 
 
 def test_every_row_has_a_key_or_a_dash() -> None:

@@ -34,21 +34,24 @@ def test_an_address_of_its_own() -> None:
     spec = service["spec"]
     assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     assert [(each["name"], each["port"]) for each in spec["ports"]] == [("dns", 53), ("mqtt", 1883)]
+    assert spec["loadBalancerSourceRanges"] == ["192.168.1.0/24"]
     assert "ipFamilies" not in spec, "the cluster's own"
     six = objects(run_fixture("home", loadBalancer={"address": "fd00::9"}, outputs=SIX))["Service/home-lb"]["spec"]
     assert (six["ipFamilyPolicy"], six["ipFamilies"]) == ("SingleStack", ["IPv6"])
     any_address = objects(run_fixture("home", loadBalancer={}))["Service/home-lb"]
     assert not any_address["metadata"]["annotations"]
+    assert "loadBalancerSourceRanges" not in any_address["spec"]
     assert "Service/shop-dev-lb" not in objects(run_fixture("shop-dev"))
 
 
 def test_who_may_connect() -> None:
     rules = allowed(objects(run_fixture("home"))["NetworkPolicy/home"])
-    assert rules == ["from ns:traefik 8080", "from 192.168.1.0/24 53,1883"]
+    servicelb = "from ns:kube-system home-lb 53,1883"
+    assert rules == ["from ns:traefik 8080", "from 192.168.1.0/24 53,1883", servicelb]
     policy = objects(run_fixture("home", allow={"from": ["monitoring"]}, loadBalancer={}))["NetworkPolicy/home"]
     assert allowed(policy) == [
         "from ns:traefik 8080", "from ns:monitoring 8080", "from ns:monitoring 53,1883", "from 0.0.0.0/0 53,1883",
-        "from ::/0 53,1883",
+        "from ::/0 53,1883", servicelb,
     ]  # fmt: skip
     rule = policy["spec"]["ingress"][2]
     assert [each["ipBlock"]["except"] for each in rule["from"]] == [

@@ -52,7 +52,8 @@ def verbs(role: str, group: str, plural: str) -> set[str]:
     return {verb for in_group, of, verb in grants(role) if (in_group, of) == (group, plural)}
 
 
-OF_NAMESPACE = {("", "namespaces"), (rbac.API_GROUP, "rolebindings")}
+OF_NAMESPACE = {("", "namespaces"), (rbac.API_GROUP, "rolebindings"), (rbac.API_GROUP, "roles")}
+ACCOUNT = "homelab:service-account"
 OF_APPS = set[tuple[str, str]]().union(*map(resources, RECORDED))
 
 
@@ -85,13 +86,15 @@ def test_what_else_the_roles_allow_is_what_a_namespace_takes_and_what_is_looked_
     assert everywhere == {
         *(("", "namespaces", verb) for verb in ACCESS),
         *((rbac.API_GROUP, "rolebindings", verb) for verb in ("create", "get", "patch")),
+        *((rbac.API_GROUP, "roles", verb) for verb in ("bind", "create", "escalate", "get", "patch")),
         (rbac.API_GROUP, "clusterroles", "bind"),
     }
     rules = [
         rule for rule in named("ClusterRole", rights.CLUSTER_ROLE)["rules"] if rule["apiGroups"] == [rbac.API_GROUP]
     ]
     assert {(*rule["verbs"], *rule.get("resourceNames", ())) for rule in rules} == {
-        ("create",), ("get", "patch", rights.NAMESPACE_ROLE), ("bind", rights.NAMESPACE_ROLE),
+        ("create",), ("get", "patch", rights.NAMESPACE_ROLE, ACCOUNT), ("bind", rights.NAMESPACE_ROLE),
+        ("get", "patch", "escalate", "bind", ACCOUNT),
     }  # fmt: skip
     inside = {each for each in grants(rights.NAMESPACE_ROLE) if each[:2] not in kinds}
     looked = (
@@ -99,17 +102,26 @@ def test_what_else_the_roles_allow_is_what_a_namespace_takes_and_what_is_looked_
         ("cert-manager.io", "certificates"),
     )  # fmt: skip
     commands = {("", "pods/exec", "create"), ("", "pods/exec", "get"), ("", "pods/log", "get")}
-    assert inside == {(*each, verb) for each in looked for verb in ("get", "list", "watch")} | commands
+    account = {
+        (rbac.API_GROUP, plural, verb)
+        for plural in ("rolebindings", "roles")
+        for verb in ("delete", "get", "list", "watch")
+    }
+    assert inside == {(*each, verb) for each in looked for verb in ("get", "list", "watch")} | commands | account
 
 
 @pytest.mark.parametrize("role", [rights.CLUSTER_ROLE, rights.NAMESPACE_ROLE])
 def test_no_role_can_give_itself_more(role: str) -> None:
     for group, plural, verb in grants(role):
         assert "*" not in (group, plural, verb)
-        assert verb not in ("escalate", "impersonate", "approve", "sign", "update", "deletecollection")
+        assert verb not in ("impersonate", "approve", "sign", "update", "deletecollection")
+        assert verb != "escalate" or plural == "roles", "only Roles, which the policy limits"
         of_commands = {"pods/exec", "pods/log"} if role == rights.NAMESPACE_ROLE else set()
         assert "/" not in plural or plural in of_commands, "no exec elsewhere, no token of a service account"
-        assert plural not in ("nodes", "roles", "clusterrolebindings", "serviceaccounts", "customresourcedefinitions")
+        assert (
+            plural not in ("nodes", "clusterrolebindings", "clusterroles", "customresourcedefinitions")
+            or verb == "bind"
+        )
     assert not {verb for verb in verbs(rights.CLUSTER_ROLE, "", "secrets") if verb in ("get", "list", "watch")}
 
 
@@ -140,7 +152,8 @@ def test_policy_covers_every_write_that_the_roles_allow() -> None:
 
 @pytest.mark.parametrize("recording", RECORDED, ids=[file.stem for file in APPS])
 def test_everything_in_the_namespace_waits_for_the_role_binding(recording: Recording) -> None:
-    (binding,) = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    bindings = (each for each in created(recording) if each.plain["kind"] == "RoleBinding")
+    (binding,) = (each for each in bindings if each.plain["metadata"]["name"] == rights.NAMESPACE_ROLE)
     (namespace,) = (each for each in created(recording) if each.plain["kind"] == "Namespace")
     assert binding.plain["roleRef"]["name"] == rights.NAMESPACE_ROLE
     assert binding.plain["subjects"] == [
@@ -197,7 +210,7 @@ def test_every_namespace_of_a_layer_is_reserved_in_a_lab() -> None:
 
 def test_policy_takes_no_service_with_addresses_of_others() -> None:
     """A Service with `externalIPs` gets what any pod of the cluster sends to these addresses."""
-    *_, last, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    *_, last, _, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
     assert last["expression"] == (
         "request.resource.resource != 'services' || object == null || !has(object.spec.externalIPs)"
     )
@@ -215,15 +228,25 @@ def test_policy_lets_prometheus_scrape_only_pods_of_the_namespace() -> None:
     assert last["message"] == "app stacks may let Prometheus scrape only pods of their namespace"
 
 
+def test_policy_limits_what_a_service_account_may_change() -> None:
+    """The policy does not restrict ServiceAccounts, so their Roles must not contain Services and the like."""
+    *_, found, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    assert found["message"] == "app stacks may let an app change only pods and what pods use"
+    for text in ("'/pods'", "'coordination.k8s.io/leases'", "!has(rule.nonResourceURLs)", "!r.contains('*')"):
+        assert text in found["expression"]
+    for text in ("services", "networkpolicies", "rolebindings", "podmonitors"):
+        assert text not in found["expression"]
+
+
 def test_policy_takes_no_middleware_that_traefik_takes_for_one_of_another_namespace() -> None:
     """To Traefik, `route` in `traefik-default` and `default-route` in `traefik` are both `traefik-default-route`."""
-    *_, found, _, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
+    *_, found, _, _, _ = named("ValidatingAdmissionPolicy", rights.ADMISSION_POLICY)["spec"]["validations"]
     assert found == {
         "expression": (
             "request.resource.group != 'traefik.io' || object == null || "
             "object.metadata.name.startsWith(namespaceObject.metadata.name + '-')"
         ),
-        "message": "app stacks may name Middlewares only NAMESPACE-NAME",
+        "message": "app stacks must name Traefik objects NAMESPACE-NAME",
     }
     for recording in RECORDED:
         for each in created(recording):

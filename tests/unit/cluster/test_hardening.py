@@ -87,7 +87,9 @@ def test_default_level_costs_nothing(name: str) -> None:
     """No refusal of pods, no log that fills a disk, no limits."""
     options = k3s_config(name)
     names = set(values(options["kube-apiserver-arg"])) - {"audit-log-maxage"}
-    assert names == {"tls-min-version", "tls-cipher-suites", "admission-control-config-file"}
+    audit = {"audit-log-path", "audit-log-maxbackup", "audit-log-maxsize", "audit-policy-file"}
+    assert names & audit == (audit if cluster(name).k3s.audit else set())
+    assert names - audit == {"tls-min-version", "tls-cipher-suites", "admission-control-config-file"}
     assert options.get("protect-kernel-defaults", True) is True
     set_by_user = set(cluster(name).k3s.server_options)
     assert not ({"kube-controller-manager-arg", "kube-scheduler-arg"} - set_by_user) & set(options)

@@ -3,7 +3,9 @@
 import pytest
 import yaml
 
-from components.cluster.k3s import config
+from components.cluster import machine
+from components.cluster.connection import connection_settings
+from components.cluster.k3s import config, hardening
 from stacks import catalog
 from tests.support.cluster_fixtures import cluster, render_with_canaries
 from tests.support.recorder import canary
@@ -72,3 +74,51 @@ def test_what_is_fixed_names_fields_of_the_settings() -> None:
     assert lines["k3s.secretsEncryption"] == "true"
     assert lines["nodes[a].role"] == "server"
     assert lines["nodes[a].address"] == "10.0.0.11, fd00::11"
+
+
+def test_registries_have_tls_and_rewrites() -> None:
+    text, secret = render_with_canaries(config.registries_yaml, cluster("cluster-options"))
+    assert not secret
+    assert yaml.safe_load(text) == {
+        "mirrors": {"docker.io": {"endpoint": ["http://mirror.lan:5000"], "rewrite": {"^library/(.*)": "hub/$1"}}},
+        "configs": {
+            "registry.lan:5000": {"tls": {"ca_file": "/etc/ssl/registry.pem"}},
+            "other.lan": {"tls": {"insecure_skip_verify": True}},
+        },
+    }
+
+
+def test_own_manifests_are_one_text_on_servers_alone() -> None:
+    found = cluster("cluster-options")
+    text = config.own_manifests(found, found.nodes[0])
+    assert [each["kind"] for each in yaml.safe_load_all(text)] == ["Namespace", "PriorityClass"]
+    assert config.own_manifests(found, found.nodes[1]) == ""
+
+
+def test_options_of_the_cluster_are_options_of_k3s() -> None:
+    found = cluster("cluster-options")
+    server, agent = (yaml.safe_load(config.config_yaml(found, node)) for node in found.nodes)
+    assert server["disable"] == ["traefik"]
+    assert (server["node-external-ip"], server["flannel-external-ip"]) == ("203.0.113.7", True)
+    assert agent["node-external-ip"] == ["203.0.113.8", "2001:db8::8"]
+    assert "audit-policy-file=/etc/rancher/k3s/audit.yaml" in server["kube-apiserver-arg"]
+    assert "anonymous-auth=false" not in server["kube-apiserver-arg"], "without the other measures of cis"
+    assert "Policy" in hardening.files(found, found.nodes[0])["audit.yaml"]
+    assert hardening.files(found, found.nodes[1])["audit.yaml"] == ""
+
+
+def test_ssh_goes_to_an_address_of_its_own() -> None:
+    found = cluster("cluster-options")
+    addresses = [connection_settings(node, found.ssh_of(node))["address"] for node in found.nodes]
+    assert addresses == ["10.0.0.11", "d.management.lan"]
+    assert yaml.safe_load(config.config_yaml(found, found.nodes[1]))["node-ip"] == "10.0.0.14,fd00::14"
+
+
+def test_k3s_waits_for_the_mount_of_its_data() -> None:
+    found = cluster("cluster-options")
+    texts = [machine.variables(found.machine_of(node))["FILES"] for node in found.nodes]
+    for text in texts:
+        assert "/etc/systemd/system/k3s.service.d/50-homelab-data.conf" in text
+        assert "RequiresMountsFor=/var/lib/rancher/k3s" in text
+    assert "What=/mnt/ssd/k3s\nWhere=/var/lib/rancher/k3s\nType=none\nOptions=bind\n" in texts[0]
+    assert "[Mount]" not in texts[1], "the script writes the unit of a disk"

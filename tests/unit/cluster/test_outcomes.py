@@ -14,6 +14,7 @@ CERTIFIED = "is trusted in the rehearsal of access"
 ELSEWHERE = "is changed in the other rehearsals"
 MACHINE = "is set, seen as drift and taken back in the drill of machines"
 SCRIPTED = "is set and taken back in tests of the script"
+OPTIONS = "takes effect in the drill of cluster options"
 RENDERED = "cannot be had here: what it renders is tested"
 
 OUTCOMES = {
@@ -67,11 +68,19 @@ OUTCOMES = {
     "k3s.snapshots.s3.endpointCa": ELSEWHERE,
     "k3s.snapshots.s3.retention": EFFECT,
     "k3s.disable": EFFECT,
+    "k3s.servicelb": OPTIONS,
+    "k3s.audit": OPTIONS,
+    "k3s.manifests": OPTIONS,
     "k3s.options": EFFECT,
     "k3s.serverOptions": EFFECT,
     "k3s.agentOptions": EFFECT,
     "registries.embedded": EFFECT,
     "registries.mirrors.endpoints": EFFECT,
+    "registries.mirrors.rewrite": OPTIONS,
+    "registries.tls.caFile": OPTIONS,
+    "registries.tls.certFile": RENDERED,
+    "registries.tls.keyFile": RENDERED,
+    "registries.tls.insecureSkipVerify": RENDERED,
     "registries.auth.username": EFFECT,
     "registries.auth.password": EFFECT,
     "nodes.name": REFUSED,
@@ -81,6 +90,7 @@ OUTCOMES = {
     "nodes.hostKey": ELSEWHERE,
     "nodes.arch": REFUSED,
     "nodes.interface": REFUSED,
+    "nodes.ssh.address": OPTIONS,
     "nodes.ssh.user": CONNECTION,
     "nodes.ssh.port": CONNECTION,
     "nodes.ssh.privateKey": CONNECTION,
@@ -112,6 +122,11 @@ OUTCOMES = {
     "nodes.machine.mounts.password": SCRIPTED,
     "nodes.machine.watchdog": SCRIPTED,
     "nodes.machine.unattendedUpgrades": SCRIPTED,
+    **{
+        f"{place}.commands.{field}": SCRIPTED if field == "reboot" else OPTIONS
+        for place in ("machine", "nodes.machine")
+        for field in ("create", "update", "delete", "triggers", "when", "reboot")
+    },
     "machine.timezone": MACHINE,
     "machine.timeServers": MACHINE,
     "machine.dnsServers": MACHINE,

@@ -71,7 +71,7 @@ def test_snapshots_are_missed_by_their_schedule(schedule: str, within: int) -> N
     found = lab(monitoring={})
     snapshots = SnapshotSettings(schedule=schedule)
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
-    (rule,) = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s}))).values()
+    rule = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s})))["EtcdSnapshotMissing"]
     assert rule["expr"].endswith(f"> {(within + 1) * 86400}")
 
 
@@ -80,8 +80,19 @@ def test_copies_of_snapshots_are_missed_where_there_should_be_some() -> None:
     snapshots = SnapshotSettings(s3=S3Settings.model_validate(S3))
     k3s = found.cluster.k3s.model_copy(update={"snapshots": snapshots})
     made = alerts(LabContext(found.cluster.model_copy(update={"k3s": k3s})))
-    assert set(made) == {"EtcdSnapshotMissing", "EtcdSnapshotCopyMissing"}
-    assert '{node="s3"}' in made["EtcdSnapshotCopyMissing"]["expr"]
+    assert set(made) == {f"EtcdSnapshot{name}" for name in ("Missing", "CopyMissing", "Failed", "CopyFailed")}
+    assert '{node="s3", ready="true"}' in made["EtcdSnapshotCopyMissing"]["expr"]
+    assert '{node="s3", ready="false"}' in made["EtcdSnapshotCopyFailed"]["expr"]
+
+
+def test_failed_snapshots_do_not_count_as_snapshots() -> None:
+    """K3s records a failed snapshot with its time of creation, and `readyToUse: false`."""
+    found = alerts(lab(monitoring={}))
+    assert 'ready="true"' in found["EtcdSnapshotMissing"]["expr"]
+    assert 'ready="false"' not in found["EtcdSnapshotMissing"]["expr"]
+    values = layer("monitoring", lab(monitoring={})).values()["kube-prometheus-stack"]["kube-state-metrics"]
+    (resource,) = values["customResourceState"]["config"]["spec"]["resources"]
+    assert resource["labelsFromPath"]["ready"] == ["status", "readyToUse"]
 
 
 def test_snapshots_are_counted_and_may_be_read() -> None:

@@ -74,7 +74,7 @@ def test_a_page_that_nothing_serves(given: dict[str, Any], beside: dict[str, Any
         ),
         (
             {"url": "git@git.lan:apps", "type": "helm"} | KEY,
-            "type: is helm, but Argo CD reads Helm charts over HTTP; use the https URL",
+            "type: is helm, but Argo CD cannot read Helm charts over SSH; use the https URL",
         ),
     ],
 )

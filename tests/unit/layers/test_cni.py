@@ -135,7 +135,7 @@ def test_one_pod_network_is_enough(key: str) -> None:
             {"replaceKubeProxy": True},
             {"k3s": NO_PROXY, "api": {"vip": "10.0.0.240", "by": "kube-vip"}},
             [
-                "replaceKubeProxy: conflicts with api.by: kube-vip, which reaches the API through a Service; "
+                "replaceKubeProxy: conflicts with api.by: kube-vip, which needs kube-proxy to reach the API; "
                 "set api.by: keepalived"
             ],
         ),

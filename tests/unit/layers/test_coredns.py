@@ -104,7 +104,7 @@ def test_it_needs_the_coredns_of_k3s_and_minds_its_domain() -> None:
     ]
 
 
-MISSING = "acme.nameservers: is missing: the layer coredns answers names in {} differently than public DNS"
+MISSING = "acme.nameservers: is missing: the zone {} of the layer coredns hides the TXT records of ACME challenges"
 
 
 @pytest.mark.parametrize("zone", [DOMAIN, f"in.{DOMAIN}", DOMAIN.partition(".")[2]])

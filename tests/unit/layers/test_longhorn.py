@@ -1,4 +1,4 @@
-"""Longhorn: copies by machines, disks by label, its classes, backups."""
+"""Longhorn: replicas by machines, disks by label, its classes, backups."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_settings_are_texts_as_longhorn_stores_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "taints", "given", "copies"),
+    ("labels", "taints", "given", "replicas"),
     [
         ({}, {}, {}, 3),
         ({}, {name: ["a=b:NoSchedule"] for name in "abc"}, {}, 2),
@@ -69,11 +69,11 @@ def test_settings_are_texts_as_longhorn_stores_them() -> None:
         ({}, {}, {"replicas": 5}, 5),
     ],
 )
-def test_copies_follow_the_machines(labels: Any, taints: Any, given: Any, copies: int) -> None:
+def test_replicas_follow_the_machines(labels: Any, taints: Any, given: Any, replicas: int) -> None:
     found = on(labels, taints, given)
     said = values("longhorn", found)
-    assert said["persistence"]["defaultClassReplicaCount"] == copies
-    assert said["defaultSettings"]["defaultReplicaCount"] == str(copies)
+    assert said["persistence"]["defaultClassReplicaCount"] == replicas
+    assert said["defaultSettings"]["defaultReplicaCount"] == str(replicas)
     assert not problems("longhorn", found)
 
 

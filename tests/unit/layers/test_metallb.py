@@ -120,7 +120,7 @@ LAN = "choose addresses in the lan, set cluster.lan, or announce the pool over B
         ),
         (
             POOL | {"pools": {"default": {"addresses": ["10.0.0.230/32"]}}},
-            ["pools.default: is reserved for the pool of the setting addresses; choose another name"],
+            ["pools.default: is the name of the pool that metallb.addresses defines; choose another name"],
         ),
         (
             POOL | {"pools": {"a": {"addresses": ["10.0.0.216/29"]}}},

@@ -1,4 +1,4 @@
-"""Ceph by Rook: only the disks that are named, as many copies as machines, and nothing wiped that no one named."""
+"""Ceph by Rook: only the disks that are named, as many replicas as machines, and nothing wiped that no one named."""
 
 from typing import Any
 
@@ -57,15 +57,15 @@ def test_no_disk_is_used_but_those_that_are_named() -> None:
     assert storage == {"useAllNodes": False, "useAllDevices": False, "nodes": nodes}
 
 
-@pytest.mark.parametrize(("nodes", "copies"), [("a", 1), ("ab", 2), ("abc", 3), ("abcde", 3)])
-def test_copies_are_as_many_as_machines_for_them(nodes: str, copies: int) -> None:
+@pytest.mark.parametrize(("nodes", "replicas"), [("a", 1), ("ab", 2), ("abc", 3), ("abcde", 3)])
+def test_replicas_are_as_many_as_machines_for_them(nodes: str, replicas: int) -> None:
     values = cluster(lab(rookCeph=given(*nodes, object=True)))
     (block,), (files,), (store,) = (values[f"ceph{kind}"] for kind in ("BlockPools", "FileSystems", "ObjectStores"))
     pools = [block["spec"], files["spec"]["metadataPool"], *files["spec"]["dataPools"]]
     pools += [store["spec"]["metadataPool"], store["spec"]["dataPool"]]
-    assert {pool["replicated"]["size"] for pool in pools} == {copies}
-    assert {pool["replicated"]["requireSafeReplicaSize"] for pool in pools} == {copies > 1}
-    assert f"osd_pool_default_size = {copies}\n" in f"{values['configOverride']}\n"
+    assert {pool["replicated"]["size"] for pool in pools} == {replicas}
+    assert {pool["replicated"]["requireSafeReplicaSize"] for pool in pools} == {replicas > 1}
+    assert f"osd_pool_default_size = {replicas}\n" in f"{values['configOverride']}\n"
 
 
 @pytest.mark.parametrize(("name", "node", "mons", "mgrs"), [("one-server", "solo", 1, 1), ("three-servers", "a", 3, 2)])

@@ -1,4 +1,4 @@
-"""SeaweedFS: copies by machines, its keys, who reaches it."""
+"""SeaweedFS: replicas by machines, its keys, who reaches it."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def test_two_machines_keep_two_copies_on_volumes_without() -> None:
     assert given["global"]["seaweedfs"]["enableReplication"] is True
     assert (given["volume"]["replicas"], given["master"]["replicas"]) == (2, 3)
     assert directory(found)["storageClass"] == "longhorn-single"
-    assert given["filer"]["data"]["storageClass"] == "", "the filer is a single one: its class keeps copies"
+    assert given["filer"]["data"]["storageClass"] == "", "the filer is a single one: its class keeps replicas"
 
 
 def test_one_machine_keeps_one_copy_on_the_default_class() -> None:

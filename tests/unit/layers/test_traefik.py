@@ -39,6 +39,18 @@ def test_traefik_alone() -> None:
     assert not problems("traefik", found)
 
 
+def test_traefik_at_the_nodes_own_addresses() -> None:
+    found = lab("cluster-options", traefik={})
+    assert values("traefik", found)["service"]["spec"]["externalTrafficPolicy"] == "Cluster"
+    assert layer("traefik", found).outputs()["ingress_traffic_policy"] == "Cluster", "clients' addresses are hidden"
+    own = lab("cluster-options", traefik={"externalTrafficPolicy": "Local", "address": "10.0.0.9"})
+    assert values("traefik", own)["service"]["spec"]["externalTrafficPolicy"] == "Local"
+    assert layer("traefik", own).outputs()["ingress_traffic_policy"] == "Cluster"
+    assert problems("traefik", own) == [
+        "address: has no effect: with k3s.servicelb, Traefik has the nodes' addresses; remove it"
+    ]
+
+
 def test_traefik_with_everything() -> None:
     dashboard = {"host": "see.lab.org", "user": "me", "password": {"secret": "seen"}}
     given = {
@@ -97,7 +109,7 @@ def test_issuer_of_the_wildcard_is_the_first_that_can(manager: dict[str, Any], i
         (
             {"address": "10.0.0.230"},
             {"metallb": POOL},
-            "address: is not in any pool of metallb; use an address of a pool, or add the address to one",
+            "address: is not in any pool of metallb; choose an address in a pool, or add it to a pool",
         ),
         (
             {"address": "fd00::1"},

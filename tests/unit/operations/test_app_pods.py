@@ -142,4 +142,16 @@ def test_psql_without_a_database_is_refused(shop: Shop) -> None:
     assert shop.run("db").stderr == "The database shop-db has no primary: Setting up primary.\n"
     assert shop.run("db").stderr == "The database shop-db has no primary: it has just been created.\n"
     shop.change(postgres=None)
-    assert shop.run("db").stderr == "App shop has no database: its stack file does not set postgres.\n"
+    assert shop.run("db").stderr == "App shop has no database: its stack file does not set postgres or mariadb.\n"
+
+
+def test_db_opens_mariadb_in_the_pod_of_mariadb(shop: Shop) -> None:
+    shop.change(postgres=None, mariadb={"size": "1Gi", "database": "shop_main"})
+    shop.kubectl.answer("exec *")
+    assert shop.run("db", "--", "--execute", "SELECT 1").exit_code == 0
+    (call,) = shop.kubectl.calls
+    place = "shop-mariadb-0 --container=mariadb"
+    options = "--no-defaults --socket=/run/mysqld/mariadb.sock --database=shop_main"
+    assert call == f"exec --stdin {place} -- mariadb {options} --execute SELECT 1"
+    done = shop.run("db", "--superuser")
+    assert done.stderr == "--superuser: is for PostgreSQL; MariaDB's command has all rights without it\n"

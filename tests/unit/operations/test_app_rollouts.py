@@ -81,7 +81,7 @@ def test_a_rollout_of_argo_is_restarted_by_its_own_field_and_not_rolled_back(sho
     condition = f"--for=jsonpath={{.status.restartedAt}}={moment}"
     assert wait == f"wait rollouts.argoproj.io/shop {condition} --timeout=10m"
     assert shop.run("rollback").stderr == (
-        "Rollout shop belongs to Argo Rollouts, which decides on the steps of a rollback: run `kubectl argo rollouts "
+        "Argo Rollouts manages Rollout shop, and controls the steps of a rollback: run `kubectl argo rollouts "
         "undo shop -n shop`, or write the previous image into the stack file and run `pulumi up`.\n"
     )
 
@@ -111,8 +111,8 @@ def test_a_rollback_skips_restarts_and_says_what_the_next_up_does(shop: Shop) ->
 def test_without_an_earlier_version_nothing_is_rolled_back(shop: Shop) -> None:
     deployed(shop, replica_set(1, template()), replica_set(2, restarted(template())), **template())
     assert shop.run("rollback").stderr == (
-        "Deployment shop has no previous version: Kubernetes keeps the last three versions since the first `pulumi "
-        "up`. Write the wanted image into the stack file, and run `pulumi up`.\n"
+        "Deployment shop has no previous version: all revisions that Kubernetes keeps have the current version. "
+        "Write the wanted image into the stack file, and run `pulumi up`.\n"
     )
     assert not [call for call in shop.kubectl.calls if "undo" in call]
 

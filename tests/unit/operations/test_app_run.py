@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from components.app import server_waits
+from components.app.settings import AppSettings
 from operations.app import run as command
 from tests.support.app_commands import APP, Shop, pod, template, workload
 
+SHOP = AppSettings.model_validate({"name": "shop", "image": APP["image"], "postgres": APP["postgres"]})
 NAME = "shop-run-x1"
 POD = f"get pods --selector=job-name={NAME} *"
 
@@ -41,6 +44,7 @@ def deployed(shop: Shop, **own: Any) -> None:
     found["spec"]["containers"].append({"name": "exporter", "image": "exporter:1"})
     shop.kubectl.answer("get statefulset shop *", workload("StatefulSet", **found))
     shop.kubectl.answer("get deployment shop *", workload(**found))
+    shop.kubectl.answer("get clusters.postgresql.cnpg.io shop-db *", {"spec": {"imageName": "postgresql:17"}})
 
 
 def test_the_job_has_what_the_apps_container_has(shop: Shop) -> None:
@@ -61,6 +65,9 @@ def test_the_job_has_what_the_apps_container_has(shop: Shop) -> None:
     assert job["spec"]["template"]["spec"] == {
         "nodeSelector": {"storage": "true"},
         "restartPolicy": "Never",
+        "initContainers": server_waits.init_containers(
+            SHOP, {"database": "postgresql:17"}
+        ),
         "containers": [
             {
                 "name": "shop", "image": APP["image"], "env": [{"name": "A", "value": "1"}],
@@ -124,6 +131,28 @@ def test_ctrl_c_deletes_the_job(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> 
     assert shop.kubectl.calls[-1].startswith(f"delete job.batch/{NAME}")
 
 
+def test_the_job_waits_for_each_server_with_the_image_of_the_server(shop: Shop) -> None:
+    shop.change(valkey={})
+    deployed(shop)
+    valkey = {"spec": {"containers": [{"image": "valkey:8.1"}]}}
+    shop.kubectl.answer("get statefulset shop-valkey *", {"spec": {"template": valkey}})
+    shop.kubectl.answer_list(POD, run_pod({"terminated": {"exitCode": 0}}))
+    shop.kubectl.answer("get pod run-1 *", run_pod({"terminated": {"exitCode": 0}}))
+    shop.kubectl.answer("logs *")
+    assert shop.run("run", "--", "x").exit_code == 0
+    init = shop.kubectl.input["spec"]["template"]["spec"]["initContainers"]
+    assert [(each["name"], each["image"]) for each in init] == [("database", "postgresql:17"), ("valkey", "valkey:8.1")]
+
+
+def test_a_server_that_does_not_exist_is_reported(shop: Shop) -> None:
+    shop.change(valkey={})
+    deployed(shop)
+    shop.kubectl.answer("get statefulset shop-valkey *", "")
+    done = shop.run("run", "--", "x")
+    assert done.stderr == "The server shop-valkey does not exist: run `pulumi up --stack shop`.\n"
+    assert not [call for call in shop.kubectl.calls if call.startswith("create")]
+
+
 def test_a_volume_is_mounted_on_the_node_of_the_app(shop: Shop) -> None:
     shop.change(volumes={"data": {"path": "/data", "size": "1Gi"}})
     deployed(shop)
@@ -142,7 +171,10 @@ def test_a_volume_that_another_pod_cannot_mount_is_refused(shop: Shop) -> None:
     one = {"path": "/data", "size": "1Gi", "accessMode": "ReadWriteOncePod"}
     shop.change(volumes={"data": one, "each": {"path": "/each", "size": "1Gi", "perPod": True}})
     done = shop.run("run", "--volume", "data", "--", "ls")
-    assert done.stderr == "--volume data: has ReadWriteOncePod, so only the app's own pod can mount it; remove it\n"
+    assert done.stderr == (
+        "--volume data: only the app's own pod can mount this volume, because its access mode is ReadWriteOncePod; "
+        "omit the option\n"
+    )
     done = shop.run("run", "--volume", "each", "--", "ls")
     assert done.stderr == "--volume each: is a separate volume for each replica; remove it, or remove perPod\n"
     assert shop.run("run").exit_code == 2, "no command"

@@ -1,7 +1,6 @@
 """The list of snapshots on S3: asked of a service that verifies signatures, in pages."""
 
 import base64
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +11,15 @@ from components.cluster.k3s.settings import S3Settings
 from operations import bucket
 from operations.bucket import BucketError, StoredObject
 from tests.support import s3_server
+from tests.support.files_over_http import running
 from tests.support.s3_server import Bucket, S3Server
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[S3Server]:
     service = S3Server("127.0.0.1", 0, tmp_path, Bucket("lab", {"id": "key/+="}))
-    thread = threading.Thread(target=service.serve_forever)
-    thread.start()
-    yield service
-    service.shutdown()
-    thread.join()
-    service.server_close()
+    with running(service):
+        yield service
 
 
 def settings(service: S3Server, **changes: object) -> S3Settings:
@@ -80,11 +76,11 @@ def test_what_is_wrong_is_said(
 def test_buckets_of_amazon_are_found_by_their_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def urlopen(request: object, **_: object) -> object:
+    def open_url(_: object, request: object, **__: object) -> object:
         asked.append(request.full_url)  # type: ignore[attr-defined]
         raise OSError("enough")
 
-    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", open_url)
     given = {"bucket": "lab", "region": "eu-west-1", "accessKey": {"secret": "i"}, "secretKey": {"secret": "k"}}
     with pytest.raises(BucketError):
         list(bucket.list_objects(S3Settings.model_validate(given), "id", "key"))

@@ -8,6 +8,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import cli
+from components.cluster.k3s.config import BINARIES
 from rehearsal import charts as stand_ins
 from rehearsal import releases
 from stacks import catalog, platform_settings
@@ -16,7 +17,6 @@ from tests.support import fake_helm
 from tests.support.chart_repository import pack_chart
 from tests.support.files_over_https import Upstream
 from tests.support.mirror_host import (
-    BINARIES,
     SIZE,
     digest,
     index,

@@ -148,7 +148,8 @@ def test_a_machine_that_does_not_end_is_given_up(
 def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
     """Without systemd, K3s, ss or apt too: what is not there is not said."""
     texts = [(SCRIPTS / name).read_text() for name in ("lib.sh", "node/collect-facts.sh")]
-    given = {"ADDRESS": "10.9.0.1", "INTERFACE": "", "ROLE": "agent", "PACKAGES": "no-such-package", "PORTS": "tcp/1"}
+    given = {"NODE": "a", "ADDRESS": "10.9.0.1", "INTERFACE": "", "ROLE": "agent", "PACKAGES": "no-such-package",
+             "PORTS": "tcp/1", "MODULES": "overlay no_such_module", "VIP": "10.9.0.10"}  # fmt: skip
     done = subprocess.run(
         ["bash", "-s"], input=render_script(given, *texts), capture_output=True, text=True, check=False
     )

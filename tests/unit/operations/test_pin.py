@@ -217,7 +217,7 @@ def test_untrusted_host_is_refused(mirror: str, stack: Path, monkeypatch: pytest
 def test_no_way_leads_to_plain_http(mirror: str, stack: Path) -> None:
     configure(stack, mirror=f"{mirror}/plain")
     output = refused(run(), stack, stack.read_text())
-    assert f"http://{ADDRESS}/ is not an https URL" in output
+    assert f"redirects to the http URL http://{ADDRESS}/; homelab follows no redirect from https to http." in output
 
 
 def test_other_mistakes_in_the_file_come_first(mirror: str, stack: Path) -> None:

@@ -100,8 +100,11 @@ def test_nothing_is_destroyed_before_the_cluster_is_back(bench: Bench) -> None:
 def test_settings_of_a_machine_are_applied_before_it_is_prepared(bench: Bench) -> None:
     plan = restore_runner.plan_restore(report(), SNAPSHOT)
     task = TASKS["a-prepare"].model_copy(update={"variables": {"NODE": "a", "TIMEZONE": "UTC"}})
-    asyncio.run(RestoreRunner(site(), {**TASKS, "a-machine": task}, plan, lambda _: None).run())
+    commands = {"a-machine": task, "a-before-k3s": task}
+    asyncio.run(RestoreRunner(site(), {**TASKS, **commands}, plan, lambda _: None).run())
     (configured,) = bench.when("node/configure-machine.sh")
+    (ran,) = bench.when("node/run-commands.sh")
+    assert configured < ran < bench.when("node/prepare.sh", "a")[0]
     assert bench.done[configured][0] == "a"
     assert configured < bench.when("node/prepare.sh", "a")[0]
     assert bench.given["node/configure-machine.sh"]["TIMEZONE"] == "UTC"

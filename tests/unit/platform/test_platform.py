@@ -230,7 +230,7 @@ def test_gate_asks_for_one_of_each_kind_that_has_a_webhook() -> None:
 def test_guard_goes_first_and_can_be_told_to_let_go() -> None:
     assert {"base-base", "base-gate"} <= before("base-guard")
     (ask,) = RUN.resource("base-guard").plain["undo"]
-    assert (ask["script"], ask["unless"]) == ("platform/refuse-data-loss.sh", ["retired", "discard-base"])
+    assert (ask["script"], ask["unless"]) == ("platform/check-remaining-data.sh", ["retired", "discard-base"])
 
 
 def test_secrets_are_sealed_and_hashed() -> None:

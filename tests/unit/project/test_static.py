@@ -53,7 +53,7 @@ def test_mypy_finds_nothing() -> None:
 
 
 def test_shell_programs_are_found() -> None:
-    assert {"homelab", ".ci/run", "rehearsal/supervise"} <= set(SHELL)
+    assert {"homelab", ".ci/run", "rehearsal/run-machine"} <= set(SHELL)
 
 
 @pytest.mark.parametrize("script", SHELL)

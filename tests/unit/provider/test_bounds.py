@@ -112,12 +112,12 @@ def test_a_machine_raises_no_flag_that_is_for_the_owner_or_the_plugin_to_raise(
         scripts,
         lie=f"raise_flag {raised}; raise_flag changed",
         drop="touch dropped",
-        **{"platform/refuse-data-loss": "touch guarded"},
+        **{"platform/check-remaining-data": "touch guarded"},
     )
     undo = (
         Step(script="lie.sh"),
         Step(script="drop.sh", unless=("retired", "unreachable"), when=("changed",)),
-        Step(script="platform/refuse-data-loss.sh", unless=(raised,)),
+        Step(script="platform/check-remaining-data.sh", unless=(raised,)),
     )
 
     async def scenario() -> None:

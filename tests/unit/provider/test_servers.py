@@ -70,9 +70,8 @@ def test_a_step_that_fails_while_its_server_serves_is_not_repeated(scripts: Path
 
 
 def test_servers_that_cannot_be_spared_are_refused_before_anything(scripts: Path, tmp_path: Path) -> None:
-    write_scripts(
-        scripts, **{"cluster/check-quorum": '[ "$GOING" != "b c" ] || die "$GOING cannot go"', "node/check-api": "true"}
-    )
+    check = '[ "$REMOVED_SERVERS" != "b c" ] || die "$REMOVED_SERVERS cannot go"'
+    write_scripts(scripts, **{"cluster/check-node-removal": check, "node/check-api": "true"})
 
     async def scenario() -> None:
         async with running_plugin() as plug, ssh_machines(tmp_path, "a", "b", "c") as (a, b, c):

@@ -131,8 +131,8 @@ def test_what_guards_data_is_not_passed_in_a_lab_that_is_half_brought_up_to_date
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a") as (a,):
             guard = '[ "${CLUSTER:-}" != none ] || exit 77; die "there is something to lose"'
-            write_scripts(scripts, **{"platform/refuse-data-loss": guard, "node/check-api": "true"})
-            guarded = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
+            write_scripts(scripts, **{"platform/check-remaining-data": guard, "node/check-api": "true"})
+            guarded = task(a.machine(), undo=(Step(script="platform/check-remaining-data.sh", on="server"),))
             error = await task_failure(Runner(settings(a)).undo(guarded, Reports(), Reports(), program_runs=False))
             assert str(error).endswith("there is something to lose")
 

@@ -55,10 +55,10 @@ def test_scripts_are_told_that_they_undo(scripts: Path, tmp_path: Path) -> None:
 def test_undo_may_ask_the_only_server_there_is(scripts: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with ssh_machines(tmp_path, "a") as (a,):
-            write_scripts(scripts, **{"platform/refuse-data-loss": "die 'there is something to lose'"})
-            given = task(a.machine(), undo=(Step(script="platform/refuse-data-loss.sh", on="server"),))
+            write_scripts(scripts, **{"platform/check-remaining-data": "die 'there is something to lose'"})
+            given = task(a.machine(), undo=(Step(script="platform/check-remaining-data.sh", on="server"),))
             error = await task_failure(Runner(settings(a)).undo(given, Reports(), Reports()))
-            assert str(error) == "a (127.0.0.1): platform/refuse-data-loss.sh failed\nthere is something to lose"
+            assert str(error) == "a (127.0.0.1): platform/check-remaining-data.sh failed\nthere is something to lose"
 
     run_scenario(scenario())
 
@@ -78,12 +78,12 @@ def test_undo_gives_up_a_machine_that_does_not_answer(scripts: Path, tmp_path: P
     run_scenario(scenario())
 
 
-SERVICE = (Step(script="away.sh"), Step(script="platform/refuse-data-loss.sh", on="server"))
+SERVICE = (Step(script="away.sh"), Step(script="platform/check-remaining-data.sh", on="server"))
 
 
 def serving(scripts: Path, computer: SshMachine) -> Task:
     """What a layer set up on a machine."""
-    write_scripts(scripts, away="touch away", **{"platform/refuse-data-loss": "touch guarded"})
+    write_scripts(scripts, away="touch away", **{"platform/check-remaining-data": "touch guarded"})
     return task(computer.machine(), undo=SERVICE)
 
 

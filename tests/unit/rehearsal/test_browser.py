@@ -29,7 +29,7 @@ from cli import app
 from components.layers.shared.certificate_authority import CertificateAuthority, Subject
 from rehearsal import browser, commands, port_forward, summary, web_uis
 from rehearsal.lab import Lab
-from rehearsal.namespace import Namespace
+from rehearsal.network_namespace import NetworkNamespace
 from rehearsal.session import Session
 from rehearsal.shell import RehearsalError, run
 from rehearsal.web_uis import WILDCARD_SECRET, WebUi
@@ -326,26 +326,26 @@ def test_chromium_shows_the_page_without_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def network() -> Iterator[Namespace]:
+def network() -> Iterator[NetworkNamespace]:
     """A network as a lab's, which this computer's own has no way to."""
     if os.geteuid() != 0 or not shutil.which("ip"):
         pytest.skip("a network of its own needs Linux and root")
-    namespace = Namespace(f"homelab-open-{os.getpid()}")
-    namespace.create(LAN, ADDRESS)
+    netns = NetworkNamespace(f"homelab-open-{os.getpid()}")
+    netns.create(LAN, ADDRESS)
     try:
-        yield namespace
+        yield netns
     finally:
-        namespace.delete()
+        netns.delete()
 
 
 @contextmanager
-def entered(namespace: Namespace, folder: Path, **how: Any) -> Iterator[list[str]]:
+def entered(netns: NetworkNamespace, folder: Path, **how: Any) -> Iterator[list[str]]:
     """The app's page in that network."""
     begun: list[list[str]] = []
     ready, over = threading.Event(), threading.Event()
 
     def serve() -> None:
-        namespace._enter()
+        netns._enter()
         with serving(folder, ADDRESS, port=web_uis.PORT, **how) as (_, asked):
             begun.append(asked)
             ready.set()
@@ -362,12 +362,12 @@ def entered(namespace: Namespace, folder: Path, **how: Any) -> Iterator[list[str
 
 
 @pytest.fixture
-def lab(network: Namespace, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> Told:
+def lab(network: NetworkNamespace, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> Told:
     """A lab that serves the shop in its network, as the command finds it."""
     found = tell(
         {("cert-manager", "ca", "tls.crt"): OURS.certificate}, ingresses=[ingress("shop", HOST, "/", ip=ADDRESS)]
     )
-    found.namespace = network
+    found.netns = network
     monkeypatch.setattr(commands, "_existing", lambda _: found)
     return found
 
@@ -379,7 +379,7 @@ def said_by(*words: str, code: int = 0) -> str:
 
 
 def test_the_command_opens_a_page_in_the_labs_network(lab: Told, tmp_path: Path) -> None:
-    with entered(lab.namespace, tmp_path) as asked:
+    with entered(lab.netns, tmp_path) as asked:
         said = said_by("shop", "--port", "0", "--once")
     assert f"https://{HOST}/ answers with 200 OK." in said
     assert asked == [HOST]
@@ -402,7 +402,7 @@ def test_the_command_stays_until_it_is_told_to_end(
     # a shell starts its background jobs with SIGINT ignored
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with entered(lab.namespace, tmp_path):
+        with entered(lab.netns, tmp_path):
             said = said_by(HOST, "--port", "0")
     finally:
         signal.signal(signal.SIGINT, inherited)
@@ -410,9 +410,9 @@ def test_the_command_stays_until_it_is_told_to_end(
 
 
 def test_the_command_ends_with_the_lab(lab: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Namespace("homelab-gone")
-    monkeypatch.setattr("rehearsal.browser.time.sleep", lambda _: setattr(lab, "namespace", gone))
-    with entered(lab.namespace, tmp_path):
+    gone = NetworkNamespace("homelab-gone")
+    monkeypatch.setattr("rehearsal.browser.time.sleep", lambda _: setattr(lab, "netns", gone))
+    with entered(lab.netns, tmp_path):
         assert said_by(HOST, "--port", "0").endswith("The lab was removed.\n")
 
 
@@ -432,7 +432,7 @@ def test_a_rehearsal_ends_with_a_page_that_answers(lab: Told, tmp_path: Path, ou
     session = cast(Session, SimpleNamespace(lab=lab, apps=[engine]))
     lab.said["ingresses"].insert(0, ingress("argocd", "argocd.lab.example.com", ip=ADDRESS))
     assert summary._open(session) is None
-    with entered(lab.namespace, tmp_path):
+    with entered(lab.netns, tmp_path):
         assert summary._open(session) == HOST
         session.apps.clear()
         assert summary._open(session) == "argocd.lab.example.com"

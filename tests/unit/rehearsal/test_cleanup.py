@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rehearsal import cache, cleanup, commands, image_cache
 from rehearsal.cache import Recipe
-from rehearsal.namespace import wait
+from rehearsal.network_namespace import wait
 from rehearsal.paths import PROJECT
 from rehearsal.upstream import Upstream
 

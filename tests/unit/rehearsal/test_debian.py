@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import debian, host_packages, trees
-from rehearsal.debian import Tree
+from rehearsal import debian, host_packages, root_filesystems
+from rehearsal.debian import RootFilesystem
 from rehearsal.shell import RehearsalError, run
 
 LDD = """/usr/bin/sh:
@@ -33,7 +33,9 @@ def system(tmp_path: Path) -> Path:
     return root
 
 
-def test_tree_has_programs_and_what_they_load(system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_file_system_has_programs_and_libraries(
+    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[object] = []
 
     def ldd(command: list[object]) -> str:
@@ -41,10 +43,10 @@ def test_tree_has_programs_and_what_they_load(system: Path, tmp_path: Path, monk
         return LDD
 
     monkeypatch.setattr(debian, "run", ldd)
-    tree = Tree(
+    rootfs = RootFilesystem(
         ["usr/bin/sh"], ["git:x:5:6::/git:/bin/sh"], ["git"], {"etc/gitconfig": "[safe]\n"}, {"usr/local/bin/a": "b"}
     )
-    debian.plant(tree, system, tmp_path / "tree")
+    debian.assemble(rootfs, system, tmp_path / "tree")
     assert asked == [["chroot", system, "ldd", "/usr/bin/dash"]]
     debian.pack(tmp_path / "tree", tmp_path / "tree.tar")
     with tarfile.open(tmp_path / "tree.tar") as tar:
@@ -62,9 +64,9 @@ def test_tree_has_programs_and_what_they_load(system: Path, tmp_path: Path, monk
 
 
 def test_argocd_is_started_by_every_name_that_the_chart_gives() -> None:
-    links = trees.TREES["argocd"].links
-    assert {name for name, aim in links.items() if aim == "argocd"} == {
-        f"usr/local/bin/argocd-{name}" for name in trees.ARGOCD
+    links = root_filesystems.ROOT_FILESYSTEMS["argocd"].links
+    assert {name for name, target in links.items() if target == "argocd"} == {
+        f"usr/local/bin/argocd-{name}" for name in root_filesystems.ARGOCD
     }
 
 

@@ -49,7 +49,7 @@ def machine(lab: Lab, name: str) -> Machine:
     (folder / "data").mkdir(parents=True)
     spec = next(machine_specs.specifications(SHIPPED.cluster, "192.168.1.254", "ssh-ed25519 key"))
     (folder / "machine.json").write_text(json.dumps(asdict(replace(spec, name=name))))
-    return Machine(folder, lab.namespace)
+    return Machine(folder, lab.netns)
 
 
 def test_a_lab_that_fits_is_not_refused(lab: Lab, free: Free) -> None:
@@ -119,17 +119,17 @@ def du(folder: Path) -> str:
     return f"{sum(file.stat().st_size for file in folder.rglob('*'))}\t{folder}\n"
 
 
-def furnished(lab: Lab) -> Path:
+def provisioned(lab: Lab) -> Path:
     (lab.folder / "archives").mkdir(parents=True, exist_ok=True)
     archive = lab.folder / "archives/images.tar"
     archive.write_text("images")
     host_services.provision_disks(lab, "kind: webhook\n", [archive])
-    return lab.folder / "furnishing"
+    return lab.folder / "provisioning"
 
 
 def test_every_kubelet_is_told_when_this_computers_disk_is_full(lab: Lab) -> None:
     for role in ("server", "agent"):
-        found = yaml.safe_load((furnished(lab) / role / host_services.KUBELET_CONFIG_PATH).read_text())
+        found = yaml.safe_load((provisioned(lab) / role / host_services.KUBELET_CONFIG_PATH).read_text())
         assert found["kind"] == "KubeletConfiguration"
         # no part of a whole: what is free on a large disk is much
         bounds = [*found["evictionHard"].values(), *found["evictionMinimumReclaim"].values()]
@@ -140,14 +140,14 @@ def test_every_kubelet_is_told_when_this_computers_disk_is_full(lab: Lab) -> Non
     assert max(others) < Path(host_services.KUBELET_CONFIG_PATH).name  # the last one counts
 
 
-def test_a_disk_is_furnished_with_what_is_not_there(lab: Lab) -> None:
+def test_a_disk_is_provisioned_with_what_is_not_there(lab: Lab) -> None:
     there = machine(lab, "s1")
     there.provision(lab.folder / "nothing")
-    there.provision(furnished(lab) / "server")
+    there.provision(provisioned(lab) / "server")
     files = {each: each.stat().st_mtime_ns for each in (there.folder / "data").rglob("*") if each.is_file()}
     assert {each.name for each in files} == {"90-rehearsal.conf", "00-rehearsal-images.yaml", "images.tar"}
-    there.provision(furnished(lab) / "server")
+    there.provision(provisioned(lab) / "server")
     assert {each: each.stat().st_mtime_ns for each in files} == files  # what runs reads nothing anew
     shutil.rmtree(there.on_data_disk("k3s"))  # as an uninstallation does
-    there.provision(furnished(lab) / "server")
+    there.provision(provisioned(lab) / "server")
     assert all(each.exists() for each in files)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal import git, server
+from rehearsal.root_filesystems import GIT_UID, REPOSITORIES
 from rehearsal.shell import run
-from rehearsal.trees import GIT_UID, REPOSITORIES
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ):
         subprocess.run(command, check=True, capture_output=True)
     state.mkdir()
-    (state / git.TREE_RECORD).write_text("/")
+    (state / git.ROOT_RECORD).write_text("/")
 
     def here(_: Path, repositories: Path, *command: str) -> list[str]:
         return ["env", f"GIT_PROJECT_ROOT={repositories}", *command]
@@ -61,7 +61,7 @@ def test_before_git_is_served_nothing_is_there(tmp_path: Path) -> None:
 
 
 def test_git_that_breaks_off_is_a_bad_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / git.TREE_RECORD).write_text("/")
+    (tmp_path / git.ROOT_RECORD).write_text("/")
     monkeypatch.setattr(git, "chroot_command", lambda *_: ["false"])
     assert git.respond(tmp_path, "GET", "/git/apps.git/HEAD", {}, b"").status == 502
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal import charts, trees
+from rehearsal import charts, root_filesystems
 from rehearsal.charts import crds
 from rehearsal.programs import argocd, argocd_login
 
@@ -23,7 +23,7 @@ def manifests(tmp_path: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump_all(things))
 
-    for name in (*trees.ARGOCD, "redis"):
+    for name in (*root_filesystems.ARGOCD, "redis"):
         pod = {"affinity": {}, "nodeSelector": {}, "containers": [{"name": name, "env": [{"name": "A", "value": "b"}]}]}
         spec = {"template": {"spec": pod}}
         write(f"base/{name}/argocd-{name}-deployment.yaml", {"kind": "Deployment", "spec": spec})
@@ -43,20 +43,20 @@ def manifests(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_parts_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
-    found = argocd.parts(manifests)
+def test_components_run_as_the_manifests_of_the_module_say(manifests: Path) -> None:
+    found = argocd.components(manifests)
     assert found["configs"] == {"argocd-cm": {"key": "value"}, "argocd-rbac-cm": {}}
-    assert found["parts"].keys() == {*trees.ARGOCD, "redis"}
-    assert found["parts"]["server"] == {
+    assert found["components"].keys() == {*root_filesystems.ARGOCD, "redis"}
+    assert found["components"]["server"] == {
         "pod": {"containers": [{"name": "server", "env": [{"name": "A", "value": "b"}]}]},
         "Role": [ROLE],
         "ClusterRole": [ROLE, ROLE],
     }
-    assert found["parts"]["application-controller"]["pod"]["containers"], "the other way to run it is not taken"
+    assert found["components"]["application-controller"]["pod"]["containers"], "the other way to run it is not taken"
 
 
 def test_redis_replicas_run_as_in_argo_cds_manifests(manifests: Path) -> None:
-    service, balancer = argocd.parts(manifests)["redisCopies"]
+    service, balancer = argocd.components(manifests)["replicatedRedis"]
     assert [each["metadata"]["name"] for each in (service, balancer)] == ["argocd-redis-ha", "argocd-redis-ha-haproxy"]
     assert balancer["spec"]["template"]["spec"]["initContainers"] == [{"name": "config-init"}], "a job makes the Secret"
 
@@ -70,13 +70,13 @@ def test_real_crds_are_a_template_that_keeps_them_where_values_say_so(manifests:
 
 def test_chart_asks_for_the_images_that_are_built() -> None:
     values = yaml.safe_load((charts.STAND_INS / "argo-cd/values.yaml").read_text())
-    copies = values["redis-ha"]
-    asked = [values["global"]["image"], values["redis"]["image"], copies["haproxy"]["image"]]
+    redis = values["redis-ha"]
+    asked = [values["global"]["image"], values["redis"]["image"], redis["haproxy"]["image"]]
     built = [image.name for image in argocd.images(Path("/made"))]
     assert [f"{each['repository']}:{each['tag']}" for each in asked] == built
-    assert copies["image"] == values["redis"]["image"]
+    assert redis["image"] == values["redis"]["image"]
     names = {values[part]["name"] for part in ("server", "repoServer", "controller", "applicationSet")}
-    assert names == set(trees.ARGOCD)
+    assert names == set(root_filesystems.ARGOCD)
 
 
 def test_login_page_is_where_the_server_looks_for_files_of_its_web_ui(tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ def test_images_have_no_compiler_and_speak_to_s3_alone(tmp_path: Path, monkeypat
 
 
 def test_images_have_what_their_programs_load(tmp_path: Path) -> None:
-    trees = postgres._trees(system(tmp_path))
-    assert {f"{name}.tar" for name in trees} == {"postgres.tar", "pgbouncer.tar", postgres.BARMAN}
-    assert "usr/lib/postgresql/17/lib/plpgsql.so" in trees["postgres"].programs
-    assert {"usr/lib/python3.13/lib-dynload/_ssl.so", "usr/bin/barman-cloud-backup"} <= set(trees["barman"].programs)
-    assert trees["pgbouncer"].links == {"usr/bin/pgbouncer": "../sbin/pgbouncer"}
+    found = postgres._root_filesystems(system(tmp_path))
+    assert {f"{name}.tar" for name in found} == {"postgres.tar", "pgbouncer.tar", postgres.BARMAN}
+    assert "usr/lib/postgresql/17/lib/plpgsql.so" in found["postgres"].programs
+    assert {"usr/lib/python3.13/lib-dynload/_ssl.so", "usr/bin/barman-cloud-backup"} <= set(found["barman"].programs)
+    assert found["pgbouncer"].links == {"usr/bin/pgbouncer": "../sbin/pgbouncer"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from provider.download import sha256_of
 from rehearsal import cache, download, go, host_packages, recipes, releases, tools
 from rehearsal.cache import Recipe, obtain
 from rehearsal.download import UnreachableError
@@ -44,7 +45,7 @@ def test_made_once_and_kept(said: list[str]) -> None:
     assert (first / "bread").read_text() == "flour"
     assert len(made) == 1
     assert made[0] != first  # it was made beside, and renamed when it was whole
-    assert said == ["bread 1: baking, once"]
+    assert said == ["bread 1: baking; later runs use the result"]
 
 
 def test_another_recipe_is_another_folder(said: list[str]) -> None:
@@ -119,7 +120,7 @@ def release(root: Path, content: bytes = b"#!/bin/sh\necho v9.9.9\n") -> str:
         tar.addfile(member, io.BytesIO(content))
     sums = root / "v9.9.9" / "pulumi-9.9.9-checksums.txt"
     sums.parent.mkdir()
-    sums.write_text(f"{'0' * 64}  other.tar.gz\n{download.sha256_of(root / name)}  {name}\n")
+    sums.write_text(f"{'0' * 64}  other.tar.gz\n{sha256_of(root / name)}  {name}\n")
     return name
 
 

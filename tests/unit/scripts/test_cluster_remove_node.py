@@ -157,7 +157,7 @@ def test_a_preview_says_both(server: FakeMachine, going: str, said: str) -> None
     server.file("members").write_text("a TrueTrue\nb TrueTrue\nc TrueTrue\n")
     if going:
         server.file("members").write_text("a TrueFalse\nb TrueTrue\nc TrueTrue\n")
-    done = with_volumes(server).run("cluster/check-quorum", GOING=going, NODES="b", FLAGS="")
+    done = with_volumes(server).run("cluster/check-node-removal", REMOVED_SERVERS=going, NODES="b", FLAGS="")
     assert (done.status, changes(done)) == (1, [])
     assert said in done.errors
 
@@ -255,11 +255,16 @@ def test_a_volume_of_two_machines_is_not_lost_with_both(server: FakeMachine) -> 
     """Each of them is looked at alone otherwise, and both may go at once."""
     server.file("volumes").write_text(f"volume pvc-4 web/www\nterm\n{HOST}b,c,\n")
     server.file("replicas").write_text("replica vol-2 b healthy\nreplica vol-2 c healthy\n")
-    assert server.run("cluster/check-quorum", GOING="", NODES="b", FLAGS="").status == 0
-    done = server.run("cluster/check-quorum", GOING="", NODES="b c", FLAGS="")
+    assert server.run("cluster/check-node-removal", REMOVED_SERVERS="", NODES="b", FLAGS="").status == 0
+    done = server.run("cluster/check-node-removal", REMOVED_SERVERS="", NODES="b c", FLAGS="")
     assert done.status == 1
     assert "b has volumes that are on no other node (2); it was not removed" in done.errors
-    assert server.run("cluster/check-quorum", GOING="", NODES="b c", FLAGS="discard-node-b discard-node-c").status == 0
+    assert (
+        server.run(
+            "cluster/check-node-removal", REMOVED_SERVERS="", NODES="b c", FLAGS="discard-node-b discard-node-c"
+        ).status
+        == 0
+    )
 
 
 def test_a_machine_that_was_set_up_anew_has_lost_its_volumes_already(server: FakeMachine) -> None:

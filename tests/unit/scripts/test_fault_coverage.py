@@ -8,11 +8,12 @@ from tests.unit.scripts.test_faults import ALL
 from tests.unit.scripts.test_scripts import FILES, named, whole
 
 READING = {
-    "cluster/check-destroy-marker", "cluster/check-quorum", "cluster/wait-for-quorum", "drift/host", "drift/k3s",
-    "drift/kubeconfigs", "drift/machine", "drift/membership", "etcd/list-snapshots", "gpu/check-driver", "nfs/check",
+    "cluster/check-destroy-marker", "cluster/check-node-removal", "cluster/wait-for-quorum", "drift/host", "drift/k3s",
+    "drift/commands-after-k3s", "drift/commands-before-k3s", "drift/kubeconfigs", "drift/machine", "drift/membership",
+    "etcd/list-snapshots", "gpu/check-driver", "nfs/check",
     "node/check-api", "node/check-ownership", "node/collect-facts", "node/export-ca", "nomad/check",
     "platform/check-capacity", "platform/list-stuck-releases", "platform/preview-capacity",
-    "platform/refuse-data-loss", "platform/wait-for-objects", "rbac/check", "rook-ceph/check-disks",
+    "platform/check-remaining-data", "platform/wait-for-objects", "rbac/check", "rook-ceph/check-disks",
     "rook-ceph/wait-until-healthy", "zfs/check-pool",
 }  # fmt: skip
 """Scripts that look and change nothing."""

@@ -1,6 +1,8 @@
 """Putting K3s in use: whom a machine joins, what its token says, and when a cluster is founded."""
 
 import base64
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,40 @@ def test_a_server_exports_its_ca_and_a_bare_machine_nothing(machine: FakeMachine
     assert applied(machine, BOOTSTRAP).status == 0
     certificate = base64.b64encode(b"certificate\n").decode()
     assert machine.run("node/export-ca").output == f"export: CA_HASH={CA_HASH}\nexport: CA={certificate}\n"
+
+
+def test_the_kubelet_gives_pods_time_to_end_and_its_configuration_is_watched(machine: FakeMachine) -> None:
+    machine.file("/servers").write_text(f"{ENDPOINT} ours\n")
+    applied(machine, AGENT, **TOLD)
+    file = machine.file("/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/05-homelab.conf")
+    assert "\nshutdownGracePeriod: 60s\nshutdownGracePeriodCriticalPods: 15s\n" in file.read_text()
+    assert "05-homelab.conf" not in machine.run("drift/k3s").output
+    file.write_text("kind: KubeletConfiguration\n")
+    assert "agent/etc/kubelet.conf.d/05-homelab.conf was changed\n" in machine.run("drift/k3s").output
+    applied(machine, AGENT, **TOLD)
+    assert "shutdownGracePeriod: 60s" in file.read_text()
+
+
+def test_programs_of_old_releases_go_and_those_in_use_stay(machine: FakeMachine) -> None:
+    """K3s unpacks each release into a folder of its own, and links the last two."""
+    data = machine.file("/var/lib/rancher/k3s/data/cni/any").parent.parent
+    folders = [data / (letter * 64) for letter in "abc"]
+    for folder in folders:
+        (folder / "bin").mkdir(parents=True)
+    for name, folder in (("current", folders[2]), ("previous", folders[1])):
+        (data / name).symlink_to(folder)
+    machine.file("/servers").write_text(f"{ENDPOINT} ours\n")
+    applied(machine, AGENT, **TOLD)
+    assert sorted(path.name for path in data.iterdir()) == sorted(
+        ["cni", "current", "previous", folders[1].name, folders[2].name]
+    )
+
+
+def test_programs_that_a_process_runs_stay(machine: FakeMachine) -> None:
+    folder = machine.file(f"/var/lib/rancher/k3s/data/{'a' * 64}/bin/shim").parent
+    shutil.copy("/bin/sleep", folder / "shim")
+    machine.file("/servers").write_text(f"{ENDPOINT} ours\n")
+    with subprocess.Popen([folder / "shim", "60"]) as shim:
+        applied(machine, AGENT, **TOLD)
+        shim.kill()
+    assert folder.exists()

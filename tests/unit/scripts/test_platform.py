@@ -167,14 +167,14 @@ GUARD = {"KEY": "longhorn", "KEEPS": "volumes", "QUERY": "volumes.longhorn.io\n\
 
 
 def test_guard_lets_go_what_keeps_nothing(calls_file: Path) -> None:
-    done = run("platform/refuse-data-loss", calls_file, "echo 'No resources found' >&2", **GUARD)
+    done = run("platform/check-remaining-data", calls_file, "echo 'No resources found' >&2", **GUARD)
     assert (done.status, done.errors) == (0, "")
     asked = "--request-timeout=15s get -o name"
     assert done.calls == [f"{asked} volumes.longhorn.io", f"{asked} persistentvolumes -l by=lab"]
 
 
 def test_guard_names_what_would_be_lost_and_the_way_out(calls_file: Path) -> None:
-    done = run("platform/refuse-data-loss", calls_file, "seq -f pv/%g 8", **GUARD)
+    done = run("platform/check-remaining-data", calls_file, "seq -f pv/%g 8", **GUARD)
     listed = "".join(f"pv/{n}\n" for n in (*range(1, 9), 1, 2))
     assert done.status == 1
     assert f"The layer longhorn still has volumes (16); it was not removed:\n{listed}" in done.errors
@@ -191,7 +191,7 @@ def test_guard_names_what_would_be_lost_and_the_way_out(calls_file: Path) -> Non
 def test_guard_knows_a_kind_that_is_gone_from_an_api_that_does_not_answer(
     calls_file: Path, said: str, status: int
 ) -> None:
-    done = run("platform/refuse-data-loss", calls_file, f'echo "{said}" >&2; return 1', **GUARD)
+    done = run("platform/check-remaining-data", calls_file, f'echo "{said}" >&2; return 1', **GUARD)
     assert done.status == status
     assert (
         "It is unknown whether the layer longhorn still has volumes, so it was not removed; run `pulumi up` again:"

@@ -59,6 +59,7 @@ def test_a_cluster_alone_exports_what_needs_no_layer() -> None:
         "nfsClient",
         "podSecurityLevels",
         "gpuResources",
+        "clusterReaders",
     }
     assert STACK_OUTPUTS.keys() == {name for name, meta in FIELDS.items() if not meta["layer"]} | local
 
@@ -101,7 +102,7 @@ def test_every_field_says_which_version_and_which_layer_of_the_catalog_brings_it
     numbers = [tuple(map(int, each["since"].split("."))) for each in FIELDS.values()]
     assert max(numbers) <= tuple(map(int, VERSION.split(".")))
     given = {each["layer"] for each in FIELDS.values() if not each["layer"].startswith("cluster.apps.")}
-    assert given - {""} <= {entry.layer.key for entry in LAYERS}
+    assert given - {"", "objectStore"} <= {entry.layer.key for entry in LAYERS}
     assert set(get_args(OutputName)) <= {field.name for field in fields(PlatformOutputs)}
 
 

@@ -37,7 +37,7 @@ def report(tmp_path: Path, content: bytes | str) -> str:
         ("config: " + "[" * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove lists or mappings"),
         ("config: " + "{a: " * 5000, "Pulumi.lab.yaml:1: is nested more than 64 levels deep; remove lists or mappings"),
         (f"config: {'9' * 5000}", "Pulumi.lab.yaml:1: is a number of more than 18 digits, which Pulumi rounds; "),
-        (f"%YAML 1.{'9' * 5000}\n---\n{VALID}", "Pulumi.lab.yaml: contains an invalid number; put text in quotes"),
+        (f"%YAML 1.{'9' * 5000}\n---\n{VALID}", "Pulumi.lab.yaml: contains an invalid number; put the value in quotes"),
         (WITH_LONG_MAIL, "email: is longer than 254 characters; shorten it"),
         (VALID.replace("lab.example.com", "a" * 40000), "homelab:cluster.domain: is longer than 2000 characters; "),
         (VALID.replace("    nodes:\n", "    nodes:\n" + "".join(map(NODE.format, range(100_000)))), " is larger than "),

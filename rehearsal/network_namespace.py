@@ -41,7 +41,7 @@ def free_address(lan: Network, taken: Collection[str]) -> str:
     raise RehearsalError(f"The network {lan} has no free address for the lab's bridge: set `lan` to a larger CIDR.")
 
 
-class Namespace:
+class NetworkNamespace:
     """A network namespace that contains only processes of the rehearsal."""
 
     def __init__(self, name: str) -> None:

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# On a server: refuse to remove a layer while it has data.
+# On a server, before a layer is removed: fail if the layer still has data of users.
 # KEY KEEPS QUERY (arguments of kubectl get, one set per line)
 
-# kept: print the names of the objects with data.
-kept() {
+# remaining_objects: print the names of the objects with data.
+remaining_objects() {
   local line arguments output
   while IFS= read -r line; do
     [ -n "$line" ] || continue
@@ -16,7 +16,7 @@ kept() {
 main() {
   command -v k3s >/dev/null || return 0
   wait_for 120 api_ready || die_api_unavailable "The API on $(hostname) does not answer within 120 s, so it is unknown whether the layer $KEY still has $KEEPS; it was not removed." "$(journal k3s)"
-  local objects; objects=$(kept)
+  local objects; objects=$(remaining_objects)
   [ -z "$objects" ] || die "The layer $KEY still has $KEEPS ($(wc -l <<<"$objects")); it was not removed:" "$(head -n 10 <<<"$objects")" \
     "Delete them, or allow the loss: \`homelab:platform.discard: [$KEY]\`, then \`pulumi up\`."
 }

@@ -1,0 +1,3 @@
+module homelab/rehearsal/klipper-lb
+
+go 1.26
