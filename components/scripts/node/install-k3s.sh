@@ -166,7 +166,7 @@ start() {
 remove_old_programs() {
   local folder kept; kept=$(readlink -f $data/data/current $data/data/previous || true)
   for folder in "$data"/data/*; do
-    [[ ${folder##*/} =~ ^[0-9a-f]{64}$ ]] && ! grep -qxF -- "$(readlink -f "$folder")" <<<"$kept" || continue
+    if [[ ! ${folder##*/} =~ ^[0-9a-f]{64}$ ]] || grep -qxF -- "$(readlink -f "$folder")" <<<"$kept"; then continue; fi
     [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$(readlink -f "$folder")/*" 2>/dev/null | head -n 1)" ] || rm -rf "$folder"
   done
 }

@@ -109,7 +109,7 @@ def test_rfc2136() -> None:
 @pytest.mark.parametrize(
     ("given", "report"),
     [
-        ({"nameserver": "fd00::53"}, "is not a host with an optional port"),
+        ({"nameserver": "fd00::53"}, "is an IPv6 address without brackets"),
         ({"nameserver": "dns://a"}, "is not a host with an optional port"),
         ({"tsigKeyName": "Cert Manager"}, "is not the name of a TSIG key"),
         ({"tsigAlgorithm": "hmac-sha256"}, "Input should be 'HMACMD5', 'HMACSHA1', 'HMACSHA256' or 'HMACSHA512'"),

@@ -131,8 +131,8 @@ def test_backups_to_amazon() -> None:
     ("change", "reason"),
     [
         ({"region": "eu central"}, "is not a region"),
-        ({"path": "/lab"}, "is not a valid folder of a bucket"),
-        ({"path": "lab//x"}, "is not a valid folder of a bucket"),
+        ({"path": "/lab"}, "is not a folder of a bucket"),
+        ({"path": "lab//x"}, "is not a folder of a bucket"),
         ({"endpoint": "nas.lan:9000"}, "is not an http or https URL"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,10 @@ def test_the_script_comes_to_its_end_wherever_it_runs(tmp_path: Path) -> None:
 def nodes_of(file: Path) -> list[dict[str, Any]]:
     status = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "EtcdIsVoter")]}
     names = [node.name for node in LabStack.read(file).cluster.nodes]
-    return [{"metadata": {"name": name}, "spec": {}, "status": status} for name in names]
+    created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return [
+        {"metadata": {"name": name, "creationTimestamp": created}, "spec": {}, "status": status} for name in names
+    ]
 
 
 @pytest.fixture
@@ -249,7 +253,7 @@ def test_objects_are_found_as_kubectl_names_them(api: FakeApi) -> None:
         (
             "nodes-outside-default-lan",
             "homelab:cluster.lan: is 10.0.0.0/24 by default",
-            "set lan to the CIDR of the whole LAN; the default is right",
+            "set lan to the CIDR of the whole LAN, or keep the default",
         ),
     ],
 )
