@@ -80,7 +80,7 @@ def machine(tmp_path: Path) -> FakeMachine:
 
 def prepared(machine: FakeMachine, haproxy: str = "# homelab", keepalived: str = "", check: str = "") -> ScriptRun:
     """The part of the script that sets up what answers for the API."""
-    variables = {"HAPROXY": haproxy, "KEEPALIVED": keepalived, "CHECK": check}
+    variables = {"HAPROXY": haproxy, "KEEPALIVED": keepalived, "CHECK": check, "ADDRESS": "10.0.0.11"}
     return machine.call_function("node/prepare", "set_endpoint", INTERFACE="eth0", **variables)
 
 

@@ -23,6 +23,7 @@ OUTCOMES = {
     "lan": RENDERED,
     "apps.podSecurity": ELSEWHERE,
     "apps.nfs": RENDERED,
+    "apps.clusterRead": RENDERED,
     "discard": ELSEWHERE,
     "hardening": EFFECT,
     "maxUnavailable": RENDERED,

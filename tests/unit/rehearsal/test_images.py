@@ -152,6 +152,7 @@ def test_mirror_is_laid_out_as_a_release(built: Path) -> None:
         artefacts.PAUSE,
         artefacts.COREDNS,
         artefacts.METRICS_SERVER,
+        artefacts.KLIPPER_LB,
         "homelab.local/pause:1",
         artefacts.PODINFO,
     )
