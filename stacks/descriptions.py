@@ -19,7 +19,7 @@ def field_descriptions(model: type[Model]) -> dict[str, str]:
 
 
 def entry_model(model: type[Model]) -> type[Model] | None:
-    """Return the model of the entries that `model` accepts under any key in addition to its fields, or None."""
+    """Return the model of the extra fields of `model`, or None if it forbids extra fields."""
     kind = inspect.get_annotations(model).get("__pydantic_extra__")
     return get_args(kind)[1] if kind else None
 

@@ -45,7 +45,7 @@ class AppAlertSettings(Model):
     """Duration for which the condition must hold before the alert fires, such as 10m. Default: the alert fires as soon
     as the condition holds."""
     severity: Literal["critical", "warning", "info"] = "warning"
-    """Severity of the alert, by which Alertmanager selects the platform's receivers of the alert."""
+    """The alert's label `severity`, by which Alertmanager routes the alert to receivers of the platform."""
     summary: Text | None = None
     """Text of the alert, which can contain Prometheus template variables, such as `{{ $labels.pod }}`. Default:
     none."""

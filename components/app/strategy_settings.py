@@ -44,7 +44,7 @@ class AppAnalysisSettings(Model):
     """Number of query results that may violate the condition before Argo Rollouts rolls back (failureLimit)."""
     count: PositiveInt = 5
     """Number of Prometheus queries before Argo Rollouts switches a blue-green rollout to the new version. During a
-    canary rollout, Argo Rollouts repeats the query until the end of the rollout."""
+    canary rollout, Argo Rollouts repeats the query throughout the rollout."""
 
 
 class AppStrategySettings(Model):

@@ -49,8 +49,7 @@ def database_variables(app: AppSettings) -> tuple[str, ...]:
 
 
 def predefined_variables(app: AppSettings) -> dict[str, str]:
-    """Return a mapping from environment variables to the name of the setting that defines the variable, without the
-    variables in `environment`."""
+    """Return the environment variables that homelab adds to the app, each with the name of the setting that adds it."""
     origins = dict.fromkeys(database_variables(app), "postgres")
     origins |= dict.fromkeys(MARIADB_VARIABLES, "mariadb") if app.mariadb else {}
     origins |= dict.fromkeys(VALKEY_VARIABLES, "valkey") if app.valkey else {}

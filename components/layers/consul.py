@@ -66,7 +66,7 @@ class Consul(Layer[ConsulSettings]):
                 "namespaceSelector": self._namespace_selector(),
                 "transparentProxy": {"defaultEnabled": False},  # needs capabilities that pods of apps lack
                 "resources": uncapped_resources("50m", "200Mi"),
-                # a Kyverno policy may require memory limits for the pods of apps, in which the sidecars run
+                # the sidecars run in the pods of apps, and a Kyverno policy may require memory limits there
                 "sidecarProxy": {"resources": resources("25m", "128Mi")},
                 "apiGateway": {"managedGatewayClass": {"resources": uncapped_resources("100m", "100Mi")}},
             },

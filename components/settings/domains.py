@@ -23,7 +23,7 @@ def domain(value: str) -> str:
         raise setting_error("is not a domain name", _FIX)
     last = value.rpartition(".")[2]
     if last.isdecimal():
-        raise setting_error("ends in a number, so programs read the name as an IP address", _FIX)
+        raise setting_error("has a number as its last label, so programs read the name as an IP address", _FIX)
     if last == "localhost":
         fix = "use a domain of your own, such as lab.example.com"
         raise setting_error("is a name that every machine resolves to itself (RFC 6761)", fix)

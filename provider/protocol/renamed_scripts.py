@@ -39,7 +39,7 @@ def from_state(properties: Properties) -> dict[str, Any]:
 
 
 def settings_from_state(properties: Properties) -> dict[str, Any]:
-    """Replace the old script names of drift checks in the plugin's settings from Pulumi's state."""
+    """Read the provider's settings from Pulumi's state, and map former names of drift checks to the current ones."""
     text = properties.get("settings")
     if not text or text == UNKNOWN:
         return dict(properties)

@@ -25,7 +25,7 @@ def recipe() -> Recipe:
         manifests = go.required(MODULE, source) / f"releases/cnpg-{VERSION}.yaml"
         released.put(manifests.read_text(), folder / "chart")
 
-    takes = "building from its Go module: 4 minutes on two cores"
+    takes = "building CloudNativePG from its Go module, which takes about 4 minutes on two cores"
     return Recipe("cloudnative-pg", VERSION, (*sources(source), code_of(__file__)), takes, make)
 
 

@@ -36,7 +36,7 @@ _TOOLS = (
 _PYTHON = "usr/lib/python3.13"
 _GROUPS = {"root": "0:", "frr": f"{FRR_GROUP}:", "frrvty": f"{VTY_GROUP}:frr"}
 _START = """#!/bin/bash
-# starts FRR's daemons as the official image's script of this name does
+# starts FRR's daemons, like the script `docker-start` of the official image
 log_success_msg() { echo "$@"; }
 log_warning_msg() { echo "$@" >&2; }
 log_failure_msg() { echo "$@" >&2; }

@@ -40,7 +40,7 @@ def load_balancer_findings(catalog: Iterable[CatalogEntry], lab: LabContext, pla
 
 
 def _servicelb(wanted: Mapping[str, int], lab: LabContext) -> Findings:
-    """Yield an error if something else assigns IP addresses to Services, or if two Services need the same port."""
+    """Yield an error if MetalLB or Cilium would assign IPs beside ServiceLB, or if two Services need port 443."""
     fix = "keep either k3s.servicelb: true or the load-balancer IPs of the layer"
     metallb, cilium = lab.settings_of(MetalLBSettings), lab.settings_of(CiliumSettings)
     if metallb:

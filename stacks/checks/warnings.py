@@ -30,8 +30,8 @@ def lab_warnings(cluster: ClusterSettings, platform: PlatformSettings) -> Iterat
 
 
 def _nodes_outside_default_lan(cluster: ClusterSettings) -> Findings:
-    """Yield a warning if nodes announce no load-balancer IPs because their addresses are outside the default of `lan`,
-    a /24 subnet."""
+    """Yield a warning if the stack file does not set `lan`, and nodes outside its default, a /24 subnet, announce no
+    load-balancer IPs."""
     if "lan" in cluster.model_fields_set:
         return
     lan, inside = ip_network(cluster.lan), address_pools.announcing_nodes(cluster)

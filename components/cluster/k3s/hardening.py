@@ -206,7 +206,7 @@ def _policy(
 
 
 def _account(namespace: str) -> dict[str, Any]:
-    # after a change to `hardening: default`, K3s deletes the objects of this manifest, except those with this label
+    # when `hardening` is set back to `default`, K3s prunes the objects of this manifest, except those with this label
     labels = {"objectset.rio.cattle.io/prune": "false"}
     metadata = {"name": "default", "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}

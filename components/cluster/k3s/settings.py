@@ -199,8 +199,8 @@ class RegistriesSettings(Model):
     """Settings of image registries, which homelab writes into the containerd configuration of all nodes."""
 
     embedded: StrictBool = False
-    """Whether K3s' embedded registry mirror is enabled. Nodes then pull images of the registries under `mirrors` from
-    each other."""
+    """Whether K3s' embedded registry mirror (Spegel) is enabled: nodes pull images from each other, for the registries
+    listed under `mirrors`."""
     mirrors: dict[Registry, MirrorSettings] = Field(default_factory=dict)
     """Mirrors by registry. The entry `*` sets the mirrors of every registry that has no entry of its own."""
     auth: dict[Registry, RegistryAuthSettings] = Field(default_factory=dict)

@@ -15,7 +15,7 @@ from tests.unit.platform.test_platform import RUN
 SCRIPTS = ROOT / "components/scripts"
 LIBRARY = (SCRIPTS / "lib.sh").read_text()
 FILES = sorted(SCRIPTS.glob("*/*.sh"))
-SHELL_OWN = {"SECONDS", "EPOCHREALTIME", "LINENO", "BASH_COMMAND", "BASH_REMATCH", "PATH"}
+SHELL_OWN = {"SECONDS", "EPOCHREALTIME", "LINENO", "BASH_COMMAND", "BASH_REMATCH", "PATH", "RANDOM"}
 OF_PLUGIN = {"node/check-api.sh", "cluster/check-node-removal.sh", "cluster/check-destroy-marker.sh"}
 ALWAYS = {"NOW", "SERVERS", "FLAGS", "CLUSTER", "RETIRED", "UNREACHABLE", "FOREIGN", "UNDO"}  # given by the plugin
 EXPORTED = {"CA", "CA_HASH", "TURN"}  # given by earlier steps of a task
