@@ -165,9 +165,7 @@ def nodes_of(file: Path) -> list[dict[str, Any]]:
     status = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "EtcdIsVoter")]}
     names = [node.name for node in LabStack.read(file).cluster.nodes]
     created = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return [
-        {"metadata": {"name": name, "creationTimestamp": created}, "spec": {}, "status": status} for name in names
-    ]
+    return [{"metadata": {"name": name, "creationTimestamp": created}, "spec": {}, "status": status} for name in names]
 
 
 @pytest.fixture
