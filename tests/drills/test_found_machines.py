@@ -133,6 +133,21 @@ def test_an_address_that_another_daemon_removes_returns(lab: RehearsedLab) -> No
     wait_until(lab.api_answers, "the API answers at its VIP", 30)
 
 
+def test_the_vip_returns_after_the_network_was_configured_again(lab: RehearsedLab, record: Recorder) -> None:
+    """A link that was down for seconds, and a daemon that sets the addresses of the interface later."""
+    (address,) = (node["address"] for node in lab.cluster["nodes"] if node["name"] == "s1")
+    vip = lab.cluster["api"]["vip"]
+    device = lab.run_as_root("s1", f"ip -o addr show to {address}").split()[1]
+    again = f"ip link set {device} down; ip addr flush dev {device}; sleep 8; networkctl reconfigure {device}"
+    lab.run_as_root("s1", f"systemd-run --quiet --no-block bash -c '{again}; ip link set {device} up'")
+    wait_until(lambda: not lab.api_answers(), "the machine has lost its addresses")
+    began = time.monotonic()
+    wait_until(lambda: lab.run_as_root("s1", f"ip -o addr show to {vip}"), "keepalived adds the VIP again", 60)
+    wait_until(lab.api_answers, "the API answers at its VIP", 60)
+    record("a link that was down for 8 s, and an interface that was configured again",
+           f"the API answers after {time.monotonic() - began:.0f} s")  # fmt: skip
+
+
 def test_doctor_names_two_holders_of_the_vip(lab: RehearsedLab) -> None:
     vip = lab.cluster["api"]["vip"]
     assert ("a1", "virtual IP") not in findings(lab, 0)
