@@ -1,4 +1,4 @@
-"""Issues CA certificates and server certificates for the rehearsal's webhooks and for Pebble."""
+"""Issues CA certificates and server certificates for the rehearsal's webhooks, for Pebble and for `k3s.ca`."""
 
 import datetime
 import ipaddress
@@ -32,6 +32,40 @@ def ensure(state: Path, address: str, names: Collection[str] = ()) -> Certificat
     return files
 
 
+@dataclass(frozen=True)
+class IssuingCa:
+    """A CA that replaces the user's CA of `k3s.ca`: certificate and private key as PEM."""
+
+    certificate: str
+    key: str
+
+
+def ensure_issuing_ca(state: Path) -> IssuingCa:
+    """Return the CA in the folder `state`; create one if there is none."""
+    file = state / "issuing-ca.pem"  # one file, so that certificate and key always belong together
+    if not file.exists():
+        key, name = ec.generate_private_key(ec.SECP256R1()), _name("rehearsal CA")
+        certificate = (
+            _builder(name, name, key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        part = state / ".issuing-ca.pem"
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        part.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + _pem(key))
+        part.replace(file)
+    certificate_text, mark, key_text = file.read_text().partition("-----BEGIN PRIVATE KEY-----")
+    return IssuingCa(certificate_text, mark + key_text)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def _are_for(files: Certificates, address: str, names: Collection[str]) -> bool:
     if not (files.ca.exists() and files.key.exists() and files.server.exists()):
         return False
@@ -59,9 +93,7 @@ def _make(files: Certificates, address: str, names: Collection[str]) -> None:
     )
     files.key.unlink(missing_ok=True)
     files.key.touch(mode=0o600)
-    files.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    files.key.write_bytes(_pem(key))
     files.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
 

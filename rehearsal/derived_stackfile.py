@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.settings.model import NAMESPACE
+from rehearsal.certificates import IssuingCa
 from rehearsal.name_server import TSIG_SECRET
 from stacks.app_sections import APP_SECTIONS
 from stacks.stackfile import is_ciphertext, short_name
@@ -29,6 +30,7 @@ class LabSettings:
 
     host_keys: Mapping[str, str]
     private_key: str
+    issuing_ca: IssuingCa
     mirror: str
     pins: Mapping[str, str]
     chart_pins: Mapping[str, str]
@@ -81,6 +83,7 @@ def derive(source: Path, lab: LabSettings) -> DerivedStackFile:
         _host_keys(derived, cluster, lab)
         _login(derived, cluster, lab)
         _artefacts(derived, cluster, lab)
+        _issuing_ca(derived, cluster, lab)
         _registries(derived, cluster, lab)
     if (platform := config.get(f"{NAMESPACE}:platform")) is not None:
         _repositories(derived, platform, lab)
@@ -167,6 +170,13 @@ def _login(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
         if owner.get("privateKey"):
             derived.secrets[f"{NAMESPACE}:{owner['privateKey']['secret']}"] = lab.private_key
     derived.replacements.append(Replacement("SSH key or agent", "a key generated for this lab"))
+
+
+def _issuing_ca(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:
+    if ca := cluster["k3s"].get("ca"):
+        ca["certificate"] = base64.b64encode(lab.issuing_ca.certificate.encode()).decode()
+        derived.secrets[f"{NAMESPACE}:{ca['privateKey']['secret']}"] = lab.issuing_ca.key
+        derived.replacements.append(Replacement("k3s.ca", "a CA generated for this lab"))
 
 
 def _artefacts(derived: DerivedStackFile, cluster: Any, lab: LabSettings) -> None:

@@ -13,6 +13,7 @@ from rehearsal import (
     acme,
     app_stack_images,
     artefacts,
+    certificates,
     charts,
     derived_stackfile,
     disk_space,
@@ -207,6 +208,7 @@ def _lab_settings(lab: Lab, laid_out: Artefacts, chart_pins: Mapping[str, str]) 
     return derived_stackfile.LabSettings(
         host_keys={machine.spec.address: machine.host_key for machine in lab.machines.values()},
         private_key=lab.private_key.read_text(),
+        issuing_ca=certificates.ensure_issuing_ca(lab.folder),
         mirror=f"http://{host}:{server.HTTP_PORT}",
         pins=laid_out.pins,
         chart_pins=chart_pins,

@@ -61,6 +61,7 @@ BOOTSTRAP = (
     step("node/stage-k3s.sh"),
     step("node/install-k3s.sh"),
 )
+BOOTSTRAP_WITH_OWN_CA = (*BOOTSTRAP[:-1], step("node/create-ca.sh"), BOOTSTRAP[-1])
 JOIN = (
     step("node/export-ca.sh", on="server", exports=CA_EXPORTS, turn=True),
     step("node/stage-k3s.sh"),
@@ -168,9 +169,13 @@ class Node(pulumi.ComponentResource):
 
         Once the task has succeeded, it never runs again.
         """
+        ca = self._shared.cluster.k3s.ca
+        run = BOOTSTRAP_WITH_OWN_CA if ca else BOOTSTRAP
+        own_ca = {"OWN_CA": ca.certificate, "OWN_CA_KEY": ca.private_key.resolve()} if ca else {}
         return self._task(
-            "cluster-found", BOOTSTRAP, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"}
-        )
+            "cluster-found", run, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"},
+            secrets={**self._secrets, **own_ca},
+        )  # fmt: skip
 
     def join(self, bootstrapped: Task) -> Task:
         """Create the task that joins the machine to the cluster.

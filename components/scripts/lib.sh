@@ -368,12 +368,15 @@ capacity_shortage() {
 # immutable_changes: print the changed settings among those that cannot change after a machine became a node.
 # shellcheck disable=SC2153 # the task sets FIXED
 immutable_changes() {
-  local line key
+  local line key fixed
   [ -e $state/fixed ] || return 0
+  fixed=$(cat $state/fixed)
+  # a node of a cluster without `k3s.ca` has no line for it
+  if ! grep -q '^k3s\.ca: ' <<<"$fixed" && grep -q '^k3s\.ca: ' <<<"$FIXED"; then fixed+=$'\nk3s.ca: none'; fi
   while IFS= read -r line; do
     key=${line%%: *}
     grep -qxF -- "$line" <<<"$FIXED" || printf 'was: %s\nnow: %s\n' "$line" "$(grep -F -- "$key: " <<<"$FIXED" || true)"
-  done <$state/fixed
+  done <<<"$fixed"
 }
 
 # refuse_immutable_changes: refuse to change settings that K3s cannot change on an existing node, before any other

@@ -6,6 +6,7 @@ import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from components.settings.errors import setting_error
 
@@ -20,6 +21,30 @@ def base64_pem(value: str) -> str:
             "is not a base64-encoded PEM certificate", "write what `base64 -w0 ca.pem` prints"
         ) from None
     return value
+
+
+def issuing_ca(value: str) -> str:
+    """Validate that the first certificate in `value` is a CA that may sign other CAs, and return `value` unchanged."""
+    base64_pem(value)
+    if "PRIVATE KEY" in decode_pem(value):
+        raise setting_error("contains a private key", "remove the key, and store it as a secret: privateKey")
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(value))
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        constraints = x509.BasicConstraints(ca=False, path_length=None)
+    if not constraints.ca:
+        raise setting_error("is not the certificate of a CA", "write the certificate of the CA first")
+    if constraints.path_length == 0:
+        raise setting_error(
+            "may not sign other CAs: its path length is 0", "use a CA whose path length is at least 1, or has no limit"
+        )
+    return value
+
+
+def fingerprint(value: str) -> str:
+    """Return the SHA-256 fingerprint of the first certificate in `value`, in hexadecimal digits."""
+    return x509.load_pem_x509_certificate(base64.b64decode(value)).fingerprint(SHA256()).hex()
 
 
 def is_rsa(value: str) -> bool:

@@ -169,6 +169,7 @@ OptionName = Annotated[
 ]
 Text = Annotated[str, TextType("text", _one_line, max_length=_LONG)]
 Certificate = Annotated[str, TextType("certificate", certificates.base64_pem, max_length=_LONG)]
+IssuingCa = Annotated[str, TextType("CA certificate", certificates.issuing_ca, max_length=_LONG)]
 Address = Annotated[str, TextType("IP address", addresses.machine_ip)]
 PodAddress = Annotated[str, TextType("IP address", addresses.pod_ip)]
 Cidr = Annotated[str, TextType("CIDR", addresses.cidr)]

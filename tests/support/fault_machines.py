@@ -1,5 +1,6 @@
 """Scripts that change a machine besides K3s, each with a machine to run it on: exports, pools, disks, data."""
 
+import base64
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from components.cluster.machine_commands import MachineCommandSettings
 from tests.support.configured_machines import BOOT_LINE, RESOLV, entry, installed_system
 from tests.support.configured_machines import GIVEN as MACHINE_GIVEN
 from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
-from tests.support.fault_scenarios import DATA, TOOLS, _done
+from tests.support.fault_scenarios import BOOTSTRAP, DATA, TOOLS, _done, staged_machine
 from tests.support.faults import Scenario, cached
 from tests.support.machine_scripts import FakeMachine
 from tests.unit.scripts.test_nomad_bootstrap_acl import NOMAD, TOKEN
@@ -27,6 +28,26 @@ NFS = {
 }  # fmt: skip
 FOLDER = {"FOLDER": "ROOT/srv/nfs"}
 EXPORT = FOLDER | {"CLIENTS": "10.0.0.11 10.0.0.12"}
+
+
+# each key and certificate has the same content in every run, but openssl's are random
+SIGN = r"""
+case $1 in rand) echo 1f; exit ;; verify) exit ;; esac
+while [ $# -gt 0 ]; do
+  case $1 in -out) out=$2 ;; -CA) cat "$2" >/dev/null ;; -CAkey) cat "$2" >/dev/null ;; esac
+  shift
+done
+if [ -n "${out:-}" ]; then echo signed >"$out"; else echo request; fi
+"""
+OWN_CA = {"CA": "", "OWN_CA": base64.b64encode(b"home\n").decode(), "OWN_CA_KEY": "key"}
+
+
+def verify_cas(fake: FakeMachine) -> None:
+    tls = fake.file(f"{DATA}/server/tls")
+    for name in ("client-ca", "server-ca", "request-header-ca", "etcd/peer-ca", "etcd/server-ca"):
+        assert (tls / f"{name}.crt").read_text() == "signed\nhome\n"
+        assert (tls / f"{name}.key").stat().st_mode & 0o777 == 0o600
+    assert not fake.file(f"{DATA}/server/tls.homelab").exists()
 
 
 def with_data(fake: FakeMachine) -> None:
@@ -274,6 +295,8 @@ def verify_no_commands(fake: FakeMachine) -> None:
 
 
 MACHINES = [
+    Scenario("node/create-ca", "node/create-ca", BOOTSTRAP | OWN_CA, TOOLS | {"openssl": SIGN}, staged_machine,
+             verify=verify_cas),
     Scenario("node/run-commands", "node/run-commands", OTHER_COMMANDS, SYSTEM_TOOLS, with_commands,
              verify=verify_commands),
     Scenario("node/run-commands, undo", "node/run-commands", OWN_COMMANDS | {"UNDO": "yes"}, SYSTEM_TOOLS,

@@ -11,6 +11,7 @@ import yaml
 from components.cluster.k3s import hardening
 from components.cluster.k3s.settings import MirrorSettings, RegistryTlsSettings
 from components.cluster.settings import ClusterSettings, K3sSettings, NodeSettings, SnapshotSettings
+from components.settings import certificates
 from components.settings.addresses import bracketed
 from components.settings.model import SecretRef
 
@@ -101,6 +102,8 @@ def immutable_settings(cluster: ClusterSettings, node: NodeSettings) -> str:
         "network.flannelBackend": network.flannel_backend,
         "k3s.secretsEncryption": str(cluster.k3s.secrets_encryption).lower(),
     }
+    if cluster.k3s.ca:
+        values["k3s.ca"] = certificates.fingerprint(cluster.k3s.ca.certificate)
     return "\n".join(f"{name}: {value}" for name, value in values.items())
 
 

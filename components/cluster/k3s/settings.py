@@ -10,6 +10,7 @@ from components.settings.fields import (
     Certificate,
     DnsLabel,
     HostPort,
+    IssuingCa,
     K3sVersion,
     OptionName,
     OptionValue,
@@ -121,6 +122,16 @@ class RotationSettings(Model):
     the replaced kubeconfigs."""
 
 
+class OwnCaSettings(Model):
+    """Your own CA, which signs the CAs of the cluster."""
+
+    certificate: IssuingCa
+    """Certificate of the CA as one line of base64-encoded PEM, as `base64 -w0 ca.pem` prints it. If another CA signed
+    it, append the certificates up to the root CA."""
+    private_key: SecretRef
+    """Pulumi secret that contains the private key of the CA, as PEM without a passphrase."""
+
+
 class K3sSettings(Model):
     """Settings of K3s, such as the version, the download source and additional options."""
 
@@ -140,6 +151,9 @@ class K3sSettings(Model):
     disable: tuple[PackagedComponent, ...] = ()
     """Packaged components of K3s that homelab disables. homelab always disables traefik and gateway-api-crd, and
     disables servicelb unless `servicelb` is true."""
+    ca: OwnCaSettings | None = None
+    """Your own CA, which signs the CAs of the cluster at the bootstrap, and cannot be changed later. Default: K3s
+    creates self-signed CAs."""
     audit: StrictBool = False
     """Whether the API server writes an audit log to /var/lib/rancher/k3s/server/logs/audit.log. `hardening: cis` always
     does so. To use a policy of your own, create a file with `machine.files`, and set `audit-policy-file` in

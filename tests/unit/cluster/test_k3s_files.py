@@ -1,5 +1,7 @@
 """What K3s is given beside its options: secrets, registries, the release, what stays."""
 
+import re
+
 import pytest
 import yaml
 
@@ -74,6 +76,13 @@ def test_what_is_fixed_names_fields_of_the_settings() -> None:
     assert lines["k3s.secretsEncryption"] == "true"
     assert lines["nodes[a].role"] == "server"
     assert lines["nodes[a].address"] == "10.0.0.11, fd00::11"
+
+
+def test_the_own_ca_is_fixed_only_where_there_is_one() -> None:
+    found, without = cluster("cluster-options"), cluster("dual-stack")
+    last = config.immutable_settings(found, found.nodes[0]).splitlines()[-1]
+    assert re.fullmatch("k3s.ca: [0-9a-f]{64}", last)
+    assert "k3s.ca" not in config.immutable_settings(without, without.nodes[0])
 
 
 def test_registries_have_tls_and_rewrites() -> None:

@@ -15,6 +15,7 @@ ELSEWHERE = "is changed in the other rehearsals"
 MACHINE = "is set, seen as drift and taken back in the drill of machines"
 SCRIPTED = "is set and taken back in tests of the script"
 OPTIONS = "takes effect in the drill of cluster options"
+OWN_CA = "signs the cluster's CAs in the drill of an own CA, and is refused on a live lab"
 RENDERED = "cannot be had here: what it renders is tested"
 
 OUTCOMES = {
@@ -70,6 +71,8 @@ OUTCOMES = {
     "k3s.snapshots.s3.retention": EFFECT,
     "k3s.disable": EFFECT,
     "k3s.servicelb": OPTIONS,
+    "k3s.ca.certificate": OWN_CA,
+    "k3s.ca.privateKey": OWN_CA,
     "k3s.audit": OPTIONS,
     "k3s.manifests": OPTIONS,
     "k3s.options": EFFECT,

@@ -1,5 +1,6 @@
 """The rehearsal's stack file: the user's own, but for what belongs to the hardware."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.app.config_objects import checked_htpasswd
+from components.settings.certificates import issuing_ca
 from rehearsal import session
+from rehearsal.certificates import IssuingCa, ensure_issuing_ca
 from rehearsal.derived_stackfile import SSH_SECRET_NAME, LabSettings, derive
 from rehearsal.name_server import TSIG_SECRET
 from stacks.settings import LabStack
@@ -19,6 +22,7 @@ PIN = "ab" * 32
 FACTS = LabSettings(
     host_keys={"192.168.1.11": OTHER, "192.168.1.12": KEY, "192.168.1.9": OTHER},
     private_key="the lab's key",
+    issuing_ca=IssuingCa("the lab's CA", "the CA's key"),
     mirror="http://192.168.1.254:8080",
     pins={"amd64": PIN, "arm64": PIN, "arm": PIN, "installer": PIN},
     chart_pins={"traefik": PIN},
@@ -62,6 +66,23 @@ def test_the_users_file_stays_and_none_of_its_ciphertext_is_taken_over(tmp_path:
     assert "secure" not in (tmp_path / "derived.yaml").read_text()
     assert "encryptionsalt" not in content
     assert missing == {"homelab:sshKey": "the lab's key"}
+
+
+def test_the_labs_ca_replaces_the_users(tmp_path: Path) -> None:
+    rest = "    k3s: {ca: {certificate: theirs, privateKey: {secret: caKey}}}\n"
+    ca_key = SECRET.replace("sshKey", "caKey")
+    content, missing = written(stack(tmp_path, "{user: pi, agent: true}", secrets=ca_key, rest=rest), tmp_path)
+    ca = content["config"]["homelab:cluster"]["k3s"]["ca"]
+    assert base64.b64decode(ca["certificate"]).decode() == FACTS.issuing_ca.certificate
+    assert missing["homelab:caKey"] == FACTS.issuing_ca.key
+
+
+def test_the_labs_ca_stays(tmp_path: Path) -> None:
+    first = ensure_issuing_ca(tmp_path)
+    assert issuing_ca(base64.b64encode(first.certificate.encode()).decode())
+    assert first.key.startswith("-----BEGIN PRIVATE KEY-----")
+    assert ensure_issuing_ca(tmp_path) == first
+    assert (tmp_path / "issuing-ca.pem").stat().st_mode & 0o077 == 0
 
 
 def test_the_tsig_key_is_the_one_of_the_labs_dns_server(tmp_path: Path) -> None:

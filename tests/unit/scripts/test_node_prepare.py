@@ -83,6 +83,23 @@ def test_what_must_not_change_is_compared_before_anything_else(machine: FakeMach
     assert not [call for call in done.calls if call.startswith(("systemctl", "apt-get", "hostname", "sysctl"))]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (FIXED, f"{FIXED}\nk3s.ca: 1f", "was: k3s.ca: none\nnow: k3s.ca: 1f\n"),
+        (f"{FIXED}\nk3s.ca: 1f", FIXED, "was: k3s.ca: 1f\nnow: \n"),
+        (f"{FIXED}\nk3s.ca: 1f", f"{FIXED}\nk3s.ca: 2e", "was: k3s.ca: 1f\nnow: k3s.ca: 2e\n"),
+    ],
+)
+def test_the_ca_of_a_cluster_stays(machine: FakeMachine, before: str, after: str, says: str) -> None:
+    machine.file("/var/lib/homelab/node").write_text("a\n")
+    machine.file("/var/lib/homelab/fixed").write_text(f"{before}\n")
+    done = run(machine, FIXED=after)
+    assert done.status == 1
+    assert f"no changes were made:\n{says}" in done.errors
+    assert run(machine, FIXED=before).status == 0
+
+
 def test_a_machine_of_another_cluster_is_left_alone(machine: FakeMachine) -> None:
     assert run(machine, CLUSTER="one").status == 0
     before = files(machine)
