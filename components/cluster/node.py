@@ -171,7 +171,9 @@ class Node(pulumi.ComponentResource):
         """
         ca = self._shared.cluster.k3s.ca
         run = BOOTSTRAP_WITH_OWN_CA if ca else BOOTSTRAP
-        own_ca = {"OWN_CA": ca.certificate, "OWN_CA_KEY": ca.private_key.resolve()} if ca else {}
+        own_ca: dict[str, pulumi.Input[str]] = (
+            {"OWN_CA": ca.certificate, "OWN_CA_KEY": ca.private_key.resolve()} if ca else {}
+        )
         return self._task(
             "cluster-found", run, [self.prepared], run_once=True, variables={**self._variables, "FOUND": "yes"},
             secrets={**self._secrets, **own_ca},

@@ -295,7 +295,7 @@ def verify_no_commands(fake: FakeMachine) -> None:
 
 
 MACHINES = [
-    Scenario("node/create-ca", "node/create-ca", BOOTSTRAP | OWN_CA, TOOLS | {"openssl": SIGN}, staged_machine,
+    Scenario("node/create-ca", "node/create-ca", {**BOOTSTRAP, **OWN_CA}, {**TOOLS, "openssl": SIGN}, staged_machine,
              verify=verify_cas),
     Scenario("node/run-commands", "node/run-commands", OTHER_COMMANDS, SYSTEM_TOOLS, with_commands,
              verify=verify_commands),
