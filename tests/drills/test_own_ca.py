@@ -81,10 +81,11 @@ def test_rotated_certificates_have_the_same_ca(lab: RehearsedLab) -> None:
 
 
 def test_the_ca_of_a_running_cluster_stays(lab: RehearsedLab) -> None:
-    ca = lab.cluster["k3s"].pop("ca")
+    ca, secret = lab.cluster["k3s"].pop("ca"), lab.document["config"].pop("homelab:caKey")
     lab.reopen()
     assert "These settings cannot be changed on a node of a cluster" in lab.up_fails()
     lab.cluster["k3s"]["ca"] = ca
+    lab.document["config"]["homelab:caKey"] = secret
     lab.reopen()
     lab.up()
     lab.up_changes_nothing()
