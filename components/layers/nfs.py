@@ -1,11 +1,13 @@
-"""NFS volumes, which many pods can mount at the same time, from your own NFS server or from a node of the cluster."""
+"""NFS volumes, which many pods can mount at the same time, from your own NFS servers or from a node of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import Field
 
 from components.cluster.host_requirements import HostRequirements, HostService
 from components.kubernetes.manifest import Json, Manifest
 from components.layers.longhorn import LonghornSettings
-from components.layers.shared.persistent_volumes import volume_query
+from components.layers.shared.persistent_volumes import driver_query
 from components.platform.layer import Layer
 from components.settings import fields
 from components.settings.checks import exactly_one
@@ -28,7 +30,7 @@ _CONTROLLER_AFFINITY = {
 
 
 class ExternalServerSettings(Model):
-    """Settings of your own NFS server, which must give root on all nodes write access (`no_root_squash`)."""
+    """Settings of an NFS server of your own, which must give root on all nodes write access (`no_root_squash`)."""
 
     address: fields.Host
     """Host name or IP address of the NFS server."""
@@ -51,19 +53,27 @@ class NodeServerSettings(Model):
 class NfsSettings(Model):
     """Settings of the StorageClass `nfs`, whose volumes many pods can mount at the same time.
 
-    Set either `external` for your own NFS server or `server` for an NFS server on a node.
+    Set either `external` for your own NFS server or `server` for an NFS server on a node, and optionally `additional`.
     """
 
     external: ExternalServerSettings | None = None
     """Your own NFS server."""
     server: NodeServerSettings | None = None
     """NFS server that homelab sets up on a node."""
+    additional: dict[DnsLabel, ExternalServerSettings] = Field(default_factory=dict)
+    """Further NFS servers, or further directories of the same server: name → server. The StorageClass of the entry
+    `media` is `nfs-media`."""
+
+    @property
+    def external_servers(self) -> list[ExternalServerSettings]:
+        """All NFS servers that homelab does not set up."""
+        return [*([self.external] if self.external else []), *self.additional.values()]
 
 
 class Nfs(Layer[NfsSettings]):
     """Layer for NFS volumes, which many pods can mount at the same time.
 
-    The NFS server is either your own server or a node of the cluster.
+    The NFS server is either your own server or a node of the cluster. You can add further servers of your own.
     """
 
     key = "nfs"
@@ -72,7 +82,7 @@ class Nfs(Layer[NfsSettings]):
     pod_security = "privileged"  # the driver mounts file systems on the host
     host_requirements = HostRequirements(modules=("nfs",))
     user_data = "volumes"
-    user_data_queries = (volume_query(STORAGE_CLASS),)
+    user_data_queries = (driver_query(_DRIVER),)
 
     def values(self) -> Mapping[str, Json]:
         """Return the Helm values of the CSI driver for NFS.
@@ -96,13 +106,12 @@ class Nfs(Layer[NfsSettings]):
         return [HostService("server", server.node, ("nfs/export.sh",), ("nfs/unexport.sh",), "nfs/check.sh", variables)]
 
     def objects_after_charts(self) -> Sequence[Manifest]:
-        """Return the StorageClass."""
-        address, path = self._share()
+        """Return the StorageClasses."""
         return [
             {
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
-                "metadata": {"name": STORAGE_CLASS},
+                "metadata": {"name": name},
                 "provisioner": _DRIVER,
                 "parameters": {"server": address, "share": path},
                 "mountOptions": ["nfsvers=4.1", "hard", "noatime"],
@@ -110,10 +119,19 @@ class Nfs(Layer[NfsSettings]):
                 "reclaimPolicy": "Delete",
                 "volumeBindingMode": "Immediate",
             }
+            for name, (address, path) in self._shares().items()
         ]
 
+    def _shares(self) -> dict[str, tuple[str, str]]:
+        """Return the address of the NFS server and the exported directory of each StorageClass."""
+        additional = {
+            f"{STORAGE_CLASS}-{name}": (server.address, server.path)
+            for name, server in self.settings.additional.items()
+        }
+        return {STORAGE_CLASS: self._share(), **additional}
+
     def _share(self) -> tuple[str, str]:
-        """Return the address of the NFS server and the directory that the NFS server exports."""
+        """Return the address of the NFS server and the exported directory of the StorageClass `nfs`."""
         if self.settings.external:
             return self.settings.external.address, self.settings.external.path
         server = self.settings.server
@@ -122,8 +140,9 @@ class Nfs(Layer[NfsSettings]):
         return node.address, server.path
 
     def outputs(self) -> Mapping[str, object]:
-        """Return the StorageClass."""
-        return {"storage_classes": [STORAGE_CLASS], "shared_storage_classes": [STORAGE_CLASS]}
+        """Return the names of the StorageClasses."""
+        names = [*self._shares()]
+        return {"storage_classes": names, "shared_storage_classes": names}
 
     def findings(self) -> Iterator[Finding]:
         """Yield errors in the settings that select the NFS server."""

@@ -92,8 +92,9 @@ def _used_hosts(lab: LabContext) -> Iterator[tuple[str, str]]:
 
 def _nfs_server(lab: LabContext) -> Iterator[tuple[str, str]]:
     nfs = lab.settings_of(NfsSettings)
-    if nfs and nfs.external and is_address(nfs.external.address):
-        yield nfs.external.address, "the address of the NFS server"
+    for server in nfs.external_servers if nfs else ():
+        if is_address(server.address):
+            yield server.address, "the address of the NFS server"
 
 
 def announcing_nodes(cluster: ClusterSettings) -> list[str]:

@@ -28,6 +28,18 @@ def test_server_of_your_own() -> None:
     assert not problems("nfs", found)
 
 
+def test_each_additional_server_has_its_class() -> None:
+    more = {"media": {"address": "10.0.0.9", "path": "/media"}, "old": {"address": "nas.lan", "path": "/volume2"}}
+    found = lab(nfs=NAS | {"additional": more})
+    made = {each["metadata"]["name"]: each["parameters"] for each in layer("nfs", found).objects_after_charts()}
+    assert made == {
+        "nfs": {"server": "nas.lan", "share": "/volume1"},
+        "nfs-media": {"server": "10.0.0.9", "share": "/media"},
+        "nfs-old": {"server": "nas.lan", "share": "/volume2"},
+    }
+    assert layer("nfs", found).outputs()["shared_storage_classes"] == ["nfs", "nfs-media", "nfs-old"]
+
+
 def test_machine_as_server_is_open_to_the_machines() -> None:
     found = lab(nfs={"server": {"node": "e"}})
     (made,) = layer("nfs", found).objects_after_charts()
