@@ -43,17 +43,17 @@ class KuredSettings(Model):
     """Time zone of `startTime`, `endTime` and `rebootDays`. Default: the cluster's `machine.timezone`, otherwise
     UTC."""
     period: Duration = "1h"
-    """Time between two checks of a node whether it needs a reboot."""
+    """Interval at which kured checks whether a machine needs a reboot."""
     drain_timeout: Duration = "5m"
-    """Timeout of a drain. After the timeout, kured uncordons the node instead of rebooting it, and tries again after
+    """Timeout of a drain. After the timeout, kured uncordons the node without a reboot, and tries again after
     `period`."""
     lock_ttl: Duration | None = None
-    """Time after which another node can reboot although a rebooted node has not returned. Default: never, so that kured
-    reboots no other node until the node returns."""
+    """Time after which kured reboots the next node although a rebooted node has not returned. A node that returns later
+    stays cordoned. Default: kured reboots no other node until the node returns."""
     reboot_sentinel: AbsolutePath = "/run/reboot-required"
-    """File on the machine whose existence means that the machine needs a reboot."""
+    """File in `/run` whose existence means that the machine needs a reboot."""
     ignored_alerts: tuple[AlertName, ...] = ()
-    """Names of alerts that do not block reboots. With the layer monitoring, kured reboots no node while another alert
+    """Names of alerts that do not block reboots. With the layer monitoring, kured reboots no node while any other alert
     fires."""
 
 
@@ -67,10 +67,11 @@ class Kured(Layer[KuredSettings]):
     installs_after = ("monitoring",)
 
     def values(self) -> Mapping[str, Json]:
-        """Return the Helm values: the time window, the check for a required reboot, and the lock.
+        """Return the Helm values: the time window, the check whether a machine needs a reboot, and the lock.
 
-        The lock admits one node at a time, because a second server without a reboot could cost etcd its quorum. kured
-        reboots through systemd-logind, which the kubelet delays until pods have ended (graceful node shutdown).
+        The chart's default concurrency is one node, so that etcd keeps its quorum. The chart's default reboot command
+        is `systemctl reboot`: unlike a signal to systemd, it respects the inhibitor locks of the kubelet (graceful node
+        shutdown) and of unattended-upgrades.
         """
         settings = self.settings
         configuration: dict[str, Json] = {
@@ -87,6 +88,9 @@ class Kured(Layer[KuredSettings]):
         }
         if settings.lock_ttl:
             configuration["lockTtl"] = settings.lock_ttl
+        if len(self.lab.cluster.nodes) == 1:
+            # a drain would only stop the pods, and a disruption budget could block it at every attempt
+            configuration["drainPodSelector"] = "homelab/drained-by-kured"
         values: dict[str, Json] = {
             "configuration": configuration | self._alerts(),
             "priorityClassName": "system-node-critical",
