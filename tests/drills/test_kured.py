@@ -9,7 +9,7 @@ import pytest
 from bench.labs import stack_document
 from components.layers.kured import reboot_required
 from tests.drills.measurements import Recorder, timed
-from tests.rehearsal.rehearsed_lab import RehearsedLab, rehearse, wait_until
+from tests.rehearsal.rehearsed_lab import RehearsedLab, longest_outage, rehearse, wait_until
 
 pytestmark = pytest.mark.drill
 
@@ -81,30 +81,36 @@ def test_homelab_drains_nothing_while_kured_reboots_a_node(lab: RehearsedLab, re
     lab.up_changes_nothing()
 
 
-def test_a_pod_like_that_of_kured_reboots_its_machine(lab: RehearsedLab) -> None:
+def test_a_pod_like_that_of_kured_reboots_a_server(lab: RehearsedLab, record: Recorder) -> None:
     """The image of kured has its own nsenter; this pod has only that of its machine."""
-    image = lab.kubectl("get", "daemonset", "kured", "-n", "kured", "-o", "jsonpath={..containers[0].image}")
-    loader = lab.run_as_root("a1", "ls /lib64/ld-linux-*.so.2 /lib/ld-linux-*.so.1 2>/dev/null; true").split()[0]
-    libraries = lab.run_as_root("a1", "ls -d /usr/lib/*-linux-gnu").split()[0]
-    command = [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/nsenter", *ENTER[1:]]
+    image = lab.kubectl("get", "deployment", "coredns", "-n", "kube-system", "-o", "jsonpath={..containers[0].image}")
+    loader = lab.run_as_root("s1", "ls /lib64/ld-linux-*.so.2 /lib/ld-linux-*.so.1 2>/dev/null; true").split()[0]
+    libraries = lab.run_as_root("s1", "ls -d /usr/lib/*-linux-gnu").split()[0]
+    enter = [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/nsenter", *ENTER[1:]]
     container = {
         "name": "reboot",
         "image": image,
-        "command": [*command, "/bin/systemctl", "reboot"],
+        "command": [*enter, "sh", "-c", f"{reboot_required(SENTINEL)} && exec /bin/systemctl reboot"],
+        "resources": {"limits": {"memory": "64Mi"}},
         "securityContext": {"privileged": True, "readOnlyRootFilesystem": True},
         "volumeMounts": [{"name": "host", "mountPath": "/host", "readOnly": True}],
     }
     spec = {
-        "nodeName": "a1",
+        "nodeName": "s1",
         "hostPID": True,
         "restartPolicy": "Never",
         "containers": [container],
         "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
     }
     overrides = json.dumps({"apiVersion": "v1", "spec": spec})
-    before = boot_id(lab, "a1")
-    assert asks_for_a_reboot(lab, "a1")
-    lab.kubectl("run", "reboot", "-n", "kured", f"--image={image}", "--restart=Never", f"--overrides={overrides}")
-    wait_until(lambda: lab.lab.machine("a1").answers() and boot_id(lab, "a1") != before, "a1 has rebooted")
-    wait_until(lambda: lab.ready_nodes() == ALL, "all nodes are Ready")
-    assert not asks_for_a_reboot(lab, "a1"), "the reboot has removed the file"
+    before = boot_id(lab, "s1")
+
+    def reboot() -> None:
+        lab.kubectl("run", "reboot", "-n", "kured", f"--image={image}", "--restart=Never", f"--overrides={overrides}")
+        wait_until(lambda: lab.lab.machine("s1").answers() and boot_id(lab, "s1") != before, "s1 has rebooted")
+        wait_until(lambda: lab.ready_nodes() == ALL and lab.etcd_voters() == SERVERS, "all nodes are Ready")
+
+    lab.run_as_root("s1", f"touch {SENTINEL}")
+    gap = longest_outage(lab.api_answers, reboot)
+    record("a server rebooted as kured reboots it, longest gap of the API", f"{gap:.1f} s")
+    assert not asks_for_a_reboot(lab, "s1"), "the reboot has removed the file"

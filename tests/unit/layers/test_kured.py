@@ -1,4 +1,4 @@
-"""kured: when it reboots nodes, what blocks reboots, and settings with which it would reboot none or again and again."""
+"""kured: when it reboots nodes, what blocks reboots, and settings with which it would reboot none or too many."""
 
 import shlex
 import subprocess

@@ -32,8 +32,8 @@ def server(tmp_path: Path) -> FakeMachine:
 def held(server: FakeMachine, holder: str, *, minutes: int = 0, ttl: timedelta = timedelta()) -> FakeMachine:
     """Let `holder` hold the lock since `minutes`, in the format that kured writes."""
     created = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat().replace("+00:00", "123Z")
-    lock = {"nodeID": holder, "metadata": {"unschedulable": False}, "created": created}
-    lock["TTL"] = int(ttl.total_seconds()) * 10**9
+    nanoseconds = int(ttl.total_seconds()) * 10**9
+    lock = {"nodeID": holder, "metadata": {"unschedulable": False}, "created": created, "TTL": nanoseconds}
     server.file("kured").write_text(json.dumps(lock, separators=(",", ":")))
     return server
 
