@@ -461,6 +461,7 @@ take_kured_lock() {
     node=$(kube get node "$holder" --ignore-not-found -o name) || return
     [ -z "$node" ] || return 1
   fi
+  holder=
   value="{\"nodeID\":\"pulumi up\",\"metadata\":{},\"created\":\"$(date -u +%FT%TZ)\",\"TTL\":1800000000000}"
   # with the resource version, the API server refuses the lock if kured has taken it in the meantime
   kube annotate daemonset kured -n kured --overwrite --resource-version="${found%% *}" "weave.works/kured-node-lock=$value" >/dev/null

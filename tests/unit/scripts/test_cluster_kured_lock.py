@@ -95,8 +95,9 @@ def test_a_lock_with_a_ttl_counts_until_it_expires(server: FakeMachine) -> None:
     assert (done.status, moves(done)) == (1, False)
 
 
-def test_a_lock_that_kured_took_in_the_meantime_is_not_overwritten(server: FakeMachine) -> None:
-    server.file("kured").write_text("")
+@pytest.mark.parametrize("holder", ["", "pulumi up"])
+def test_a_lock_that_somebody_took_in_the_meantime_is_not_overwritten(server: FakeMachine, holder: str) -> None:
+    held(server, holder)
     server.file("conflict").touch()
     done = drained(server)
     assert (done.status, done.progress[0]) == (0, "waiting for the lock of kured")
