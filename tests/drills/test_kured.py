@@ -84,7 +84,7 @@ def test_homelab_drains_nothing_while_kured_reboots_a_node(lab: RehearsedLab, re
 def test_a_pod_like_that_of_kured_reboots_a_server(lab: RehearsedLab, record: Recorder) -> None:
     """The image of kured has its own nsenter; this pod has only that of its machine."""
     image = lab.kubectl("get", "deployment", "coredns", "-n", "kube-system", "-o", "jsonpath={..containers[0].image}")
-    loader = lab.run_as_root("s1", "ls /lib64/ld-linux-*.so.2 /lib/ld-linux-*.so.1 2>/dev/null; true").split()[0]
+    loader = lab.run_as_root("s1", "readlink -f /lib*/ld-linux-*.so.*").split()[0]
     libraries = lab.run_as_root("s1", "ls -d /usr/lib/*-linux-gnu").split()[0]
     enter = [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/nsenter", *ENTER[1:]]
     container = {
