@@ -23,6 +23,7 @@ from components.layers.gitlab import GitLab
 from components.layers.gpu import GPU
 from components.layers.harbor import Harbor
 from components.layers.kafka import Kafka
+from components.layers.kured import Kured
 from components.layers.kyverno.layer import Kyverno
 from components.layers.loki import Loki
 from components.layers.longhorn import Longhorn
@@ -125,6 +126,7 @@ LAYERS: tuple[CatalogEntry, ...] = (
         Chart("step-certificates", "1.30.1", "https://smallstep.github.io/helm-charts"),
         Chart("step-issuer", "1.11.0", "https://smallstep.github.io/helm-charts"),
     ),
+    CatalogEntry(Kured, Chart("kured", "6.1.0", "https://kubereboot.github.io/charts")),
 )
 """All layers with their Helm charts: the name, version and repository of each chart."""
 

@@ -443,6 +443,44 @@ blocking_budgets() {
     done
 }
 
+# json_field NAME: print the value of a text or a number in the flat JSON of standard input.
+json_field() { sed -nE "s/.*\"$1\": ?\"?([^\",}]*).*/\1/p"; }
+
+# has_expired LOCK: succeed if the lock of kured has a TTL, in nanoseconds, that is over.
+has_expired() {
+  local created ttl
+  created=$(date -d "$(json_field created <<<"$1")" +%s) && ttl=$(json_field TTL <<<"$1") || return
+  [ "${ttl:-0}" -gt 0 ] && [ $((created + ttl / 1000000000)) -le "$(date +%s)" ]
+}
+
+# take_kured_lock: take the lock of kured (Kubernetes Reboot Daemon) for half an hour, so that kured reboots no node. Fail
+# if a node of the cluster holds the lock, and set `holder` to its name. Succeed if the cluster has no kured.
+take_kured_lock() {
+  local found lock node value
+  found=$(kube get daemonset kured -n kured --ignore-not-found -o jsonpath='{.metadata.resourceVersion} {.metadata.annotations.weave\.works/kured-node-lock}') || return
+  [ -n "$found" ] || return 0
+  lock=${found#* } holder=$(json_field nodeID <<<"${found#* }")
+  if [ -n "$holder" ] && [ "$holder" != "pulumi up" ] && ! has_expired "$lock"; then
+    node=$(kube get node "$holder" --ignore-not-found -o name) || return
+    [ -z "$node" ] || return 1
+  fi
+  holder=
+  value="{\"nodeID\":\"pulumi up\",\"metadata\":{},\"created\":\"$(date -u +%FT%TZ)\",\"TTL\":1800000000000}"
+  # with the resource version, the API server refuses the lock if kured has taken it in the meantime
+  kube annotate daemonset kured -n kured --overwrite --resource-version="${found%% *}" "weave.works/kured-node-lock=$value" >/dev/null
+}
+
+# pause_kured OUTCOME: take the lock of kured; wait while kured drains and reboots a node. If that node does not return,
+# the message states that NODE was not OUTCOME.
+pause_kured() {
+  local holder=
+  if take_kured_lock; then return; fi
+  say "waiting for the lock of kured${holder:+, which reboots $holder}"
+  wait_for 900 take_kured_lock || die "$NODE was not $1, because the lock of kured was not free within 900 s${holder:+: kured reboots $holder}." \
+    "If kured failed to reboot it, release the lock: kubectl annotate daemonset kured -n kured weave.works/kured-node-lock-" \
+    "Then run \`pulumi up\` again."
+}
+
 # drain OUTCOME: cordon NODE and evict its pods; if that fails, the message states that NODE was not OUTCOME.
 # shellcheck disable=SC2153 # the task sets NODE
 drain() {

@@ -20,6 +20,8 @@ from components.settings.kubernetes_fields import Size
 from components.settings.model import Model, SecretRef
 from components.settings.quantities import mebibytes
 
+PROMETHEUS_URL = "http://kube-prometheus-stack-prometheus.monitoring.svc:9090"
+"""URL of Prometheus inside the cluster."""
 _CRITICAL = "system-cluster-critical"
 
 
@@ -200,7 +202,7 @@ class Monitoring(Layer[MonitoringSettings]):
 
     def outputs(self) -> Mapping[str, object]:
         """Return the URL of Prometheus."""
-        return {"metrics_endpoint": f"http://kube-prometheus-stack-prometheus.{self.namespace}.svc:9090"}
+        return {"metrics_endpoint": PROMETHEUS_URL}
 
     @property
     def replicas(self) -> int:

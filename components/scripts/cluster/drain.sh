@@ -14,6 +14,7 @@ main() {
   # without a ready API, NODE cannot be drained, but the change may repair the API
   command -v k3s >/dev/null && wait_for 20 api_ready || return 0
   node_exists "$NODE" || return 0
+  pause_kured changed
   local other_nodes; other_nodes=$(other_nodes)
   if [ "$other_nodes" = 0 ]; then say "$NODE is the only node: its pods stay"; return; fi
   if [ "$(kube get node "$NODE" -o jsonpath='{.spec.unschedulable}')" != true ]; then

@@ -59,8 +59,13 @@ main() {
   fi
   ready=$(ready_condition "$NODE") || die "The API on $(hostname) did not answer whether $NODE is Ready, so it was not removed; run \`pulumi up\` again." "$(journal k3s)"
   keep_volumes
-  if [ "$ready" = True ]; then drain removed; fi
+  if [ "$ready" = True ]; then
+    pause_kured removed
+    drain removed
+  fi
   say "removing $NODE from the cluster"
   delete_node "$NODE"
+  # the removed node would never release the lock of kured; homelab's own lock expires
+  take_kured_lock || true
 }
 main </dev/null
