@@ -4,8 +4,8 @@ from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
 from tests.support.configured_machines import installed_system
 from tests.support.machine_scripts import FakeMachine
 
-# `lists` is what the mirror offers, and `known` the package lists of the machine; each package is a file `installed-NAME`
-# with its version
+# `lists` is what the mirror offers, and `known` the package lists of the machine. Each installed package is a file
+# `installed-NAME` with its version.
 APT_GET = r"""
 waiting() {
   while read -r name version; do
@@ -14,7 +14,10 @@ waiting() {
 }
 case $* in
   *' update')
-    [ ! -e no-mirror ] || { echo "W: http://deb.lan: no route"; echo 'E: Some index files failed to download.'; exit 100; }
+    if [ -e no-mirror ]; then
+      printf '%s\n' 'W: http://deb.lan: no route' 'E: Some index files failed to download.'
+      exit 100
+    fi
     cp lists new-known && mv new-known known ;;
   *--download-only*) [ ! -e interrupted ] || { echo 'E: dpkg was interrupted'; exit 100; } ;;
   '-sq upgrade --with-new-pkgs')
@@ -23,8 +26,11 @@ case $* in
   *' upgrade --with-new-pkgs')
     [ ! -e interrupted ] || { echo 'E: dpkg was interrupted'; exit 100; }
     waiting | while read -r name version; do
-      [ "$version" != broken ] || { echo "Setting up $name"; echo "E: Sub-process /usr/bin/dpkg returned an error code (1)"; exit 100; }
-      if [ "$name" = libc6 ]; then mkdir -p run; echo libc6 >run/reboot-required.pkgs; echo '*** System restart required ***' >run/reboot-required; fi
+      if [ "$version" = broken ]; then
+        printf '%s\n' "Setting up $name" 'E: Sub-process /usr/bin/dpkg returned an error code (1)'
+        exit 100
+      fi
+      if [ "$name" = libc6 ]; then echo libc6 >run/reboot-required.pkgs; echo restart >run/reboot-required; fi
       echo "$version" >"new-$name" && mv "new-$name" "installed-$name"
     done ;;
 esac
