@@ -88,17 +88,14 @@ stop_managed_service() {
   rm -f "$originals$2"
 }
 
-# refresh_package_lists LOG OPTION…: refresh the package lists; fail only while another program, such as apt-daily, has
-# locked them.
-refresh_package_lists() {
-  local log=$1; shift
-  apt-get -q -o DPkg::Lock::Timeout=300 "$@" update >"$log" 2>&1 || ! grep -q '^E: .*lock' "$log"
-}
+# refresh_package_lists LOG: refresh the package lists; fail only while another program, such as apt-daily, has locked
+# them.
+refresh_package_lists() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
 
-# update_package_lists LOG OPTION…: refresh the package lists as soon as no other program has locked them, because apt's
-# lock timeout does not apply to them. Lines `E: ` in the log tell that they could not be refreshed.
+# update_package_lists LOG: refresh the package lists as soon as no other program has locked them, because apt's lock
+# timeout does not apply to them.
 update_package_lists() {
-  refresh_package_lists "$@" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$1")"; wait_for 300 refresh_package_lists "$@"; } || true
+  refresh_package_lists "$1" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$1")"; wait_for 300 refresh_package_lists "$1"; } || true
 }
 
 # install_packages PACKAGE…: install the missing packages from the distribution.
@@ -232,7 +229,7 @@ kernel_was_updated() { [ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(compgen -G
 # kernel_was_installed: succeed if a kernel was installed since the machine booted.
 kernel_was_installed() {
   local booted; booted=$(awk '$1 == "btime" {print $2}' /proc/stat)
-  [ -n "$(find /boot/ -maxdepth 1 -name 'vmlinuz-*' -newerct "@$booted" 2>/dev/null)" ]
+  [ -n "$(find /boot/ -maxdepth 1 -type f -name 'vmlinuz-*' -newerct "@$booted" 2>/dev/null)" ]
 }
 
 # reboot_reason: print why updates need a reboot; nothing if they need none. Not every distribution's kernel package

@@ -172,11 +172,23 @@ def test_a_package_that_fails_stops_the_upgrade(lab: RehearsedLab) -> None:
     lab.up_changes_nothing()
 
 
+def test_an_interrupted_dpkg_is_completed_and_a_running_one_awaited(lab: RehearsedLab) -> None:
+    publish(lab, 5, *(name for name in ALL if name != "s3"), postinst="sleep 5")
+    publish(lab, 5, "s3", postinst="sleep 60")
+    lab.run_as_root("s2", "dpkg -i /srv/apt/probe-tool.deb & sleep 2; kill -9 $!; ls /var/lib/dpkg/updates | grep .")
+    lab.run_as_root("s3", "systemd-run -q dpkg -i /srv/apt/probe-tool.deb")
+    upgrade(lab, "2027-02")
+    output = lab.up()
+    assert "the packages are downloaded later: E: dpkg was interrupted" in output
+    assert set(versions(lab).values()) == {"5 installed"}
+    all_serve(lab)
+
+
 def test_removing_the_setting_changes_no_machine(lab: RehearsedLab) -> None:
-    publish(lab, 5)
+    publish(lab, 6)
     before = boots(lab)
     del lab.cluster["machine"]
     lab.reopen()
     lab.up()
-    assert set(versions(lab).values()) == {"4 installed"}
+    assert set(versions(lab).values()) == {"5 installed"}
     assert boots(lab) == before

@@ -46,8 +46,8 @@ check_space() {
 # fetch_packages: refresh the package lists, and download the packages, which disrupts no machine.
 fetch_packages() {
   local log; log=$(mktemp)
-  update_package_lists "$log" -o APT::Update::Error-Mode=any
-  ! grep -q '^E: ' "$log" || refuse "the package lists could not be refreshed:" "$(grep '^[EW]: ' "$log" | tail -n 5)" \
+  update_package_lists "$log"
+  ! grep -qE '^(E: |W: Some index files failed)' "$log" || refuse "the package lists could not be refreshed:" "$(grep '^[EW]: ' "$log" | tail -n 5)" \
     "Fix the cause: \`sudo apt-get update\` on the machine shows it."
   check_space
   # after an interrupted dpkg, apt downloads nothing; the upgrade repairs this first
@@ -61,9 +61,8 @@ complete_dpkg() { dpkg --force-confold --configure -a </dev/null >"$1" 2>&1 9>&-
 upgrade() {
   local log count; log=$(mktemp)
   complete_dpkg "$log" || { say "waiting for dpkg: $(tail -n 1 "$log")"; wait_for 300 complete_dpkg "$log"; } || true
-  check_space
   count=$(waiting_packages | wc -l) || true
-  say "upgrading packages: $count"
+  [ "$count" = 0 ] || say "upgrading packages: $count"
   # a service that is restarted must not keep the lock of this machine
   apt-get "${apt_options[@]}" -o APT::Keep-Downloaded-Packages=false upgrade --with-new-pkgs </dev/null >"$log" 2>&1 9>&- ||
     refuse "apt-get could not upgrade the packages. Its output ends:" "$(tail -n 15 "$log")" \
