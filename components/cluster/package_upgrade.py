@@ -5,10 +5,10 @@ from components.provider_resources import step
 
 _IN_TURN = ["pending", "member"]
 RUN = (
-    step("node/upgrade-packages.sh", exports=["TURN", "UPGRADED"]),
+    step("node/upgrade-packages.sh", exports=["TURN", "FINISHED"]),
     step("cluster/wait-for-quorum.sh", on="server", when=_IN_TURN),
     step("cluster/wait-for-quorum.sh", on="server", when=_IN_TURN, turn=True),
-    step("node/upgrade-packages.sh", when=_IN_TURN, turn=True, exports=["UPGRADED"]),
+    step("node/upgrade-packages.sh", when=_IN_TURN, turn=True, exports=["FINISHED"]),
     *REBOOT,
     step("cluster/uncordon.sh", on="server", when=["upgraded", "member"]),
     step("node/upgrade-packages.sh"),

@@ -174,15 +174,15 @@ lock() {
 # prepared_node: print the name of the node that this machine was prepared as; nothing if it was not prepared.
 prepared_node() { cat $state/node 2>/dev/null || true; }
 
-# check_node: refuse a machine that is another node, and a machine on which somebody else installed K3s.
+# check_node NODE: refuse a machine that is another node, and a machine on which somebody else installed K3s.
 check_node() {
   [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
   case "$(prepared_node)" in
-    "$NODE") ;;
-    '') ! has_k3s_data || [ -n "${UNDO:-}" ] || die "K3s is installed on this machine already, and not by homelab; no changes were made." \
-      "Remove K3s, or remove $NODE from \`nodes\`." ;;
-    *) die "This machine is the node $(prepared_node); it cannot be $NODE as well; no changes were made." \
-      "To rename the node: remove $(prepared_node) from \`nodes\`, \`pulumi up\`, add $NODE, \`pulumi up\`." ;;
+    "$1") ;;
+    '') ! has_k3s_data || die "K3s is installed on this machine already, and not by homelab; no changes were made." \
+      "Remove K3s, or remove $1 from \`nodes\`." ;;
+    *) die "This machine is the node $(prepared_node); it cannot be $1 as well; no changes were made." \
+      "To rename the node: remove $(prepared_node) from \`nodes\`, \`pulumi up\`, add $1, \`pulumi up\`." ;;
   esac
 }
 
@@ -235,8 +235,8 @@ kernel_was_installed() {
 # reboot_reason: print why updates need a reboot; nothing if they need none. Not every distribution's kernel package
 # creates /run/reboot-required.
 reboot_reason() {
-  local packages; packages=$(sort -u /run/reboot-required.pkgs 2>/dev/null | paste -sd ' ') || true
-  if [ -e /run/reboot-required ]; then echo "${packages:-/run/reboot-required exists}"
+  local upgraded; upgraded=$(sort -u /run/reboot-required.pkgs 2>/dev/null | paste -sd ' ') || true
+  if [ -e /run/reboot-required ]; then echo "${upgraded:-/run/reboot-required exists}"
   elif is_container; then return
   elif kernel_was_updated || kernel_was_installed; then echo "a kernel was installed, but $(uname -r) still runs"; fi
 }

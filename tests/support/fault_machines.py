@@ -284,7 +284,7 @@ def with_upgrades(fake: FakeMachine) -> None:
 def with_earlier_upgrade(fake: FakeMachine) -> None:
     """Create a machine whose packages were upgraded for another text, and now again."""
     with_upgrades(fake)
-    for given in ({"UPGRADE": "2026-10", "UPGRADED": "yes"}, {}):
+    for given in ({"UPGRADE": "2026-10", "FINISHED": "yes"}, {}):
         _done(fake, "node/upgrade-packages", UPGRADE | given)
 
 
@@ -295,7 +295,7 @@ def verify_upgrade(fake: FakeMachine) -> None:
 MACHINES = [
     Scenario("node/upgrade-packages", "node/upgrade-packages", UPGRADE, UPGRADE_TOOLS, with_upgrades, on_disk=False,
              verify=verify_upgrade),
-    Scenario("node/upgrade-packages, complete", "node/upgrade-packages", UPGRADE | {"UPGRADED": "yes"}, UPGRADE_TOOLS,
+    Scenario("node/upgrade-packages, complete", "node/upgrade-packages", UPGRADE | {"FINISHED": "yes"}, UPGRADE_TOOLS,
              with_earlier_upgrade, verify=verify_upgrade),
     Scenario("node/run-commands", "node/run-commands", OTHER_COMMANDS, SYSTEM_TOOLS, with_commands,
              verify=verify_commands),

@@ -491,8 +491,8 @@ apply_settings() {
 main() {
   local wanted=()
   lock
-  [ -z "${UNDO:-}" ] || case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
-  check_node
+  if [ -n "${UNDO:-}" ]; then case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
+  else check_node "$NODE"; fi
   [ -d /run/systemd/system ] || die "systemd does not run on this machine: use a system that boots with systemd."
   if [ -n "${UNDO:-}" ]; then
     [ -d $record ] || return 0

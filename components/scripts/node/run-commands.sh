@@ -124,8 +124,8 @@ main() {
   local names=() scripts=() sizes text
   local -A reboots=() sums=() triggers=()
   lock
-  [ -z "${UNDO:-}" ] || case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
-  check_node
+  if [ -n "${UNDO:-}" ]; then case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
+  else check_node "$NODE"; fi
   [ -n "${UNDO:-}" ] || read_commands
   if systemctl -q is-active "$(unit)" && [ -z "${RETIRED:-}" ]; then
     raise_flag member

@@ -1,25 +1,36 @@
 # shellcheck shell=bash
 # Upgrade the packages of the distribution, once for each text of `machine.packageUpgrade`, and raise the flag `reboot` if
-# the machine needs a reboot. The last step of the task runs with UPGRADED, and records that the upgrade is complete.
-# NODE ROLE UPGRADE UPGRADED; TURN, which is set while this machine may be disrupted
+# the machine needs a reboot. The last step of the task runs with FINISHED, and records that the upgrade is complete.
+# NODE ROLE UPGRADE FINISHED; TURN, which is set while this machine may be disrupted
 
 record=$state/package-upgrade
-boot_id=/proc/sys/kernel/random/boot_id
-apt_options=(-qy -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold)
-export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
+boot=/proc/sys/kernel/random/boot_id
 
 # refuse PROBLEM FIX…: die with the machine, the setting and what to do.
 refuse() { local problem=$1; shift; die "machine.packageUpgrade on $NODE: $problem" "$@" "Then run \`pulumi up\` again."; }
 
 is_complete() { [ "$(cat $record/done 2>/dev/null)" = "$UPGRADE" ]; }
 
-# note_reboot: record that this boot ends with a reboot for this upgrade.
-note_reboot() { write_atomically $record/reboot 600 < <(cat $boot_id; printf '%s\n' "$UPGRADE"); }
+# reboot_if_needed: raise the flag for a reboot, and note the current boot, so that an upgrade reboots the machine once.
+reboot_if_needed() {
+  local reason; reason=$(reboot_reason)
+  [ -n "$reason" ] || return 0
+  say "a reboot is needed: $reason"
+  write_atomically $record/reboot 600 < <(cat $boot; printf '%s\n' "$UPGRADE")
+  raise_flag reboot
+}
 
 # was_rebooted: succeed if the machine was rebooted after its packages had been upgraded.
 was_rebooted() {
-  [ -e $record/reboot ] && [ "$(tail -n +2 $record/reboot)" = "$UPGRADE" ] && [ "$(head -n 1 $record/reboot)" != "$(cat $boot_id)" ]
+  [ -e $record/reboot ] && [ "$(tail -n +2 $record/reboot)" = "$UPGRADE" ] && [ "$(head -n 1 $record/reboot)" != "$(cat $boot)" ]
 }
+
+# unattended COMMAND…: run apt or dpkg without questions, and keep changed configuration files. A service that is restarted
+# cannot hold the lock of this machine.
+unattended() { DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1 "$@" </dev/null 2>&1 9>&-; }
+
+# upgrade_packages OPTION…: upgrade all packages without removing any.
+upgrade_packages() { unattended apt-get -qy -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" upgrade --with-new-pkgs; }
 
 # waiting_packages: print the packages that an upgrade would install or configure. Fails after an interrupted dpkg.
 waiting_packages() { apt-get -sq upgrade --with-new-pkgs 2>/dev/null | awk '$1 == "Inst" || $1 == "Conf" {print $2}' | sort -u; }
@@ -51,32 +62,29 @@ fetch_packages() {
     "Fix the cause: \`sudo apt-get update\` on the machine shows it."
   check_space
   # after an interrupted dpkg, apt downloads nothing; the upgrade repairs this first
-  apt-get "${apt_options[@]}" --download-only upgrade --with-new-pkgs >"$log" 2>&1 || say "the packages are downloaded later: $(tail -n 1 "$log")"
+  upgrade_packages --download-only >"$log" || say "the packages are downloaded later: $(tail -n 1 "$log")"
   rm -f "$log"
 }
 
 # complete_dpkg LOG: configure the packages of an interrupted upgrade; fail only while another program uses dpkg.
-complete_dpkg() { dpkg --force-confold --configure -a </dev/null >"$1" 2>&1 9>&- || ! grep -q '^dpkg: error: .*lock' "$1"; }
+complete_dpkg() { unattended dpkg --force-confold --configure -a >"$1" || ! grep -q '^dpkg: error: .*lock' "$1"; }
 
 upgrade() {
   local log count; log=$(mktemp)
   complete_dpkg "$log" || { say "waiting for dpkg: $(tail -n 1 "$log")"; wait_for 300 complete_dpkg "$log"; } || true
   count=$(waiting_packages | wc -l) || true
   [ "$count" = 0 ] || say "upgrading packages: $count"
-  # a service that is restarted must not keep the lock of this machine
-  apt-get "${apt_options[@]}" -o APT::Keep-Downloaded-Packages=false upgrade --with-new-pkgs </dev/null >"$log" 2>&1 9>&- ||
-    refuse "apt-get could not upgrade the packages. Its output ends:" "$(tail -n 15 "$log")" \
+  upgrade_packages -o APT::Keep-Downloaded-Packages=false >"$log" || refuse "apt-get could not upgrade the packages. Its output ends:" "$(tail -n 15 "$log")" \
       "Fix the cause on the machine; /var/log/apt/term.log has the whole output."
   rm -f "$log"
 }
 
 main() {
-  local reason
   lock
-  check_node
+  check_node "$NODE"
   command -v apt-get >/dev/null || refuse "the machine has no apt-get." "Remove the setting for $NODE."
   if is_complete; then rm -f $record/reboot; return; fi
-  if [ -n "${UPGRADED:-}" ]; then
+  if [ -n "${FINISHED:-}" ]; then
     write_atomically $record/done 600 <<<"$UPGRADE"
     rm -f $record/reboot
     return
@@ -94,14 +102,9 @@ main() {
       fi
       upgrade
       raise_flag upgraded
-      reason=$(reboot_reason)
-      if [ -n "$reason" ]; then
-        say "a reboot is needed: $reason"
-        note_reboot
-        raise_flag reboot
-      fi
+      reboot_if_needed
     fi
   fi
-  export_variable UPGRADED yes
+  export_variable FINISHED yes
 }
 main </dev/null

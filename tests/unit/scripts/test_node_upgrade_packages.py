@@ -8,7 +8,7 @@ from tests.support.machine_scripts import FakeMachine, ScriptRun
 from tests.support.upgraded_machines import GIVEN, TOOLS, boot_again, machine_with_upgrades, offer_upgrades
 
 SCRIPT = "node/upgrade-packages"
-UPGRADED = {"UPGRADED": "yes"}
+FINISHED = {"FINISHED": "yes"}
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def drift(machine: FakeMachine) -> str:
 def test_packages_are_upgraded_once_for_each_text(machine: FakeMachine) -> None:
     assert drift(machine) == "the packages of the machine were not upgraded: its disk is new\n"
     done = run(machine)
-    assert done.output == "flag: upgraded\nexport: UPGRADED=yes\n"
+    assert done.output == "flag: upgraded\nexport: FINISHED=yes\n"
     assert done.progress == ["upgrading packages: 2"]
     assert (version(machine, "curl"), version(machine, "vim")) == ("2", "2")
-    run(machine, **UPGRADED)
+    run(machine, **FINISHED)
     assert drift(machine) == ""
     machine.file("/lists").write_text("curl 3\n")
     again = run(machine)
@@ -70,7 +70,7 @@ def test_a_node_of_the_cluster_downloads_before_its_turn_and_upgrades_in_its_tur
     assert any("--download-only" in call for call in waiting.calls)
     assert version(machine, "curl") == "1"
     in_turn = run(machine, TURN="yes")
-    assert in_turn.output == "flag: member\nflag: upgraded\nexport: UPGRADED=yes\n"
+    assert in_turn.output == "flag: member\nflag: upgraded\nexport: FINISHED=yes\n"
     assert not any(call.endswith(" update") for call in in_turn.calls)
     assert version(machine, "curl") == "2"
 
@@ -79,7 +79,7 @@ def test_a_node_without_new_packages_needs_no_turn(machine: FakeMachine) -> None
     machine.file("/units/k3s").touch()
     machine.file("/lists").write_text("curl 1\n")
     done = run(machine)
-    assert (done.output, done.progress) == ("flag: member\nexport: UPGRADED=yes\n", [])
+    assert (done.output, done.progress) == ("flag: member\nexport: FINISHED=yes\n", [])
 
 
 def test_a_machine_that_needs_a_reboot_is_rebooted_once(machine: FakeMachine) -> None:
@@ -87,14 +87,14 @@ def test_a_machine_that_needs_a_reboot_is_rebooted_once(machine: FakeMachine) ->
     machine.file("/units/k3s").touch()
     assert "flag: pending" in run(machine).output
     done = run(machine, TURN="yes")
-    assert done.output == "flag: member\nflag: upgraded\nflag: reboot\nexport: UPGRADED=yes\n"
+    assert done.output == "flag: member\nflag: upgraded\nflag: reboot\nexport: FINISHED=yes\n"
     assert done.progress == ["upgrading packages: 1", "a reboot is needed: libc6"]
     killed = run(machine)
     assert "flag: pending" in killed.output, "it was killed before the reboot"
     boot_again(machine)
     after = run(machine)
-    assert after.output == "flag: member\nflag: upgraded\nexport: UPGRADED=yes\n", "it may still be cordoned"
-    run(machine, **UPGRADED)
+    assert after.output == "flag: member\nflag: upgraded\nexport: FINISHED=yes\n", "it may still be cordoned"
+    run(machine, **FINISHED)
     assert not machine.file("/var/lib/homelab/package-upgrade/reboot").exists()
     assert run(machine).output == ""
 
