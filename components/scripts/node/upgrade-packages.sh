@@ -58,8 +58,9 @@ check_space() {
 fetch_packages() {
   local log; log=$(mktemp)
   update_package_lists "$log"
-  ! grep -qE '^(E: |W: Some index files failed)' "$log" || refuse "the package lists could not be refreshed:" "$(grep '^[EW]: ' "$log" | tail -n 5)" \
-    "Fix the cause: \`sudo apt-get update\` on the machine shows it."
+  ! grep -qE '^(E: |W: Some index files failed)' "$log" ||
+    refuse "the package lists could not be refreshed:" "$(grep '^[EW]: ' "$log" | tail -n 5)" \
+      "Fix the cause: \`sudo apt-get update\` on the machine shows it."
   check_space
   # after an interrupted dpkg, apt downloads nothing; the upgrade repairs this first
   upgrade_packages --download-only >"$log" || say "the packages are downloaded later: $(tail -n 1 "$log")"
@@ -74,12 +75,14 @@ upgrade() {
   complete_dpkg "$log" || { say "waiting for dpkg: $(tail -n 1 "$log")"; wait_for 300 complete_dpkg "$log"; } || true
   count=$(waiting_packages | wc -l) || true
   [ "$count" = 0 ] || say "upgrading packages: $count"
-  upgrade_packages -o APT::Keep-Downloaded-Packages=false >"$log" || refuse "apt-get could not upgrade the packages. Its output ends:" "$(tail -n 15 "$log")" \
+  upgrade_packages -o APT::Keep-Downloaded-Packages=false >"$log" ||
+    refuse "apt-get could not upgrade the packages. Its output ends:" "$(tail -n 15 "$log")" \
       "Fix the cause on the machine; /var/log/apt/term.log has the whole output."
   rm -f "$log"
 }
 
 main() {
+  local member=''
   lock
   check_node "$NODE"
   command -v apt-get >/dev/null || refuse "the machine has no apt-get." "Remove the setting for $NODE."
@@ -89,13 +92,13 @@ main() {
     rm -f $record/reboot
     return
   fi
-  if systemctl -q is-active "$(unit)"; then raise_flag member; fi
+  if systemctl -q is-active "$(unit)"; then member=yes; raise_flag member; fi
   if was_rebooted; then
     raise_flag upgraded # the node may still be cordoned
   else
     [ -n "${TURN:-}" ] || fetch_packages
     if is_pending; then
-      if [ -z "${TURN:-}" ] && systemctl -q is-active "$(unit)"; then
+      if [ -n "$member" ] && [ -z "${TURN:-}" ]; then
         raise_flag pending
         export_variable TURN yes
         return
