@@ -44,6 +44,14 @@ echo 'deb [trusted=yes] file:/srv/apt ./' >/etc/apt/sources.list.d/probe.list
 """Publishes two packages in a repository on the machine, which reaches no mirror."""
 FAILS = "[ -e /etc/probe-license ] || { echo the license of probe-tool is missing; exit 1; }"
 
+KILLED = """
+dpkg --force-confold -i /srv/apt/probe-tool.deb &
+until ls /var/lib/dpkg/updates | grep -q '^[0-9]'; do sleep 0.1; done
+sleep 1; kill -9 $!
+ls /var/lib/dpkg/updates | grep '^[0-9]'
+"""
+"""Interrupts dpkg while it configures a package."""
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedLab]:
@@ -175,8 +183,8 @@ def test_a_package_that_fails_stops_the_upgrade(lab: RehearsedLab) -> None:
 def test_an_interrupted_dpkg_is_completed_and_a_running_one_awaited(lab: RehearsedLab) -> None:
     publish(lab, 5, *(name for name in ALL if name != "s3"), postinst="sleep 5")
     publish(lab, 5, "s3", postinst="sleep 60")
-    lab.run_as_root("s2", "dpkg -i /srv/apt/probe-tool.deb & sleep 2; kill -9 $!; ls /var/lib/dpkg/updates | grep .")
-    lab.run_as_root("s3", "systemd-run -q dpkg -i /srv/apt/probe-tool.deb")
+    lab.run_as_root("s2", KILLED)
+    lab.run_as_root("s3", "systemd-run -q dpkg --force-confold -i /srv/apt/probe-tool.deb")
     upgrade(lab, "2027-02")
     output = lab.up()
     assert "the packages are downloaded later: E: dpkg was interrupted" in output
