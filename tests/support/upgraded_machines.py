@@ -39,6 +39,7 @@ DPKG = r"""
 if [ -e dpkg-locked ]; then
   rm dpkg-locked
   echo 'dpkg: error: dpkg frontend lock was locked by another process with pid 812'
+  echo 'Note: removing the lock file is always wrong.'
   exit 2
 fi
 rm -f interrupted

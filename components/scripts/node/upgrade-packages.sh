@@ -72,7 +72,7 @@ complete_dpkg() { unattended dpkg --force-confold --configure -a >"$1" || ! grep
 
 upgrade() {
   local log count; log=$(mktemp)
-  complete_dpkg "$log" || { say "waiting for dpkg: $(tail -n 1 "$log")"; wait_for 300 complete_dpkg "$log"; } || true
+  complete_dpkg "$log" || { say "waiting for dpkg: $(grep -m 1 '^dpkg: error: .*lock' "$log")"; wait_for 300 complete_dpkg "$log"; } || true
   count=$(waiting_packages | wc -l) || true
   [ "$count" = 0 ] || say "upgrading packages: $count"
   upgrade_packages -o APT::Keep-Downloaded-Packages=false >"$log" ||
