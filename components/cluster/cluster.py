@@ -73,9 +73,7 @@ class Cluster(pulumi.ComponentResource):
             token=self.token,
             agent_token=RandomSecret("cluster-agent-token", TOKEN_BYTES, _immutable(opts), generation=generation).value,
         )
-        nodes = [
-            Node(node, shared, pulumi.ResourceOptions(parent=self, providers=[machines])) for node in settings.nodes
-        ]
+        nodes = self._create_nodes(shared, pulumi.ResourceOptions(parent=self, providers=[machines]))
         first = reach[settings.servers[0].name]
         settled = self._assemble(nodes, partial(self._rotate_tokens, first, shared, opts))
         rendered = create_kubeconfigs(
@@ -91,6 +89,13 @@ class Cluster(pulumi.ComponentResource):
         )
         self.access = ClusterAccess(provider, machines, self.identity, first, reach, tuple(settled))
         self.register_outputs({"kubeconfig": self.kubeconfig})
+
+    @staticmethod
+    def _create_nodes(shared: ClusterInputs, opts: pulumi.ResourceOptions) -> list[Node]:
+        """Create the nodes. Agents upgrade their packages only after all servers have upgraded theirs."""
+        servers = [Node(server, shared, opts) for server in shared.cluster.servers]
+        upgraded = [task for server in servers for task in server.upgraded]
+        return [*servers, *(Node(agent, shared, opts, upgraded) for agent in shared.cluster.agents)]
 
     @staticmethod
     def _assemble(nodes: list[Node], rotate: Callable[[list[Task]], Task]) -> list[Task]:

@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from components.cluster.machine_commands import MachineCommandSettings
 from components.settings.errors import setting_error
-from components.settings.fields import Address, DnsLabel, Host, StrictBool
+from components.settings.fields import Address, DnsLabel, Host, StrictBool, Text
 from components.settings.kubernetes_fields import AbsolutePath, MultilineText, TimeZone, matching
 from components.settings.model import Model, SecretRef
 
@@ -174,6 +174,9 @@ class MachineSettings(Model):
     unattended_upgrades: StrictBool | None = None
     """Whether the distribution's unattended-upgrades installs security updates. It never reboots a machine. Default:
     homelab does not change the machine's setting."""
+    package_upgrade: Text | None = None
+    """Text of your choice, such as the month. Each new text upgrades the machine's packages once at the next `pulumi
+    up`, and reboots the machine if it needs a reboot: one server at a time, after a drain."""
 
 
 _REPLACED = ("time_servers", "dns_servers")

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 import pulumi
 
-from components.cluster import machine, machine_commands
+from components.cluster import machine, machine_commands, package_upgrade
 from components.cluster.api_endpoint import virtual_ip
 from components.cluster.connection import connection_settings
 from components.cluster.host_requirements import HostRequirements
@@ -106,29 +106,34 @@ class ClusterInputs:
 class Node(pulumi.ComponentResource):
     """A machine of the cluster.
 
-    The constructor creates the task that applies the settings of `machine`, if the stack file has any, and the task
-    that prepares the machine for K3s. The task of `bootstrap` or `join` adds the machine to the cluster once. The task
+    The constructor creates the tasks that apply the settings of `machine`, if the stack file has any, and the task that
+    prepares the machine for K3s. The task of `bootstrap` or `join` adds the machine to the cluster once. The task
     of `roll` applies all later changes, to one server or to `max_unavailable` agents at a time. When Pulumi deletes the
     component, homelab removes the node from the cluster and undoes all changes to the machine.
     """
 
-    def __init__(self, settings: NodeSettings, shared: ClusterInputs, opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        shared: ClusterInputs,
+        opts: pulumi.ResourceOptions,
+        upgraded_servers: Sequence[Task] = (),
+    ) -> None:
         super().__init__("homelab:components:Node", settings.name, None, opts)
         self.settings = settings
         self.machine = connection_settings(settings, shared.cluster.ssh_of(settings))
         self._shared = shared
         self._variables = self._install_variables()
         self._secrets = self._install_secrets()
+        configured = self._configure()
+        self.upgraded = self._upgrade_packages([*configured, *upgraded_servers])
+        commands = self.run_commands("beforeK3s", [*configured, *self.upgraded])
+        before = [*configured, *self.upgraded, *commands]
         self.prepared = self._task(
-            f"{settings.name}-prepare", PREPARE, self._before_k3s(), drift_check="drift/host.sh",
+            f"{settings.name}-prepare", PREPARE, before, drift_check="drift/host.sh",
             variables=self._prepare_variables(), secrets={}, undo=LEAVE,
         )  # fmt: skip
         self.register_outputs({})
-
-    def _before_k3s(self) -> list[Task]:
-        """Create the tasks that change the machine before it is prepared for K3s."""
-        configured = self._configure()
-        return [*configured, *self.run_commands("beforeK3s", configured)]
 
     def _configure(self) -> list[Task]:
         """Create the task that applies the settings of `machine`; return an empty list if the stack file has no such
@@ -137,13 +142,26 @@ class Node(pulumi.ComponentResource):
         All other tasks of the node depend on this task, so Pulumi undoes it last.
         """
         settings = self._shared.cluster.machine_of(self.settings)
-        if settings.model_copy(update={"commands": {}}) == MachineSettings():
+        if settings.model_copy(update={"commands": {}, "package_upgrade": None}) == MachineSettings():
             return []
         variables = {**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), **machine.variables(settings)}
         return [
             self._task(
                 f"{self.settings.name}-machine", machine.CONFIGURE, [], drift_check="drift/machine.sh",
                 variables=variables, secrets=machine.secrets(settings), undo=machine.CONFIGURE,
+            )
+        ]  # fmt: skip
+
+    def _upgrade_packages(self, after: Sequence[pulumi.Resource]) -> list[Task]:
+        """Create the task that upgrades the packages; the list is empty if the stack file requests no upgrade."""
+        upgrade = self._shared.cluster.machine_of(self.settings).package_upgrade
+        if upgrade is None:
+            return []
+        return [
+            self._task(
+                f"{self.settings.name}-package-upgrade", package_upgrade.RUN, after,
+                drift_check=package_upgrade.DRIFT_CHECK, secrets={},
+                variables={**self._identity(), "DRAIN_SECONDS": str(DRAIN_SECONDS), "UPGRADE": upgrade},
             )
         ]  # fmt: skip
 

@@ -92,6 +92,12 @@ stop_managed_service() {
 # them.
 refresh_package_lists() { apt-get -q -o DPkg::Lock::Timeout=300 update >"$1" 2>&1 || ! grep -q '^E: .*lock' "$1"; }
 
+# update_package_lists LOG: refresh the package lists as soon as no other program has locked them, because apt's lock
+# timeout does not apply to them.
+update_package_lists() {
+  refresh_package_lists "$1" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$1")"; wait_for 300 refresh_package_lists "$1"; } || true
+}
+
 # install_packages PACKAGE…: install the missing packages from the distribution.
 install_packages() {
   local missing=() package
@@ -102,8 +108,7 @@ install_packages() {
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   local log; log=$(mktemp)
-  # apt's lock timeout does not apply to the lock of the package lists
-  refresh_package_lists "$log" || { say "waiting for the package lists: $(grep -m 1 '^E: .*lock' "$log")"; wait_for 300 refresh_package_lists "$log"; } || true
+  update_package_lists "$log"
   ! grep -q '^E: ' "$log" || { tail -n 5 "$log" >&2; say "the package lists could not be refreshed"; }
   apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
     die "apt-get could not install ${missing[*]}; fix the cause on the machine, then run \`pulumi up\` again:" "$(tail -n 15 "$log")"
@@ -169,6 +174,18 @@ lock() {
 # prepared_node: print the name of the node that this machine was prepared as; nothing if it was not prepared.
 prepared_node() { cat $state/node 2>/dev/null || true; }
 
+# check_node NODE: refuse a machine that is another node, and a machine on which somebody else installed K3s.
+check_node() {
+  [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
+  case "$(prepared_node)" in
+    "$1") ;;
+    '') ! has_k3s_data || die "K3s is installed on this machine already, and not by homelab; no changes were made." \
+      "Remove K3s, or remove $1 from \`nodes\`." ;;
+    *) die "This machine is the node $(prepared_node); it cannot be $1 as well; no changes were made." \
+      "To rename the node: remove $(prepared_node) from \`nodes\`, \`pulumi up\`, add $1, \`pulumi up\`." ;;
+  esac
+}
+
 # Refuse to change a machine of another cluster, even if the state lists it. The plugin recognizes this exit status.
 if [ -n "${CLUSTER:-}" ] && [ -s $state/cluster ] && [ "$(cat $state/cluster)" != "$CLUSTER" ]; then
   trap - ERR
@@ -208,6 +225,21 @@ has_module() {
 
 # kernel_was_updated: succeed if an update has replaced the modules of the running kernel.
 kernel_was_updated() { [ ! -d "/lib/modules/$(uname -r)" ] && [ -n "$(compgen -G '/lib/modules/*/modules.dep')" ]; }
+
+# kernel_was_installed: succeed if a kernel was installed since the machine booted.
+kernel_was_installed() {
+  local booted; booted=$(awk '$1 == "btime" {print $2}' /proc/stat)
+  [ -n "$(find /boot/ -maxdepth 1 -type f -name 'vmlinuz-*' -newerct "@$booted" 2>/dev/null)" ]
+}
+
+# reboot_reason: print why updates need a reboot; nothing if they need none. Not every distribution's kernel package
+# creates /run/reboot-required.
+reboot_reason() {
+  local upgraded; upgraded=$(sort -u /run/reboot-required.pkgs 2>/dev/null | paste -sd ' ') || true
+  if [ -e /run/reboot-required ]; then echo "${upgraded:-/run/reboot-required exists}"
+  elif is_container; then return
+  elif kernel_was_updated || kernel_was_installed; then echo "a kernel was installed, but $(uname -r) still runs"; fi
+}
 
 # module_package: print the package that has more modules for the running kernel; nothing if it is not known.
 module_package() {

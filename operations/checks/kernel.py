@@ -34,11 +34,13 @@ def _modules(machine: MachineState) -> Finding:
 def _reboot(machine: MachineState) -> Finding:
     facts, check = machine.facts, "reboot"
     node = machine.node.name
-    fix = f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data; reboot; kubectl uncordon {node}"
+    drain = f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data; reboot; kubectl uncordon {node}"
+    fix = f"write a new text into machine.packageUpgrade and run `pulumi up`, or run {drain}"
     if facts.is_yes("reboot-required"):
         packages = facts.text("reboot-packages")
         return note(check, f"updates need a reboot{f': {packages}' if packages else ''}", fix)
-    if facts.is_yes("kernel-updated") and not facts.is_yes("container"):
+    updated = facts.is_yes("kernel-updated") or facts.is_yes("kernel-installed")
+    if updated and not facts.is_yes("container"):
         return note(check, f"the kernel was updated, but {facts.text('kernel')} still runs", fix)
     return fine(check, "not needed")
 

@@ -18,6 +18,7 @@ THREE = ROOT / "tests/settings/valid/three-servers.yaml"
 ORDER: tuple[Callable[[Recording], None], ...] = (
     graph_rules.machines_are_prepared_at_once,
     graph_rules.settings_of_machines_come_first,
+    graph_rules.packages_of_agents_are_upgraded_after_those_of_servers,
     graph_rules.the_first_server_bootstraps,
     graph_rules.joining_follows_bootstrapping,
     graph_rules.all_join_at_once,
@@ -134,6 +135,18 @@ def test_settings_of_machines_add_tasks_and_change_no_other() -> None:
     new = {after.resources_by_urn[urn].name for urn in after.resources_by_urn.keys() - before.resources_by_urn.keys()}
     assert new == {f"{name}-machine" for name in "abcde"}
     assert "PACKAGES" not in after.tasks_of_role("machine")["a"].plain["variables"]
+
+
+def test_a_package_upgrade_adds_tasks_and_another_text_changes_only_them() -> None:
+    config = copy.deepcopy(config_of(THREE))
+    before = record(config)
+    config["cluster"]["machine"] = {"packageUpgrade": "2026-11"}
+    first = record(config)
+    assert changed(before, first) == {}
+    new = {first.resources_by_urn[urn].name for urn in first.resources_by_urn.keys() - before.resources_by_urn.keys()}
+    assert new == {f"{name}-package-upgrade" for name in "abcde"}
+    config["cluster"]["machine"] = {"packageUpgrade": "2026-12"}
+    assert changed(first, record(config)) == {name: {"UPGRADE"} for name in new}
 
 
 def test_another_login_changes_no_task_but_its_way() -> None:

@@ -14,6 +14,9 @@ from tests.support.configured_machines import TOOLS as SYSTEM_TOOLS
 from tests.support.fault_scenarios import BOOTSTRAP, DATA, TOOLS, _done, staged_machine
 from tests.support.faults import Scenario, cached
 from tests.support.machine_scripts import FakeMachine
+from tests.support.upgraded_machines import GIVEN as UPGRADE
+from tests.support.upgraded_machines import TOOLS as UPGRADE_TOOLS
+from tests.support.upgraded_machines import machine_with_upgrades
 from tests.unit.scripts.test_nomad_bootstrap_acl import NOMAD, TOKEN
 from tests.unit.scripts.test_nomad_install import GIVEN as NOMAD_GIVEN
 from tests.unit.scripts.test_nomad_install import LIST, ZIP
@@ -295,9 +298,29 @@ def verify_no_commands(fake: FakeMachine) -> None:
     assert not (fake.root / "var/lib/homelab/commands").exists()
 
 
+def with_upgrades(fake: FakeMachine) -> None:
+    """Create a machine with two package upgrades, one of which needs a reboot."""
+    machine_with_upgrades(fake, "curl", "libc6")
+
+
+def with_earlier_upgrade(fake: FakeMachine) -> None:
+    """Create a machine whose packages were upgraded for another text, and now again."""
+    with_upgrades(fake)
+    for given in ({"UPGRADE": "2026-10", "FINISHED": "yes"}, {}):
+        _done(fake, "node/upgrade-packages", UPGRADE | given)
+
+
+def verify_upgrade(fake: FakeMachine) -> None:
+    assert [fake.file(f"/installed-{name}").read_text() for name in ("curl", "libc6")] == ["2\n", "2\n"]
+
+
 MACHINES = [
     Scenario("node/create-ca", "node/create-ca", {**BOOTSTRAP, **OWN_CA}, {**TOOLS, "openssl": SIGN}, staged_machine,
              verify=verify_cas),
+    Scenario("node/upgrade-packages", "node/upgrade-packages", UPGRADE, UPGRADE_TOOLS, with_upgrades, on_disk=False,
+             verify=verify_upgrade),
+    Scenario("node/upgrade-packages, complete", "node/upgrade-packages", UPGRADE | {"FINISHED": "yes"}, UPGRADE_TOOLS,
+             with_earlier_upgrade, verify=verify_upgrade),
     Scenario("node/run-commands", "node/run-commands", OTHER_COMMANDS, SYSTEM_TOOLS, with_commands,
              verify=verify_commands),
     Scenario("node/run-commands, undo", "node/run-commands", OWN_COMMANDS | {"UNDO": "yes"}, SYSTEM_TOOLS,

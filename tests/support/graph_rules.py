@@ -10,12 +10,24 @@ RUN_ONCE_ROLES = {"found", "join"}
 def machines_are_prepared_at_once(run: Recording) -> None:
     assert run.tasks_of_role("prepare").keys() == roles(run).keys()
     for node, task in run.tasks_of_role("prepare").items():
-        assert run.tasks_before(task) <= before_preparation(node), f"{node} waits for others"
+        assert run.tasks_before(task) <= before_preparation(run, node), f"{node} waits for others"
 
 
-def before_preparation(node: str) -> set[str]:
-    """Tasks that only nodes with settings under `machine` have."""
-    return {f"{node}-machine", f"{node}-before-k3s"}
+def before_preparation(run: Recording, node: str) -> set[str]:
+    """Tasks that only nodes with settings under `machine` have. Servers upgrade their packages before agents."""
+    upgraded = [*servers(run), node] if f"{node}-package-upgrade" in names(run) else [node]
+    settings = {f"{each}-machine" for each in upgraded}
+    return {f"{node}-before-k3s", *settings, *(f"{each}-package-upgrade" for each in upgraded)}
+
+
+def packages_of_agents_are_upgraded_after_those_of_servers(run: Recording) -> None:
+    upgrades = run.tasks_of_role("upgrade")
+    of_servers = {task.name for node, task in upgrades.items() if node in servers(run)}
+    for node, task in upgrades.items():
+        before = {name for name in run.tasks_before(task) if name.endswith("-package-upgrade")}
+        assert before == (set() if node in servers(run) else of_servers), node
+        assert task.name in run.tasks_before(run.tasks_of_role("prepare")[node]), f"{node} is prepared too early"
+        assert not task.plain["undo"], "removing the setting changes no machine"
 
 
 def settings_of_machines_come_first(run: Recording) -> None:
@@ -42,7 +54,7 @@ def all_join_at_once(run: Recording) -> None:
     ((founder, found),) = run.tasks_of_role("found").items()
     for node, task in run.tasks_of_role("join").items():
         needed = {f"{founder}-prepare", found.name, f"{node}-prepare"}
-        optional = before_preparation(founder) | before_preparation(node)
+        optional = before_preparation(run, founder) | before_preparation(run, node)
         assert run.tasks_before(task) - optional == needed, f"{node} waits for more than it needs"
 
 
@@ -129,6 +141,10 @@ def no_secret_is_in_plain_text(run: Recording, canaries: set[str]) -> None:
         generated(each.name) for each in run.registered if each.name.endswith("-salt")
     }  # hidden in what is made of it
     assert run.preview or canaries | made <= seen | salts | keys, "a secret is not used"
+
+
+def names(run: Recording) -> set[str]:
+    return {task.name for task in run.tasks}
 
 
 def roles(run: Recording) -> dict[str, str]:

@@ -21,6 +21,7 @@ REDIRECTED_PATHS = (
     "/etc/dhcp/", "/dev/watchdog", "/proc/sys/kernel/random/uuid", "/etc/systemd/system/*.mount",
     "/etc/systemd/system/$unit", "/etc/default/", "/lib/modules", "/proc/sys/kernel/random/boot_id",
     "/etc/os-release", "/etc/cloud/", "/etc/systemd/system/keepalived", "/var/lib/cloud", "/etc/systemd/logind.conf.d",
+    "/run/reboot-required", "/proc/stat",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ kernel() {
   local module swap
   fact kernel "$(uname -r)"
   fact kernel-updated "$(yes_if kernel_was_updated)"
+  fact kernel-installed "$(yes_if kernel_was_installed)"
   fact module-package "$(module_package)"
   fact container "$(yes_if is_container)"
   for module in $MODULES; do fact module "$module $(yes_if has_module "$module")"; done

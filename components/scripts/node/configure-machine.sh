@@ -10,18 +10,6 @@ resolv=/etc/resolv.conf
 # refuse KEY PROBLEM FIX…: die with the machine, the setting and what to do.
 refuse() { local key=$1 problem=$2; shift 2; die "machine.$key on $NODE: $problem" "$@" "Then run \`pulumi up\` again."; }
 
-check_machine() {
-  [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
-  [ -d /run/systemd/system ] || die "systemd does not run on this machine: use a system that boots with systemd."
-  case "$(prepared_node)" in
-    "$NODE") ;;
-    '') ! has_k3s_data || [ -n "${UNDO:-}" ] || die "K3s is installed on this machine already, and not by homelab; no changes were made." \
-      "Remove K3s, or remove $NODE from \`nodes\`." ;;
-    *) die "This machine is the node $(prepared_node); it cannot be $NODE as well; no changes were made." \
-      "To rename the node: remove $(prepared_node) from \`nodes\`, \`pulumi up\`, add $NODE, \`pulumi up\`." ;;
-  esac
-}
-
 # lines FILE: print the lines of a record; nothing if it does not exist.
 lines() { cat "$1" 2>/dev/null || true; }
 
@@ -503,8 +491,9 @@ apply_settings() {
 main() {
   local wanted=()
   lock
-  [ -z "${UNDO:-}" ] || case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
-  check_machine
+  if [ -n "${UNDO:-}" ]; then case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
+  else check_node "$NODE"; fi
+  [ -d /run/systemd/system ] || die "systemd does not run on this machine: use a system that boots with systemd."
   if [ -n "${UNDO:-}" ]; then
     [ -d $record ] || return 0
     TIMEZONE='' TIME_SERVERS='' DNS_SERVERS='' PACKAGES='' SYSCTL='' MODULES='' PARAMETERS='' DISKS='' FILES='' SECRET_FILES=''

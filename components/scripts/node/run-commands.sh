@@ -4,17 +4,6 @@
 
 record=$state/commands/$STAGE
 
-check_machine() {
-  [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."
-  case "$(prepared_node)" in
-    "$NODE") ;;
-    '') ! has_k3s_data || [ -n "${UNDO:-}" ] || die "K3s is installed on this machine already, and not by homelab; no changes were made." \
-      "Remove K3s, or remove $NODE from \`nodes\`." ;;
-    *) die "This machine is the node $(prepared_node); it cannot be $NODE as well; no changes were made." \
-      "To rename the node: remove $(prepared_node) from \`nodes\`, \`pulumi up\`, add $NODE, \`pulumi up\`." ;;
-  esac
-}
-
 # read_commands: read the entries of COMMANDS. Each entry is a line `NAME REBOOT SUM TRIGGERS BYTES BYTES BYTES`, and then
 # the scripts create, update and delete.
 read_commands() {
@@ -135,8 +124,8 @@ main() {
   local names=() scripts=() sizes text
   local -A reboots=() sums=() triggers=()
   lock
-  [ -z "${UNDO:-}" ] || case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
-  check_machine
+  if [ -n "${UNDO:-}" ]; then case "$(prepared_node)" in "$NODE" | '') ;; *) return ;; esac
+  else check_node "$NODE"; fi
   [ -n "${UNDO:-}" ] || read_commands
   if systemctl -q is-active "$(unit)" && [ -z "${RETIRED:-}" ]; then
     raise_flag member

@@ -14,6 +14,7 @@ CERTIFIED = "is trusted in the rehearsal of access"
 ELSEWHERE = "is changed in the other rehearsals"
 MACHINE = "is set, seen as drift and taken back in the drill of machines"
 SCRIPTED = "is set and taken back in tests of the script"
+UPDATES = "takes effect in the drill of updates"
 OPTIONS = "takes effect in the drill of cluster options"
 OWN_CA = "signs the cluster's CAs in the drill of an own CA, and is refused on a live lab"
 RENDERED = "cannot be had here: what it renders is tested"
@@ -131,6 +132,8 @@ OUTCOMES = {
         for place in ("machine", "nodes.machine")
         for field in ("create", "update", "delete", "triggers", "when", "reboot")
     },
+    "machine.packageUpgrade": UPDATES,
+    "nodes.machine.packageUpgrade": UPDATES,
     "machine.timezone": MACHINE,
     "machine.timeServers": MACHINE,
     "machine.dnsServers": MACHINE,

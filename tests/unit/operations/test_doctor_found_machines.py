@@ -128,6 +128,8 @@ FOUND = [
      "no module iscsi_tcp", "install a kernel with these modules"),
     ({"reboot_required": "yes", "reboot_packages": "linux-base linux-image-6.1.0-40-amd64"}, "reboot", State.NOTE,
      "updates need a reboot: linux-base linux-image-6.1.0-40-amd64", f"kubectl drain {NODE.name}"),
+    ({"kernel_installed": "yes", "kernel": "6.1.0-38-amd64"}, "reboot", State.NOTE,
+     "the kernel was updated, but 6.1.0-38-amd64 still runs", "write a new text into machine.packageUpgrade"),
     ({"swap": "/swapfile"}, "swap", State.NOTE, "/swapfile", "swapoff -a"),
     ({"page_size": "16384"}, "page size", State.NOTE, "pages of 16 KiB", "kernel=kernel8.img"),
     ({"disk_size": "7300"}, "disk size", State.NOTE, "only 7.1 GiB", "32 GB"),

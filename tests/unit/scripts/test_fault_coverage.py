@@ -10,6 +10,7 @@ from tests.unit.scripts.test_scripts import FILES, named, whole
 READING = {
     "cluster/check-destroy-marker", "cluster/check-node-removal", "cluster/wait-for-quorum", "drift/host", "drift/k3s",
     "drift/commands-after-k3s", "drift/commands-before-k3s", "drift/kubeconfigs", "drift/machine", "drift/membership",
+    "drift/package-upgrade",
     "etcd/list-snapshots", "gpu/check-driver", "nfs/check",
     "node/check-api", "node/check-ownership", "node/collect-facts", "node/export-ca", "nomad/check",
     "platform/check-capacity", "platform/list-stuck-releases", "platform/preview-capacity",

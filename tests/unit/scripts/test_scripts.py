@@ -18,7 +18,7 @@ FILES = sorted(SCRIPTS.glob("*/*.sh"))
 SHELL_OWN = {"SECONDS", "EPOCHREALTIME", "LINENO", "BASH_COMMAND", "BASH_REMATCH", "PATH", "RANDOM"}
 OF_PLUGIN = {"node/check-api.sh", "cluster/check-node-removal.sh", "cluster/check-destroy-marker.sh"}
 ALWAYS = {"NOW", "SERVERS", "FLAGS", "CLUSTER", "RETIRED", "UNREACHABLE", "FOREIGN", "UNDO"}  # given by the plugin
-EXPORTED = {"CA", "CA_HASH", "TURN"}  # given by earlier steps of a task
+EXPORTED = {"CA", "CA_HASH", "TURN", "FINISHED"}  # given by earlier steps of a task
 
 LOOKING = {"node/collect-facts.sh", "etcd/list-snapshots.sh"}
 """What looks at machines, and changes nothing."""
