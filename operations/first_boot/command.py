@@ -105,8 +105,9 @@ def _require_no_host_key(setting: HostKeySetting, stack: Stack, overwrite: bool)
     if setting.pinned and not overwrite:
         name = setting.hop.name
         raise StackError(
-            f"{stack.file.name} has a hostKey for {name}. With a new hostKey, homelab would refuse to connect to {name} as "
-            f"it runs now. If you will install {name} again, add --overwrite. If the hostKey is only an example, delete it."
+            f"{stack.file.name} has a hostKey for {name}. With a new hostKey, homelab refuses to connect to {name} "
+            f"until {name} boots with the new files. If you are about to reinstall {name}, add --overwrite. "
+            "If the hostKey is only an example, delete it."
         )
 
 

@@ -1,7 +1,7 @@
 """The folder with cloud-init's files. The files contain a private SSH host key, so only their owner may read them."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from operations import files
@@ -35,17 +35,21 @@ def written(folder: Path, texts: Mapping[str, str]) -> Iterator[None]:
     cloud-init ignores a folder without `user-data`. So `user-data` is deleted first and written last, and whenever the
     run is killed, the folder is either complete or has no effect.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    folder.chmod(FOLDER_MODE)
-    clear(folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        folder.chmod(FOLDER_MODE)
+        clear(folder)
         files.replace(folder / _IGNORE, "*\n", FILE_MODE)
         for name in sorted(texts, key=lambda name: name == USER_DATA):
             files.replace(folder / name, texts[name], FILE_MODE)
         yield
-    except BaseException:
-        clear(folder)
-        folder.rmdir()
+    except BaseException as error:
+        if folder.is_dir():
+            clear(folder)
+            with suppress(OSError):  # the folder may be a mount point
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise StackError(f"The files could not be written: {error}. The stack file has not changed.") from error
         raise
 
 
