@@ -13,10 +13,10 @@ from operations.stackfile_editor import to_text
 
 SSH_PORT = 22
 _HEADER = "#cloud-config\n"
-_KEEP_HOST_KEY = "systemctl mask regenerate_ssh_host_keys.service"
-"""Stops the unit with which some images of Raspberry Pi OS replace all SSH host keys at the first boot."""
-_USE_PORT = "systemctl daemon-reload; systemctl try-restart ssh.socket; systemctl try-restart ssh.service"
-"""On Ubuntu, ssh.socket listens, and its port is read from sshd's configuration when systemd reloads."""
+_KEEP_HOST_KEY = "systemctl disable --now --no-block regenerate_ssh_host_keys.service || true"
+"""Cancels the unit with which some images of Raspberry Pi OS replace all SSH host keys at the first boot."""
+_USE_PORT = "systemctl disable --now ssh.socket; systemctl enable ssh.service; systemctl restart ssh.service"
+"""On Ubuntu, ssh.socket listens for sshd. Its port is not that of sshd's configuration until systemd reloads."""
 _START_SSH = "systemctl is-active --quiet ssh.socket || systemctl enable --now ssh.service"
 _END = "touch /etc/cloud/cloud-init.disabled && rm -f /boot/firmware/user-data"
 """Without its files, cloud-init would configure a new instance at the next boot, and replace the SSH host key. All
@@ -55,7 +55,7 @@ def user_data(node: NodeSettings, ssh: SSHSettings, authorized_keys: list[str], 
     if ssh.port != SSH_PORT:
         content = f"Port {ssh.port}\n"
         config["write_files"] = [{"path": "/etc/ssh/sshd_config.d/10-port.conf", "content": content}]
-    config["runcmd"] = [*([_USE_PORT] if ssh.port != SSH_PORT else []), _START_SSH, _END]
+    config["runcmd"] = [_START_SSH if ssh.port == SSH_PORT else _USE_PORT, _END]
     return _HEADER + yaml_text(config)
 
 
