@@ -54,7 +54,7 @@ def devices_of(node: NodeSettings, options: NetworkOptions, settings: Device) ->
         config["ethernets"] = {link: ({} if chosen else dict(_ANY_ETHERNET)) | mtu}
         last, description = (
             config["ethernets"][link],
-            chosen or "every e* (--interface sets one)",
+            chosen or "every e*, such as eth0 (--interface sets one)",
         )
     if options.vlan:
         name = node.interface or f"vlan{options.vlan}"

@@ -64,6 +64,7 @@ def install(lab: RehearsedLab, name: str, seed: Path, host_key: str, **files: st
         "etc/hosts": "127.0.0.1 localhost\n",
         "etc/ssh/sshd_config.d/rehearsal.conf": "UseDNS no\n",  # passwords are allowed, as in Debian
         "etc/cloud/cloud.cfg.d/10-image.cfg": "locale: false\n",  # the small image has no locales
+        "boot/firmware/user-data": (seed / "user-data").read_text(),  # as on the card of a Raspberry Pi
         "etc/systemd/system/regenerate_ssh_host_keys.service": NEW_KEYS,
     }
     for path, text in {**hardware, **system, **files}.items():
@@ -89,6 +90,7 @@ def is_as_described(lab: RehearsedLab, name: str) -> None:
     assert "passwordauthentication no\n" in lab.run_as_root(name, "sshd -T")
     keys = lab.run_as_root(name, "cat /etc/ssh/ssh_host_*_key.pub").splitlines()
     assert [" ".join(key.split()[:2]) for key in keys] == [lab.lab.machine(name).host_key]
+    assert lab.run_as_root(name, "ls /boot/firmware") == ""
     assert "manage_etc_hosts" not in lab.run_as_root(name, "cat /var/lib/cloud/instance/user-data.txt")
 
 

@@ -104,6 +104,8 @@ def test_each_run_makes_another_instance(tmp_path: Path, key: Path) -> None:
     for _ in range(2):
         assert run(file, "one", "--authorized-key", str(key), "--overwrite").exit_code == 0
         instances.add(written(file, "meta-data")["instance-id"])
+        assert not (output(file) / "seed.iso").exists(), "it would contain the old host key"
+        (output(file) / "seed.iso").touch()
     assert len(instances) == 2
 
 

@@ -88,7 +88,7 @@ def test_an_ipv6_machine_learns_its_router(tmp_path: Path) -> None:
 
 def test_values_that_homelab_chose_are_explained(tmp_path: Path) -> None:
     assert network(tmp_path, NetworkOptions()).explanations == (
-        "Network interface: every e* (--interface sets one).",
+        "Network interface: every e*, such as eth0 (--interface sets one).",
         "Addresses: 10.9.0.11/24.",
         "Gateway: 10.9.0.1 (the first address of 10.9.0.0/24; --gateway sets another).",
         "DNS servers: 10.9.0.1 (the gateway; --dns sets another).",
