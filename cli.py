@@ -7,6 +7,7 @@ from operations.bundle import bundle
 from operations.changes import changes
 from operations.diagram import diagram
 from operations.doctor import doctor
+from operations.first_boot.command import cloud_init
 from operations.init import init
 from operations.kubeconfig import kubeconfig
 from operations.nomad import nomad
@@ -21,6 +22,7 @@ from rehearsal import commands
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build and operate a K3s lab from one stack file.")
 for command in (
     init,
+    cloud_init,
     trust,
     pin,
     doctor,

@@ -56,9 +56,9 @@ async def machine_reports(settings: LabStack, stack: Stack, on_result: Callable[
         for node, result in zip(lab.nodes, results, strict=True)
     }
     duplicates = machine.duplicate_machine_ids({name: state.facts for name, state in states.items()})
-    conflicts = lan.virtual_ip_conflicts(states)
+    shared = (duplicates, lan.virtual_ip_conflicts(states), lan.mtu_differences(states))
     return [
-        Report("machine", name, tuple(_check_machine(state, duplicates.get(name), conflicts.get(name))))
+        Report("machine", name, tuple(_check_machine(state, *(findings.get(name) for findings in shared))))
         for name, state in states.items()
     ]
 

@@ -5,6 +5,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -15,6 +16,8 @@ from operations.stackfile_editor import KeyPath
 from provider.errors import TaskError
 from provider.model import Hop, Machine
 from provider.ssh.connections import CONNECT_SECONDS, Connections
+from stacks import stackfile
+from stacks.settings import LabStack
 
 _PLACEHOLDER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 38
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -71,6 +74,13 @@ def placeholder(number: int) -> str:
 def is_placeholder(key: str) -> bool:
     """Return whether a host key is a placeholder for a missing `hostKey`."""
     return key.startswith(_PLACEHOLDER)
+
+
+def read_cluster(file: Path) -> ClusterSettings:
+    """Read a stack file's cluster settings with placeholders for missing host keys; validate all other settings."""
+    config, secrets = stackfile.read(file)
+    config["cluster"] = with_placeholders(config.get("cluster"))
+    return LabStack.parse(config, secrets, stackfile.stack_name(file)).cluster
 
 
 def with_placeholders(cluster: Any) -> Any:

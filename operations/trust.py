@@ -15,8 +15,7 @@ from operations.console import Console
 from operations.host_keys import HostKeySetting, ScannedKey, Verdict, fingerprint
 from operations.pulumi_stack import Stack, StackError, StackFile, StackName
 from provider.errors import TaskError
-from stacks import stackfile
-from stacks.settings import LabStack, SettingsError
+from stacks.settings import SettingsError
 
 COMPARE_ADVICE = """\
 An attacker on the network can forge these keys. Compare the keys with the output on each machine's console:
@@ -64,7 +63,7 @@ def _pin_keys(
 
     Return whether the stack file pins the host keys of all these machines.
     """
-    settings = pick(_read(stack))
+    settings = pick(host_keys.read_cluster(stack.file))
     if not settings:
         return True
     hops = [setting.bastion for setting in settings if setting.bastion]
@@ -91,13 +90,6 @@ def _pin_keys(
     if unpinned:
         console.print(f"Not pinned: {_names(unpinned)}.", style="red")
     return not unpinned
-
-
-def _read(stack: Stack) -> ClusterSettings:
-    """Read the stack file's cluster settings with placeholders for missing host keys; validate all other settings."""
-    config, secrets = stackfile.read(stack.file)
-    config["cluster"] = host_keys.with_placeholders(config.get("cluster"))
-    return LabStack.parse(config, secrets, stackfile.stack_name(stack.file)).cluster
 
 
 def _table(scans: Sequence[ScannedKey]) -> Table:

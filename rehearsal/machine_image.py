@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,9 +26,13 @@ CNI_PLUGINS = Path(__file__).with_name("cni")
 Report = Callable[[str], None]
 
 
-def ensure(report: Report) -> Path:
-    """Return the folder with the machines' root file system; the first call downloads Debian's packages in a minute."""
-    debian = _cached(f"debian-{RELEASE}-{_digest(','.join(PACKAGES.values()).encode())}", report, _bootstrap)
+def ensure(report: Report, further: Sequence[str] = ()) -> Path:
+    """Return the folder with the machines' root file system; the first call downloads Debian's packages in a minute.
+
+    `further` are names of packages that this root file system has in addition to `PACKAGES`.
+    """
+    packages = ",".join((*PACKAGES.values(), *further))
+    debian = _cached(f"debian-{RELEASE}-{_digest(packages.encode())}", report, lambda root: _bootstrap(root, packages))
     recipe = [code_of(__file__), debian.name.encode()]
     for file in _files(FILES) + _files(CNI_PLUGINS):
         recipe += [f"{file.name} {file.stat().st_mode:o}".encode(), file.read_bytes()]
@@ -71,8 +75,8 @@ def _cached(name: str, report: Report, build: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _bootstrap(root: Path) -> None:
-    command = debootstrap(f"--include={','.join(PACKAGES.values())}", RELEASE, root)
+def _bootstrap(root: Path, packages: str) -> None:
+    command = debootstrap(f"--include={packages}", RELEASE, root)
     with (_cache() / "debootstrap.log").open("w") as log:
         try:
             run(command, log=log)

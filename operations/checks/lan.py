@@ -1,5 +1,6 @@
 """Checks how a machine depends on the network around it: its address, DNS, the virtual IP of the Kubernetes API."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from operations.checks.machine_state import MachineState
@@ -80,4 +81,22 @@ def virtual_ip_conflicts(states: Mapping[str, MachineState]) -> dict[str, Findin
         if name not in holders and neighbour and neighbour not in known:
             says = f"a machine with the MAC address {neighbour} answers for the virtual IP {state.cluster.api.vip}"
             findings[name] = wrong("virtual IP", says, "change the address of that machine, or choose another api.vip")
+    return findings
+
+
+def mtu_differences(states: Mapping[str, MachineState]) -> dict[str, Finding]:
+    """Return a note for each machine whose network interface has another MTU than those of most machines."""
+    mtus = {name: state.facts.text("mtu") for name, state in states.items() if state.facts.text("mtu")}
+    if len(set(mtus.values())) < 2:
+        return {}
+    # of two that are equally frequent, the default MTU of Ethernet is the smaller one in practice
+    usual = max(Counter(mtus.values()).items(), key=lambda item: (item[1], -int(item[0])))[0]
+    findings = {}
+    for name, mtu in mtus.items():
+        if mtu != usual:
+            device = states[name].facts.text("device")
+            says = (
+                f"the MTU of {device} is {mtu}, but {usual} on most nodes, so large packets between nodes can be lost"
+            )
+            findings[name] = note("MTU", says, "set the same MTU on all nodes, which all switches between them support")
     return findings

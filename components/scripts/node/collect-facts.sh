@@ -57,6 +57,7 @@ network() {
 lan() {
   local device domain; device=$(network_interface)
   fact mac "$(cat "/sys/class/net/$device/address" 2>/dev/null || true)"
+  fact mtu "$(cat "/sys/class/net/$device/mtu" 2>/dev/null || true)"
   fact wireless "$(yes_if [ -e "/sys/class/net/$device/phy80211" ])"
   fact dynamic "$(yes_if grep -q ' dynamic ' <<<"$(ip -o addr show to "$ADDRESS")")"
   for domain in $(sed -n 's/^search[[:space:]]//p' /etc/resolv.conf 2>/dev/null | tail -n 1); do

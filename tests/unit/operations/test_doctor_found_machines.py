@@ -212,3 +212,12 @@ def test_two_holders_of_the_virtual_ip_are_named() -> None:
     assert found.keys() == {"a", "b"}
     stranger = {**one, "b": holder("no", "02:02", "02:99")}
     assert lan.virtual_ip_conflicts(stranger)["b"].says.startswith("a machine with the MAC address 02:99 answers")
+
+
+def test_the_mtu_that_differs_from_most_nodes_is_named() -> None:
+    same = {name: seen(mtu="1500", device="eth0") for name in "abc"}
+    assert lan.mtu_differences({**same, "d": seen()}) == {}
+    found = lan.mtu_differences({**same, "b": seen(mtu="9000", device="eth1")})
+    assert found.keys() == {"b"}
+    assert found["b"].says.startswith("the MTU of eth1 is 9000, but 1500 on most nodes")
+    assert lan.mtu_differences({"a": seen(mtu="9000", device="eth0"), "b": same["b"]}).keys() == {"a"}
