@@ -12,7 +12,6 @@ from operations.first_boot.devices import Device, NetworkOptions, devices_of
 from operations.pulumi_stack import StackError
 
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}  # older versions of netplan and cloud-init do not know `default`
-_BOND = {"mode": "active-backup", "mii-monitor-interval": 100}
 
 
 @dataclass(frozen=True)
