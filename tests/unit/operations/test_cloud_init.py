@@ -189,10 +189,10 @@ def test_the_keys_of_the_agent_are_authorized(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (USER_KEY.export_private_key().decode(), "is a private key. Use the public key"),
+    ("-----BEGIN OPENSSH PRIVATE KEY-----\n", "is a private key. Use the public key"),
     ("# nothing\n", "has no public key."),
     ("ssh-ed25519 AAAA\n", "has a line that is not a public SSH key."),
-    (f'from="10.0.0.1" {PUBLIC}\n', "has a line that is not a public SSH key."),
+    (f'from="10.0.0.1" {OTHER}\n', "has a line that is not a public SSH key."),
     (None, "cannot be read:"),
 ])  # fmt: skip
 def test_a_file_without_a_public_key_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
