@@ -8,9 +8,10 @@ RUN = (
     step("node/upgrade-packages.sh", exports=["TURN", "FINISHED"]),
     step("cluster/wait-for-quorum.sh", on="server", when=_IN_TURN),
     step("cluster/wait-for-quorum.sh", on="server", when=_IN_TURN, turn=True),
+    step("cluster/pause-kured.sh", on="server", when=_IN_TURN, turn=True),
     step("node/upgrade-packages.sh", when=_IN_TURN, turn=True, exports=["FINISHED"]),
     *REBOOT,
-    step("cluster/uncordon.sh", on="server", when=["upgraded", "member"]),
+    step("cluster/uncordon.sh", on="server", when=["upgraded", "member"], turn=True),
     step("node/upgrade-packages.sh"),
 )
 """Steps that upgrade the packages, and reboot the machine if the upgrade needs a reboot.

@@ -486,14 +486,15 @@ has_expired() {
 }
 
 # take_kured_lock: take the lock of kured (Kubernetes Reboot Daemon) for half an hour, so that kured reboots no node. Fail
-# if a node of the cluster holds the lock, and set `holder` to its name. Succeed if the cluster has no kured.
+# if a node of the cluster holds the lock, and set `holder` to its name. Succeed if the cluster has no kured. Return 2 if
+# the API does not answer.
 take_kured_lock() {
   local found lock node value
-  found=$(kube get daemonset kured -n kured --ignore-not-found -o jsonpath='{.metadata.resourceVersion} {.metadata.annotations.weave\.works/kured-node-lock}') || return
+  found=$(kube get daemonset kured -n kured --ignore-not-found -o jsonpath='{.metadata.resourceVersion} {.metadata.annotations.weave\.works/kured-node-lock}') || return 2
   [ -n "$found" ] || return 0
   lock=${found#* } holder=$(json_field nodeID <<<"${found#* }")
   if [ -n "$holder" ] && [ "$holder" != "pulumi up" ] && ! has_expired "$lock"; then
-    node=$(kube get node "$holder" --ignore-not-found -o name) || return
+    node=$(kube get node "$holder" --ignore-not-found -o name) || return 2
     [ -z "$node" ] || return 1
   fi
   holder=
@@ -505,9 +506,12 @@ take_kured_lock() {
 # pause_kured OUTCOME: take the lock of kured; wait while kured drains and reboots a node. If that node does not return,
 # the message states that NODE was not OUTCOME.
 pause_kured() {
-  local holder=
-  if take_kured_lock; then return; fi
-  say "waiting for the lock of kured${holder:+, which reboots $holder}"
+  local holder='' status=0
+  take_kured_lock || status=$?
+  [ "$status" != 0 ] || return 0
+  if [ "$status" = 2 ]; then
+    wait_for 60 api_ready || die "The API on $(hostname) did not answer, so $NODE was not $1; run \`pulumi up\` again." "$(journal k3s)"
+  else say "waiting for the lock of kured${holder:+, which reboots $holder}"; fi
   wait_for 900 take_kured_lock || die "$NODE was not $1, because the lock of kured was not free within 900 s${holder:+: kured reboots $holder}." \
     "If kured failed to reboot it, release the lock: kubectl annotate daemonset kured -n kured weave.works/kured-node-lock-" \
     "Then run \`pulumi up\` again."

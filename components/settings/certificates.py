@@ -24,11 +24,12 @@ def base64_pem(value: str) -> str:
 
 
 def issuing_ca(value: str) -> str:
-    """Validate that the first certificate in `value` is a CA that may sign other CAs, and return `value` unchanged."""
+    """Validate a chain from a CA that may sign other CAs to a root CA, and return `value` unchanged."""
     base64_pem(value)
     if "PRIVATE KEY" in decode_pem(value):
         raise setting_error("contains a private key", "remove the key, and store it as a secret: privateKey")
-    certificate = x509.load_pem_x509_certificate(base64.b64decode(value))
+    chain = x509.load_pem_x509_certificates(base64.b64decode(value))
+    certificate = chain[0]
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
@@ -39,6 +40,10 @@ def issuing_ca(value: str) -> str:
         raise setting_error(
             "may not sign other CAs: its path length is 0", "use a CA whose path length is at least 1, or has no limit"
         )
+    issuers = [each.subject for each in (*chain[1:], chain[-1])]
+    if [each.issuer for each in chain] != issuers:
+        reason = "is not a chain up to a self-signed root CA"
+        raise setting_error(reason, "append the certificate of the CA that signed it, and so on up to the root CA")
     return value
 
 

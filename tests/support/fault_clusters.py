@@ -282,7 +282,13 @@ def cluster(name: str, variables: dict[str, str], given: dict[str, str], **more:
     return Scenario(name, name.partition(",")[0], variables, given, on_disk=False, **more)  # type: ignore[arg-type]
 
 
+KURED = tools("""
+  'get daemonset kured '*) echo 7 ;;
+  'annotate daemonset kured '*) echo taken >lock-of-kured ;;
+""")
+
 CLUSTERS = [
+    cluster("cluster/pause-kured", NODE, KURED, prepare=three_servers),
     cluster("cluster/drain", NODE, NODES, prepare=three_servers),
     cluster("cluster/uncordon", {"NODE": "b", "ROLE": "server", "CNI": "flannel"}, NODES, prepare=drained_node),
     cluster("cluster/remove-node", NODE, NODES, prepare=three_servers, verify=verify_no_trace),

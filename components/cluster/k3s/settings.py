@@ -127,7 +127,7 @@ class OwnCaSettings(Model):
 
     certificate: IssuingCa
     """Certificate of the CA as one line of base64-encoded PEM, as `base64 -w0 ca.pem` prints it. If another CA signed
-    it, append the certificates up to the root CA."""
+    it, `ca.pem` must also contain the certificates up to the root CA."""
     private_key: SecretRef
     """Pulumi secret that contains the private key of the CA, as PEM without a passphrase."""
 

@@ -51,7 +51,8 @@ check_space() {
       "Free some disk space, for example with \`sudo apt-get autoremove\` and \`sudo apt-get clean\`."
   done <<<"/usr 1024
 /var/cache/apt 1024
-/boot/ 100"
+/boot/ 100
+/boot/firmware/ 64"
 }
 
 # fetch_packages: refresh the package lists, and download the packages, which disrupts no machine.
@@ -92,7 +93,8 @@ main() {
     rm -f $record/reboot
     return
   fi
-  if systemctl -q is-active "$(unit)"; then member=yes; raise_flag member; fi
+  # after a reboot, K3s may not run, but the node may still be cordoned
+  if systemctl -q is-active "$(unit)" || { was_rebooted && is_member "$(unit)"; }; then member=yes; raise_flag member; fi
   if was_rebooted; then
     raise_flag upgraded # the node may still be cordoned
   else

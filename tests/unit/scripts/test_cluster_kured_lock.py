@@ -67,6 +67,24 @@ def test_the_lock_is_one_that_kured_reads_and_that_expires(server: FakeMachine) 
     assert timedelta(0) <= age < timedelta(minutes=1)
 
 
+def test_packages_are_upgraded_only_with_the_lock(server: FakeMachine) -> None:
+    server.file("kured").write_text("")
+    assert (server.run("cluster/pause-kured", NODE="b").status, taken(server)) == (0, True)
+    server.file("taken").unlink()
+    assert server.run("cluster/pause-kured", NODE="b").status == 0
+    done = held(server, "c").with_fast_sleep.run("cluster/pause-kured", NODE="b")
+    assert done.status == 1
+    assert "b was not changed, because the lock of kured" in done.errors
+
+
+def test_an_api_that_fails_is_no_lock(tmp_path: Path) -> None:
+    kubectl = KUBECTL.replace("'get daemonset kured -n kured'*)", "'get daemonset kured -n kured'*) exit 1 ;; none)")
+    curl = "[ ! -e asked ] || exit 7; touch asked"
+    done = drained(FakeMachine(tmp_path, {"k3s": kubectl, "curl": curl, "journalctl": ""}).with_fast_sleep)
+    assert (done.status, done.progress) == (1, [])
+    assert "did not answer, so b was not changed; run `pulumi up` again." in done.errors
+
+
 def test_nothing_is_drained_while_kured_reboots_a_node(server: FakeMachine) -> None:
     done = drained(held(server, "c").with_fast_sleep)
     assert (done.status, moves(done), taken(server)) == (1, False, False)

@@ -99,6 +99,18 @@ def test_a_machine_that_needs_a_reboot_is_rebooted_once(machine: FakeMachine) ->
     assert run(machine).output == ""
 
 
+def test_a_node_that_does_not_come_back_is_not_finished(machine: FakeMachine) -> None:
+    offer_upgrades(machine, "libc6")
+    machine.file("/units/k3s").touch()
+    for path in ("agent/client-kubelet.crt", "server/db/etcd/member/wal/0.wal"):
+        machine.file(f"/var/lib/rancher/k3s/{path}").write_text("")
+    run(machine)
+    run(machine, TURN="yes")
+    boot_again(machine)
+    machine.file("/units/k3s").unlink()
+    assert run(machine).output == "flag: member\nflag: upgraded\nexport: FINISHED=yes\n", "it is still cordoned"
+
+
 def test_a_reboot_for_an_earlier_text_is_not_one_for_this(machine: FakeMachine) -> None:
     offer_upgrades(machine, "libc6")
     run(machine)
