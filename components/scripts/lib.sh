@@ -489,10 +489,10 @@ has_expired() {
 # if a node of the cluster holds the lock, and set `holder` to its name. Succeed if the cluster has no kured. Return 2 if
 # the API does not answer.
 take_kured_lock() {
-  local found lock node value
-  found=$(kube get daemonset kured -n kured --ignore-not-found -o jsonpath='{.metadata.resourceVersion} {.metadata.annotations.weave\.works/kured-node-lock}') || return 2
-  [ -n "$found" ] || return 0
-  lock=${found#* } holder=$(json_field nodeID <<<"${found#* }")
+  local answer lock node value
+  answer=$(kube get daemonset kured -n kured --ignore-not-found -o jsonpath='{.metadata.resourceVersion} {.metadata.annotations.weave\.works/kured-node-lock}') || return 2
+  [ -n "$answer" ] || return 0
+  lock=${answer#* } holder=$(json_field nodeID <<<"${answer#* }")
   if [ -n "$holder" ] && [ "$holder" != "pulumi up" ] && ! has_expired "$lock"; then
     node=$(kube get node "$holder" --ignore-not-found -o name) || return 2
     [ -z "$node" ] || return 1
@@ -500,7 +500,7 @@ take_kured_lock() {
   holder=
   value="{\"nodeID\":\"pulumi up\",\"metadata\":{},\"created\":\"$(date -u +%FT%TZ)\",\"TTL\":1800000000000}"
   # with the resource version, the API server refuses the lock if kured has taken it in the meantime
-  kube annotate daemonset kured -n kured --overwrite --resource-version="${found%% *}" "weave.works/kured-node-lock=$value" >/dev/null
+  kube annotate daemonset kured -n kured --overwrite --resource-version="${answer%% *}" "weave.works/kured-node-lock=$value" >/dev/null
 }
 
 # pause_kured OUTCOME: take the lock of kured; wait while kured drains and reboots a node. If that node does not return,
