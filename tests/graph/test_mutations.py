@@ -75,8 +75,8 @@ def join_again_after_every_change(patch: Patch) -> None:
 def tasks_of_nodes_with_a_default_provider(patch: Patch) -> None:
     real = Node.__init__
 
-    def make(self: Node, settings: Any, shared: Any, opts: pulumi.ResourceOptions) -> None:
-        real(self, settings, shared, pulumi.ResourceOptions(parent=opts.parent))
+    def make(self: Node, settings: Any, shared: Any, opts: pulumi.ResourceOptions, *servers: Any) -> None:
+        real(self, settings, shared, pulumi.ResourceOptions(parent=opts.parent), *servers)
 
     patch.setattr(Node, "__init__", make)
 
