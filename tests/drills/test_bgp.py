@@ -105,6 +105,9 @@ def test_a_client_behind_the_router_reaches_a_pod(lab: RehearsedLab, bird: Route
 
 
 def test_doctor_lists_the_sessions(lab: RehearsedLab) -> None:
+    # frr-k8s updates the states of the sessions that doctor reads some seconds after the sessions themselves
+    states = ("get", "bgpsessionstates.frrk8s.metallb.io", "-A", "-o", "jsonpath={.items[*].status.bgpStatus}")
+    wait_until(lambda: set(lab.kubectl(*states).split()) == {"Established"}, "the states are up to date", 60)
     found = sessions(lab, code=0)
     assert found.keys() == {f"BGP session of {name} with {ADDRESS}" for name in NODES}
     assert {finding["says"] for finding in found.values()} == {"Established"}
