@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pulumi
 
-from components.app import security, volumes
+from components.app import security, server_objects
 from components.app.mariadb_settings import AppMariadbSettings
-from components.app.objects import SKIP_AWAIT, immutable_object, metadata, secret_variable
+from components.app.objects import immutable_object, secret_variable
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.kubernetes.manifest import Json, Manifest
@@ -37,7 +37,7 @@ def server_name(app: AppSettings) -> str:
 
 def labels(app: AppSettings) -> dict[str, str]:
     """Return the labels of MariaDB's pod, which do not match the selector of the app's Service."""
-    return {"app.kubernetes.io/name": server_name(app)}
+    return server_objects.labels(server_name(app))
 
 
 def secret(app: AppSettings, settings: AppMariadbSettings, password: pulumi.Input[str]) -> Manifest:
@@ -57,15 +57,12 @@ def secret(app: AppSettings, settings: AppMariadbSettings, password: pulumi.Inpu
 
 def claim(app: AppSettings, settings: AppMariadbSettings, platform: AppPlatformOutputs) -> Manifest:
     """Return the PersistentVolumeClaim of MariaDB's volume."""
-    storage_class = settings.storage_class or platform.storage_class
-    return volumes.claim(app, server_name(app), volumes.claim_spec("ReadWriteOnce", storage_class, settings.size))
+    return server_objects.claim(app, server_name(app), settings.storage_class, settings.size, platform)
 
 
 def service(app: AppSettings) -> Manifest:
     """Return MariaDB's Service, to whose name the app connects."""
-    ports = [{"name": "mariadb", "port": PORT, "targetPort": PORT, "protocol": "TCP"}]
-    meta = metadata(app, server_name(app), annotations=SKIP_AWAIT)  # Pulumi waits for MariaDB's pod instead
-    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels(app), "ports": ports}}
+    return server_objects.service(app, server_name(app), "mariadb", PORT)
 
 
 def stateful_set(
@@ -74,9 +71,6 @@ def stateful_set(
     """Return the StatefulSet, which stops the old pod before it starts the new pod."""
     items = [{"key": _INIT_FILE, "path": _INIT_FILE}]
     pod = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": security.user_context(_USER, _USER),
         "terminationGracePeriodSeconds": _STOP_SECONDS,
         "initContainers": [_prepare(settings, image)],
         "containers": [_container(settings, image)],
@@ -86,13 +80,7 @@ def stateful_set(
             {"name": _RUN, "emptyDir": {}},
         ],
     }
-    spec = {
-        "selector": {"matchLabels": labels(app)},
-        "serviceName": server_name(app),
-        "replicas": 1,
-        "template": {"metadata": {"labels": labels(app)}, "spec": pod},
-    }
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata(app, server_name(app)), "spec": spec}
+    return server_objects.stateful_set(app, server_name(app), _USER, pod)
 
 
 def client_command(settings: AppMariadbSettings, arguments: Sequence[str]) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pulumi
 
-from components.app import security, volumes
-from components.app.objects import SKIP_AWAIT, immutable_object, metadata, secret_variable
+from components.app import security, server_objects
+from components.app.objects import immutable_object, secret_variable
 from components.app.platform_outputs import AppPlatformOutputs
 from components.app.settings import AppSettings
 from components.app.valkey_settings import AppValkeySettings
@@ -30,7 +30,7 @@ def server_name(app: AppSettings) -> str:
 
 def labels(app: AppSettings) -> dict[str, str]:
     """Return the labels of Valkey's pod, which do not match the selector of the app's Service."""
-    return {"app.kubernetes.io/name": server_name(app)}
+    return server_objects.labels(server_name(app))
 
 
 def secret(app: AppSettings, password: pulumi.Input[str]) -> Manifest:
@@ -43,33 +43,21 @@ def secret(app: AppSettings, password: pulumi.Input[str]) -> Manifest:
 def claims(app: AppSettings, settings: AppValkeySettings, platform: AppPlatformOutputs) -> Iterator[Manifest]:
     """Yield the PersistentVolumeClaim of Valkey's volume if `size` is set."""
     if settings.size:
-        storage_class = settings.storage_class or platform.storage_class
-        yield volumes.claim(app, server_name(app), volumes.claim_spec("ReadWriteOnce", storage_class, settings.size))
+        yield server_objects.claim(app, server_name(app), settings.storage_class, settings.size, platform)
 
 
 def service(app: AppSettings) -> Manifest:
     """Return Valkey's Service. The app uses the Service's name as Valkey's host name."""
-    ports = [{"name": "valkey", "port": PORT, "targetPort": PORT, "protocol": "TCP"}]
-    meta = metadata(app, server_name(app), annotations=SKIP_AWAIT)  # Pulumi waits for Valkey's pod instead
-    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels(app), "ports": ports}}
+    return server_objects.service(app, server_name(app), "valkey", PORT)
 
 
 def stateful_set(app: AppSettings, settings: AppValkeySettings, image: str, secret_name: pulumi.Input[str]) -> Manifest:
     """Return the StatefulSet, which stops the old pod before it starts the new pod."""
     pod = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": security.user_context(_USER, _USER),
         "containers": [_container(settings, image, secret_name)],
         "volumes": list(_volumes(app, settings, secret_name)),
     }
-    spec = {
-        "selector": {"matchLabels": labels(app)},
-        "serviceName": server_name(app),
-        "replicas": 1,
-        "template": {"metadata": {"labels": labels(app)}, "spec": pod},
-    }
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata(app, server_name(app)), "spec": spec}
+    return server_objects.stateful_set(app, server_name(app), _USER, pod)
 
 
 def environment(app: AppSettings, secret_name: pulumi.Input[str] | None) -> Iterator[Json]:

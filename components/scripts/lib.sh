@@ -174,6 +174,16 @@ lock() {
 # prepared_node: print the name of the node that this machine was prepared as; nothing if it was not prepared.
 prepared_node() { cat $state/node 2>/dev/null || true; }
 
+# incomplete_commands STAGE: print the commands of `machine.commands` of this stage that did not run on this machine.
+incomplete_commands() {
+  local record=$state/commands/$1 file name
+  [ -d "$record" ] || { echo "the commands of the machine did not run: its disk is new"; return; }
+  for file in "$record"/*.delete; do
+    name=${file##*/} name=${name%.delete}
+    [ ! -e "$file" ] || [ -e "$record/$name.done" ] || echo "machine.commands.$name did not end"
+  done
+}
+
 # check_node NODE: refuse a machine that is another node, and a machine on which somebody else installed K3s.
 check_node() {
   [ "$(id -u)" = 0 ] || die "The script does not run as root: set \`ssh.sudo: true\`, or log in as root."

@@ -10,7 +10,7 @@ import typer
 
 from components.app import backup as backups
 from operations.app.parts import Part, live_object, workloads
-from operations.app.run import EXPIRES_SECONDS, POLL_SECONDS, START_SECONDS
+from operations.app.run import POLL_SECONDS, START_SECONDS, one_off_job
 from operations.app.target import AppName, AppStackName, Target, target
 from operations.checks.layer import pod_cause
 from operations.console import say
@@ -151,17 +151,7 @@ def _users(pods: list[Object], claims: Collection[str]) -> Iterator[str]:
 
 def _run(found: Target, kind: str, pod: Object) -> None:
     """Run a Job with this pod spec, print its log, and delete it. Raises `StackError` if the Job fails."""
-    labels = backups.labels(found.app)
-    manifest = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"generateName": f"{found.app.name}-{kind}-", "labels": labels},
-        "spec": {
-            "backoffLimit": 0,
-            "ttlSecondsAfterFinished": EXPIRES_SECONDS,
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
+    manifest = one_off_job(f"{found.app.name}-{kind}-", backups.labels(found.app), pod)
     created = found.kubectl.output("create", "--filename=-", "--output=name", stdin=json.dumps(manifest)).strip()
     try:
         name = created.partition("/")[2]

@@ -78,15 +78,19 @@ def job(
         "containers": [container],
         "volumes": [*kept, *volumes.for_job(app, mounted)],
     }
-    meta = {"generateName": f"{app.name}-run-", "labels": job_labels(app)}
+    return one_off_job(f"{app.name}-run-", job_labels(app), spec)
+
+
+def one_off_job(prefix: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> Object:
+    """Return a Job that runs this pod spec once. Its name begins with `prefix`."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": meta,
+        "metadata": {"generateName": prefix, "labels": dict(labels)},
         "spec": {
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": EXPIRES_SECONDS,
-            "template": {"metadata": {"labels": job_labels(app)}, "spec": spec},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
         },
     }
 

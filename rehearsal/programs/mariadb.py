@@ -1,13 +1,11 @@
 """MariaDB for apps, from Debian's packages."""
 
-import shutil
 from pathlib import Path
 
-from rehearsal import debian
-from rehearsal.cache import Recipe, code_of
+from rehearsal.cache import Recipe
 from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
-from rehearsal.programs import Program
+from rehearsal.programs import Program, debian_image
 
 VERSION = "11.8"
 """Version in this release of Debian."""
@@ -32,16 +30,7 @@ ROOT_FILESYSTEM = RootFilesystem(
 
 def recipe() -> Recipe:
     """Recipe that makes the root file system of the image."""
-
-    def make(folder: Path) -> None:
-        work = folder / "work"
-        work.mkdir()
-        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), work / "mariadb")
-        debian.pack(work / "mariadb", folder / "mariadb.tar")
-        shutil.rmtree(work)
-
-    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
-    return Recipe("mariadb", VERSION, ingredients, "from Debian's packages, a minute", make)
+    return debian_image.recipe("mariadb", VERSION, PACKAGES, ROOT_FILESYSTEM, "a minute")
 
 
 def images(folder: Path) -> tuple[Image, ...]:

@@ -1,13 +1,11 @@
 """restic for backups of apps, from Debian's packages."""
 
-import shutil
 from pathlib import Path
 
-from rehearsal import debian
-from rehearsal.cache import Recipe, code_of
+from rehearsal.cache import Recipe
 from rehearsal.debian import RootFilesystem
 from rehearsal.images import Image
-from rehearsal.programs import Program
+from rehearsal.programs import Program, debian_image
 
 VERSION = "0.18"
 """Version in this release of Debian."""
@@ -18,16 +16,7 @@ ROOT_FILESYSTEM = RootFilesystem(("usr/bin/restic", "usr/bin/cat", "usr/bin/sh")
 
 def recipe() -> Recipe:
     """Recipe that makes the root file system of the image."""
-
-    def make(folder: Path) -> None:
-        work = folder / "work"
-        work.mkdir()
-        debian.assemble(ROOT_FILESYSTEM, debian.unpack(PACKAGES, work), work / "restic")
-        debian.pack(work / "restic", folder / "restic.tar")
-        shutil.rmtree(work)
-
-    ingredients = (*PACKAGES, repr(ROOT_FILESYSTEM), code_of(debian.__file__))
-    return Recipe("restic", VERSION, ingredients, "from Debian's packages, half a minute", make)
+    return debian_image.recipe("restic", VERSION, PACKAGES, ROOT_FILESYSTEM, "half a minute")
 
 
 def images(folder: Path) -> tuple[Image, ...]:
